@@ -1,0 +1,35 @@
+"""gaaf-gp: strongly typed genetic programming that evolves activation functions for binary neural networks.
+
+The names below are the public interface; the marker types of the trees are in :mod:`gaaf_gp.types`.
+"""
+
+from gaaf_gp.binary import BinaryConv2d, BinaryLinear, binarize
+from gaaf_gp.compile import Activation
+from gaaf_gp.data import load_data
+from gaaf_gp.errors import GaafError
+from gaaf_gp.evolve import evolve
+from gaaf_gp.fitness import Evaluator
+from gaaf_gp.individual import Fitness, Individual
+from gaaf_gp.parser import parse
+from gaaf_gp.proxy import Proxy
+from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.toolbox import make_toolbox
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Activation",
+    "BinaryConv2d",
+    "BinaryLinear",
+    "Evaluator",
+    "Fitness",
+    "GaafError",
+    "Individual",
+    "PrimitiveSet",
+    "Proxy",
+    "binarize",
+    "evolve",
+    "load_data",
+    "make_toolbox",
+    "parse",
+]

@@ -1,0 +1,141 @@
+"""What is done to images on the device they are on: statistics, normalization, augmentation.
+
+Everything is batched and takes its random numbers from a generator that is handed in, so that a training run depends on
+its seed alone.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gaaf_gp.errors import GaafError
+
+
+def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and the standard deviation of every channel, on the scale 0..1.
+
+    They are exact: 256 counts per channel say all, and no copy of the images in floats is made.
+
+    Args:
+        images: (N,C,H,W) uint8, not empty.
+
+    Returns:
+        C means and C standard deviations (of the population). Where a channel never varies the latter is 1 instead of
+        0, so that it may divide.
+    """
+    values = torch.arange(256, dtype=torch.float64) / 255
+    means, deviations = [], []
+    for channel in images.unbind(1):
+        counts = torch.bincount(channel.reshape(-1), minlength=256).cpu().double()
+        mean = (counts @ values) / counts.sum()
+        variance = (counts @ (values - mean) ** 2) / counts.sum()
+        means.append(float(mean))
+        deviations.append(float(variance.sqrt()) if counts.count_nonzero() > 1 else 1.0)
+    return tuple(means), tuple(deviations)
+
+
+def normalize(
+    images: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Return ``(images / 255 - mean) / std`` per channel.
+
+    Args:
+        images: (N,C,H,W) uint8.
+        mean: C numbers on the scale 0..1.
+        std: C positive numbers on the scale 0..1.
+        dtype: Of the result; it is computed in float32 at least, so a short dtype is rounded once.
+
+    Returns:
+        (N,C,H,W) in ``dtype``, on the device of the images.
+
+    Raises:
+        GaafError: The images are no (N,C,H,W) uint8, or there are not C numbers.
+    """
+    if images.ndim != 4 or images.dtype != torch.uint8 or not images.shape[1] == len(mean) == len(std):
+        raise GaafError(
+            "images to normalize must be (N,C,H,W) uint8 with C means and C deviations, and came as "
+            f"{tuple(images.shape)} {images.dtype} with {len(mean)} and {len(std)}"
+        )
+    work = torch.promote_types(dtype, torch.float32)
+    shift = torch.tensor(mean, dtype=work, device=images.device).view(-1, 1, 1)
+    scale = torch.tensor(std, dtype=work, device=images.device).view(-1, 1, 1)
+    return ((images.to(work) / 255 - shift) / scale).to(dtype)
+
+
+def draw_offsets(batch: int, *, pad: int, flip: bool, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw where each image of a batch is cropped and whether it is mirrored.
+
+    The same numbers are taken from the generator whatever ``flip`` is.
+
+    Args:
+        batch: How many images.
+        pad: Pixels added on every side; offsets are 0..2*pad, all equally likely.
+        flip: Whether to mirror at all, each image with probability one half.
+        generator: Draws on its own device.
+
+    Returns:
+        Rows and columns of the upper left corner in the padded image, (batch,) int64 each, and (batch,) bool.
+    """
+    rows, columns = torch.randint(2 * pad + 1, (2, batch), generator=generator, device=generator.device)
+    mirrored = torch.randint(2, (batch,), generator=generator, device=generator.device) == 1
+    return rows, columns, mirrored & flip
+
+
+def augment(
+    images: Tensor,
+    *,
+    pad: int = 4,
+    flip: bool = True,
+    pad_value: float | Sequence[float] = 0,
+    generator: torch.Generator,
+) -> Tensor:
+    """Pad every image on all sides, crop it back to its size at a random place, and mirror every other one by chance.
+
+    The usual augmentation of small images (pad-4 random crop and horizontal flip); the paper trains with it.
+
+    Args:
+        images: (B,C,H,W), any dtype, on any device.
+        pad: Pixels on every side, 0 for no crop.
+        flip: Whether to mirror left and right.
+        pad_value: What is padded with, in the dtype of the images; one number, or C of them. For images that are
+            normalized already, black is ``[-m / s for m, s in zip(mean, std)]``.
+        generator: Draws everything; the same state gives the same result on every device.
+
+    Returns:
+        (B,C,H,W) of the same dtype on the same device.
+
+    Raises:
+        GaafError: The images have no four dimensions, ``pad`` is negative, or ``pad_value`` does not fit.
+    """
+    if images.ndim != 4 or pad < 0:
+        raise GaafError(f"augment takes (B,C,H,W) and pad >= 0, and came {tuple(images.shape)} and pad {pad}")
+    batch, channels, height, width = images.shape
+    device = images.device
+    rows, columns, mirrored = (
+        drawn.to(device) for drawn in draw_offsets(batch, pad=pad, flip=flip, generator=generator)
+    )
+    padded = _padded(images, pad, pad_value)
+    across = torch.arange(width, device=device).expand(batch, width)
+    across = torch.where(mirrored[:, None], width - 1 - across, across) + columns[:, None]
+    down = torch.arange(height, device=device) + rows[:, None]
+    return padded[
+        torch.arange(batch, device=device)[:, None, None, None],
+        torch.arange(channels, device=device)[None, :, None, None],
+        down[:, None, :, None],
+        across[:, None, None, :],
+    ]
+
+
+def _padded(images: Tensor, pad: int, pad_value: float | Sequence[float]) -> Tensor:
+    batch, channels, height, width = images.shape
+    wanted = torch.as_tensor(pad_value, dtype=torch.float64).reshape(-1)
+    value = wanted.to(images.dtype)
+    if len(wanted) not in (1, channels) or not (images.is_floating_point() or torch.equal(value.double(), wanted)):
+        raise GaafError(
+            f"pad_value must be one number or {channels}, each one that {images.dtype} can hold, and is {pad_value}"
+        )
+    padded = images.new_empty(batch, channels, height + 2 * pad, width + 2 * pad)
+    padded[:] = value.to(images.device).view(-1, 1, 1)
+    padded[:, :, pad : pad + height, pad : pad + width] = images
+    return padded

@@ -1,0 +1,247 @@
+"""Binary convolution and linear layers over latent weights.
+
+A layer keeps real-valued latent weights, which the optimizer moves, and computes with their signs and with the signs of
+its inputs. The complementary activation function of a layer, where it has one, comes before the sign of the inputs.
+
+Every product is +1 or -1 and every sum an integer. In float32 that integer is exact, up to algorithms that transform
+their operands (Winograd, FFT). Under autocast the products stay exact too, but the output is rounded to the low
+precision: bfloat16 holds eight bits, so results above 256 may be off by rounding.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gaaf_gp.binary.binarize import Surrogate, binarize, positive_number, whole_number
+from gaaf_gp.errors import GaafError
+
+PAD_VALUES = (0.0, 1.0, -1.0)
+
+
+def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
+    both = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
+    if len(both) != 2:
+        raise GaafError(f"{name} must be one whole number or two (height, width), got {value!r}; give {name}={least}")
+    height, width = (whole_number(name, side, least) for side in both)
+    return height, width
+
+
+class BinaryLayer(nn.Module):
+    """What binary layers share: latent weights, and the binarization of weights and inputs.
+
+    Attributes:
+        channels: number of input channels (features), what an activation of this layer is made for.
+        weight: the real latent weights, the only parameter of the layer itself; they are what the state dict holds.
+        activation: the function f in sign(f(x)), or None for sign(x).
+        surrogate: the surrogate gradient of the sign of the inputs.
+        weight_surrogate: that of the weights, always the clipped straight-through estimator.
+
+    Raises:
+        GaafError: an argument is out of its range, or the activation is no module.
+    """
+
+    activation: nn.Module | None
+
+    def __init__(
+        self,
+        channels: int,
+        weight_shape: Sequence[int],
+        activation: nn.Module | None,
+        surrogate: Surrogate,
+        weight_window: float,
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.surrogate = surrogate
+        self.weight_surrogate = Surrogate("clipped", positive_number("weight_window", weight_window))
+        self.weight = nn.Parameter(torch.empty(*weight_shape))
+        self.set_activation(activation)
+        self.reset_parameters()
+
+    def set_activation(self, activation: nn.Module | None) -> None:
+        """Replace the activation.
+
+        Raises:
+            GaafError: it is neither a module nor None.
+        """
+        if activation is not None and not isinstance(activation, nn.Module):
+            raise GaafError(
+                f"activation must be a torch module or None, got {activation!r}; wrap a plain function in a module"
+            )
+        if isinstance(getattr(self, "activation", None), nn.Module):
+            del self.activation  # a module overwritten by None would stay listed as an empty child
+        self.activation = activation
+
+    def reset_parameters(self) -> None:
+        """Draw the latent weights anew: uniform within 1/sqrt(fan-in), as torch's own layers are."""
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+
+    def binary_input(self, x: Tensor) -> Tensor:
+        """Return sign(f(x)): +1 and -1 in the shape of ``x``.
+
+        Raises:
+            GaafError: the activation changes the shape.
+        """
+        if self.activation is None:
+            return binarize(x, self.surrogate)
+        y = self.activation(x)
+        if y.shape != x.shape:
+            raise GaafError(
+                f"an activation must keep the shape of its input, got {tuple(y.shape)} from {tuple(x.shape)}; "
+                "use a function of single values and channels"
+            )
+        return binarize(y, self.surrogate)
+
+    def binary_weight(self) -> Tensor:
+        """Return the signs of the latent weights, in their shape and dtype."""
+        return binarize(self.weight, self.weight_surrogate)
+
+    def extra_repr(self) -> str:
+        """Return the settings that ``repr`` shows."""
+        return f"surrogate={self.surrogate}, weight_window={self.weight_surrogate.window:g}"
+
+
+class BinaryConv2d(BinaryLayer):
+    """A convolution of the signs of f(x) with the signs of latent weights, without bias.
+
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        kernel_size: one number or (height, width), as are stride, padding and dilation.
+        stride: step of the kernel.
+        padding: rows and columns added on each side, in pixels.
+        dilation: spacing of the kernel's taps.
+        groups: divides both channel numbers.
+        pad_value: what padding adds to the binarized input: 0, +1 or -1. With 0 the border is ternary; packed kernels
+            of one bit a value support +1 or -1 only.
+        activation: the complementary function f, None for none; it must keep the shape.
+        surrogate: name of the surrogate gradient of the inputs' sign, see ``binarize``.
+        window: its window, in units of f(x).
+        weight_window: window of the latent weights' straight-through estimator, in units of the weights.
+        sharpness: for the surrogates that have one.
+
+    Raises:
+        GaafError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        *,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        pad_value: float = 0.0,
+        activation: nn.Module | None = None,
+        surrogate: str = "clipped",
+        window: float = 1.0,
+        weight_window: float = 1.0,
+        sharpness: float | None = None,
+    ) -> None:
+        whole_number("in_channels", in_channels)
+        whole_number("out_channels", out_channels)
+        if in_channels % whole_number("groups", groups) or out_channels % groups:
+            raise GaafError(
+                f"groups must divide in_channels and out_channels, got groups={groups} for {in_channels} and "
+                f"{out_channels}; use a common divisor such as 1"
+            )
+        if pad_value not in PAD_VALUES:
+            raise GaafError(f"pad_value must be 0, 1 or -1, got {pad_value!r}; use 1 or -1 for packed kernels, else 0")
+        kernel = _pair("kernel_size", kernel_size)
+        shape = (out_channels, in_channels // groups, *kernel)
+        super().__init__(in_channels, shape, activation, Surrogate(surrogate, window, sharpness), weight_window)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = kernel
+        self.stride = _pair("stride", stride)
+        self.padding = _pair("padding", padding, least=0)
+        self.dilation = _pair("dilation", dilation)
+        self.groups = groups
+        self.pad_value = float(pad_value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution of a float (N, in_channels, H, W) as (N, out_channels, H', W')."""
+        signs = self.binary_input(x)
+        padding = self.padding
+        if self.pad_value and any(padding):
+            height, width = padding
+            signs = functional.pad(signs, (width, width, height, height), value=self.pad_value)
+            padding = (0, 0)
+        return functional.conv2d(signs, self.binary_weight(), None, self.stride, padding, self.dilation, self.groups)
+
+    def extra_repr(self) -> str:
+        """Return the settings that ``repr`` shows."""
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, pad_value={self.pad_value:g}, "
+            + super().extra_repr()
+        )
+
+
+class BinaryLinear(BinaryLayer):
+    """A product of the signs of f(x) with the signs of latent weights, without bias.
+
+    Args:
+        in_features: size of the last dimension of the input.
+        out_features: size of the last dimension of the output.
+        activation: see :class:`BinaryConv2d`, as for all that follow.
+        surrogate: there.
+        window: there.
+        weight_window: there.
+        sharpness: there.
+
+    Raises:
+        GaafError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        activation: nn.Module | None = None,
+        surrogate: str = "clipped",
+        window: float = 1.0,
+        weight_window: float = 1.0,
+        sharpness: float | None = None,
+    ) -> None:
+        whole_number("in_features", in_features)
+        whole_number("out_features", out_features)
+        shape = (out_features, in_features)
+        super().__init__(in_features, shape, activation, Surrogate(surrogate, window, sharpness), weight_window)
+        self.in_features = in_features
+        self.out_features = out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the product of a float (..., in_features) as (..., out_features)."""
+        return functional.linear(self.binary_input(x), self.binary_weight())
+
+    def extra_repr(self) -> str:
+        """Return the settings that ``repr`` shows."""
+        return f"{self.in_features}, {self.out_features}, " + super().extra_repr()
+
+
+def binary_layers(model: nn.Module) -> Iterator[BinaryLayer]:
+    """Yield every binary layer of ``model`` once, itself included, in the order of its modules."""
+    return (module for module in model.modules() if isinstance(module, BinaryLayer))
+
+
+@torch.no_grad()
+def clip_latent_weights(model: nn.Module, limit: float) -> None:
+    """Clamp the latent weights of all binary layers of ``model`` to [-limit, +limit], in place.
+
+    A latent weight beyond its window gets no gradient and would never come back: call this after every step of the
+    optimizer.
+
+    Raises:
+        GaafError: ``limit`` is no number above 0.
+    """
+    limit = positive_number("limit", limit)
+    for layer in binary_layers(model):
+        layer.weight.clamp_(-limit, limit)

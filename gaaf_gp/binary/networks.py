@@ -1,0 +1,257 @@
+"""The binary networks that candidates are trained in.
+
+Stem and classifier stay real, all other convolutions are binary and carry an activation of their own. The weights of a
+network depend on the seed and the settings only, never on the activation, so that candidates can be compared in pairs.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gaaf_gp.binary.binarize import whole_number
+from gaaf_gp.binary.layers import BinaryConv2d, binary_layers
+from gaaf_gp.errors import GaafError, listed
+
+ActivationFactory = Callable[[int], nn.Module]
+"""Takes a number of channels and returns a new activation for that many."""
+
+
+class Residual(nn.Module):
+    """The sum of a body and its shortcut, both of which see the same (N, C, H, W) input."""
+
+    def __init__(self, body: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return body(x) + shortcut(x)."""
+        y: Tensor = self.body(x) + self.shortcut(x)
+        return y
+
+
+class PooledRepeat(nn.Module):
+    """A shortcut without parameters: 2x2 average pooling, then the channels repeated ``times`` times.
+
+    (N, C, H, W) becomes (N, times C, ceil(H/2), ceil(W/2)), as a 3x3 convolution of stride 2 and padding 1 makes it; at
+    an odd edge the average is over the pixels that are there.
+    """
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the pooled and repeated ``x``."""
+        y = functional.avg_pool2d(x, 2, ceil_mode=True)
+        return torch.cat([y] * self.times, 1) if self.times > 1 else y
+
+    def extra_repr(self) -> str:
+        """Return the settings that ``repr`` shows."""
+        return f"times={self.times}"
+
+
+class BinaryNetwork(nn.Module):
+    """A real stem, binary stages and a real classifier over the average of the last feature map.
+
+    Attributes:
+        stem: (N, in_channels, H, W) to (N, C, H', W').
+        stages: the residual units, in order.
+        classifier: a linear layer with bias.
+    """
+
+    def __init__(self, stem: nn.Module, stages: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.stages = stages
+        self.classifier = classifier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (N, num_classes) of float images (N, in_channels, H, W)."""
+        y: Tensor = self.classifier(self.stages(self.stem(x)).mean((2, 3)))
+        return y
+
+
+def small_network(
+    num_classes: int,
+    in_channels: int,
+    *,
+    activation: ActivationFactory | None = None,
+    widths: Sequence[int] = (16, 32, 64),
+    pad_value: float = 0.0,
+    surrogate: str = "clipped",
+    window: float = 1.3,
+    weight_window: float = 1.3,
+    sharpness: float | None = None,
+) -> BinaryNetwork:
+    """Return a small network for quick proxies, with a shortcut per convolution (Bi-Real Net, Liu et al. 2018).
+
+    A stem of stride 2, then one block of two binary 3x3 convolutions per width, each followed by batch norm and added
+    to its own shortcut. Every block but the first halves the image.
+
+    Args:
+        num_classes: number of logits.
+        in_channels: channels of the images.
+        activation: factory of the complementary functions, called once per binary convolution; None for none.
+        widths: channels of the blocks, each a multiple of the one before.
+        pad_value: see ``BinaryConv2d``, as the rest.
+        surrogate: name of the surrogate gradient.
+        window: its window.
+        weight_window: window of the latent weights.
+        sharpness: for the surrogates that have one.
+
+    Raises:
+        GaafError: an argument is out of its range.
+    """
+    _check_sizes(num_classes, in_channels, widths)
+    for before, after in pairwise(widths):
+        if after % before:
+            raise GaafError(
+                f"each width of the small network must be a multiple of the one before, got {after} after {before}; "
+                f"use for example {2 * before}"
+            )
+    convolution = partial(
+        BinaryConv2d,
+        pad_value=pad_value,
+        surrogate=surrogate,
+        window=window,
+        weight_window=weight_window,
+        sharpness=sharpness,
+    )
+    units: list[nn.Module] = []
+    for before, after in pairwise((widths[0], *widths)):
+        shortcut = PooledRepeat(after // before) if units else nn.Identity()
+        halving = _normalized(convolution(before, after, 3, stride=2 if units else 1, padding=1))
+        keeping = _normalized(convolution(after, after, 3, padding=1))
+        units += [Residual(halving, shortcut), Residual(keeping, nn.Identity())]
+    stem = _normalized(nn.Conv2d(in_channels, widths[0], 3, stride=2, padding=1, bias=False))
+    network = BinaryNetwork(stem, nn.Sequential(*units), nn.Linear(widths[-1], num_classes))
+    return _activated(network, activation)
+
+
+def resnet18(
+    num_classes: int,
+    in_channels: int,
+    *,
+    activation: ActivationFactory | None = None,
+    widths: Sequence[int] = (64, 128, 256, 512),
+    pad_value: float = 0.0,
+    surrogate: str = "clipped",
+    window: float = 1.3,
+    weight_window: float = 1.3,
+    sharpness: float | None = None,
+) -> BinaryNetwork:
+    """Return the ResNet-18 for 32x32 images of the GAAF paper (Li et al. 2023, arXiv 2206.03291).
+
+    A stem of stride 1, then four stages of two basic blocks. A block has two binary 3x3 convolutions, each followed by
+    batch norm, and one shortcut; where the shape changes the shortcut is a binary 1x1 convolution with batch norm.
+    There are no scaling factors.
+
+    Args:
+        num_classes: number of logits.
+        in_channels: channels of the images.
+        activation: see :func:`small_network`, as for all that follow.
+        widths: channels of the four stages.
+        pad_value: there.
+        surrogate: there.
+        window: there.
+        weight_window: there.
+        sharpness: there.
+
+    Raises:
+        GaafError: an argument is out of its range.
+    """
+    _check_sizes(num_classes, in_channels, widths)
+    if len(widths) != 4:
+        raise GaafError(f"resnet18 has four stages, got {len(widths)} widths; give four, as in (64, 128, 256, 512)")
+    convolution = partial(
+        BinaryConv2d,
+        pad_value=pad_value,
+        surrogate=surrogate,
+        window=window,
+        weight_window=weight_window,
+        sharpness=sharpness,
+    )
+    blocks: list[nn.Module] = []
+    for before, after in pairwise((widths[0], *widths)):
+        stride = 2 if blocks else 1
+        blocks += [_basic_block(convolution, before, after, stride), _basic_block(convolution, after, after, 1)]
+    stem = _normalized(nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False))
+    network = BinaryNetwork(stem, nn.Sequential(*blocks), nn.Linear(widths[-1], num_classes))
+    return _activated(network, activation)
+
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"small": small_network, "resnet18": resnet18}
+"""The builders by name."""
+
+
+def build_network(
+    name: str, num_classes: int, in_channels: int, activation: ActivationFactory | None = None, **settings: Any
+) -> nn.Module:
+    """Return the network that is called ``name``, one of :data:`NETWORKS`.
+
+    Args:
+        name: which builder to call.
+        num_classes: number of logits.
+        in_channels: channels of the images.
+        activation: factory of the complementary functions; None for none.
+        settings: the builder's further keywords, such as ``widths``.
+
+    Raises:
+        GaafError: unknown name or setting, or an argument out of its range.
+    """
+    builder = NETWORKS.get(name)
+    if builder is None:
+        raise GaafError(f"network must be a known name, got {name!r}; known: {listed(NETWORKS)}; choose one of them")
+    known = [
+        key for key in inspect.signature(builder).parameters if key not in ("num_classes", "in_channels", "activation")
+    ]
+    unknown = [key for key in settings if key not in known]
+    if unknown:
+        raise GaafError(
+            f"network {name} has no setting {listed(unknown)}; known: {listed(known)}; leave it out or correct it"
+        )
+    return builder(num_classes, in_channels, activation=activation, **settings)
+
+
+def _check_sizes(num_classes: int, in_channels: int, widths: Sequence[int]) -> None:
+    whole_number("num_classes", num_classes)
+    whole_number("in_channels", in_channels)
+    if not isinstance(widths, Sequence) or isinstance(widths, str) or not widths:
+        raise GaafError(f"widths must be a sequence of at least one whole number, got {widths!r}; give (16, 32, 64)")
+    for width in widths:
+        whole_number("widths", width)
+
+
+def _normalized(convolution: BinaryConv2d | nn.Conv2d) -> nn.Sequential:
+    return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels))
+
+
+def _basic_block(convolution: Callable[..., BinaryConv2d], before: int, after: int, stride: int) -> Residual:
+    body = nn.Sequential(
+        *_normalized(convolution(before, after, 3, stride=stride, padding=1)),
+        *_normalized(convolution(after, after, 3, padding=1)),
+    )
+    same = stride == 1 and before == after
+    return Residual(body, nn.Identity() if same else _normalized(convolution(before, after, 1, stride=stride)))
+
+
+def _activated(network: BinaryNetwork, activation: ActivationFactory | None) -> BinaryNetwork:
+    """Give every binary convolution of ``network`` an activation of its own, and return the network.
+
+    This comes after all weights are drawn, and the random generators end as they began: neither these weights nor
+    anything drawn later depends on what a factory draws.
+    """
+    if activation is None:
+        return network
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
+        for layer in binary_layers(network):
+            layer.set_activation(activation(layer.channels))
+    return network

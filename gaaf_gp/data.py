@@ -1,0 +1,290 @@
+"""Labelled images as tensors on the device, split for a search.
+
+A search sees two splits, drawn from the official training images: one to train on and one to validate on. The official
+test images stay closed. ``open_test_split`` alone opens them, and nothing that searches calls it. Images stay uint8
+until a batch is normalized, so that a whole data set fits on the device.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gaaf_gp.augment import channel_statistics, normalize
+from gaaf_gp.data_sources import DATASETS, MOST_PIXELS, Collection, Source, find_source
+from gaaf_gp.errors import GaafError, listed
+
+__all__ = ["DATASETS", "Data", "Split", "load_data", "normalize", "open_test_split", "split_places"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Images and their labels, all on one device.
+
+    Pickling goes through numpy arrays: torch would put the images into shared memory, which is small in containers.
+
+    Attributes:
+        images: (N,C,H,W) uint8.
+        labels: (N,) int64.
+
+    Raises:
+        GaafError: The tensors have other shapes or dtypes, or different lengths or devices.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        right = (images.ndim, images.dtype, labels.ndim, labels.dtype) == (4, torch.uint8, 1, torch.int64)
+        if not right or len(images) != len(labels) or images.device != labels.device:
+            raise GaafError(
+                "a split must be images (N,C,H,W) uint8 and labels (N,) int64 on one device, and came as "
+                f"{tuple(images.shape)} {images.dtype} on {images.device} and {tuple(labels.shape)} {labels.dtype} on "
+                f"{labels.device}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"Split({len(self)} images {'x'.join(map(str, self.images.shape[1:]))} on {self.images.device})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        device = str(self.images.device)
+        return _split_from_arrays, (self.images.cpu().numpy(), self.labels.cpu().numpy(), device)
+
+    def to(self, device: torch.device | str) -> "Split":
+        """Return this split with its tensors on ``device``."""
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a search may see of a data set. The test split is not in here.
+
+    Attributes:
+        name: What the data set is called in results.
+        train: The images to train on.
+        val: The images to score candidates on; none of them is in ``train``.
+        classes: The names of the classes; the label is the place in them.
+        mean: Per channel, 0..1, of ``train`` only.
+        std: Per channel, 0..1, of ``train`` only; see ``channel_statistics``.
+        split_seed: The seed that drew ``train`` and ``val``.
+        val_fraction: The part of every class that went to ``val``.
+    """
+
+    name: str
+    train: Split
+    val: Split
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    split_seed: int
+    val_fraction: float
+    _source: Source | None = field(default=None, repr=False)
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.classes)
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for colour."""
+        return self.train.images.shape[1]
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.train.images.shape[2], self.train.images.shape[3]
+
+    def to(self, device: torch.device | str) -> "Data":
+        """Return this data with both splits on ``device``."""
+        return replace(self, train=self.train.to(device), val=self.val.to(device))
+
+    def settings(self) -> dict[str, Any]:
+        """Return what to write down beside a result, fit for JSON.
+
+        ``sha256`` is over the images and labels of both splits in their order: two runs with the same one saw the same
+        data, whatever its name.
+        """
+        digest = hashlib.sha256()
+        for split in (self.train, self.val):
+            for tensor in (split.images, split.labels):
+                digest.update(tensor.cpu().contiguous().numpy().data)
+        return {
+            "name": self.name,
+            "classes": self.num_classes,
+            "channels": self.channels,
+            "image_size": list(self.image_size),
+            "train": len(self.train),
+            "val": len(self.val),
+            "split_seed": self.split_seed,
+            "val_fraction": self.val_fraction,
+            "sha256": digest.hexdigest(),
+        }
+
+
+def load_data(
+    name_or_path: str | os.PathLike[str] = "fashion10k",
+    *,
+    seed: int = 0,
+    val_fraction: float = 0.2,
+    limit: int | None = None,
+    image_size: int | None = None,
+    root: str | os.PathLike[str] | None = None,
+    download: bool = False,
+    device: torch.device | str = "cpu",
+) -> Data:
+    """Load the official training images of a data set and split them into train and val.
+
+    Args:
+        name_or_path: One of ``DATASETS``, or a folder with ``train/CLASS/*`` and ``test/CLASS/*``. A ``Path`` is always
+            a folder.
+        seed: Draws the split and the ``limit``; not negative.
+        val_fraction: The part of every class to validate on, in (0,1), rounded per class.
+        limit: At most so many images for both splits together, in the proportions of the classes but two at least of
+            each. They are a subset of what a greater limit gives with the same seed, train of train and val of val.
+            None for all.
+        image_size: Resize every image to this many pixels on both sides, antialiased. None to leave them alone.
+        root: Where torchvision's data sets lie; default the environment variable GAAF_GP_DATA, else
+            ``~/.cache/gaaf_gp``.
+        download: Let torchvision download a set that is not there.
+        device: Where the tensors go.
+
+    Returns:
+        The data, shuffled by the seed, so that the first images of a split are a fair sample.
+
+    Raises:
+        GaafError: A name that is unknown, files that are missing or damaged, or a setting out of its range.
+    """
+    _check_settings(seed, val_fraction, image_size, device)
+    place = Path(root or os.environ.get("GAAF_GP_DATA") or "~/.cache/gaaf_gp").expanduser()
+    source = find_source(name_or_path, place, download, image_size)
+    collection = source.open("search")
+    train_places, val_places = split_places(collection, seed=seed, val_fraction=val_fraction, limit=limit)
+    images = collection.read(np.concatenate([train_places, val_places]))
+    train = _split(images[: len(train_places)], collection.labels[train_places])
+    val = _split(images[len(train_places) :], collection.labels[val_places])
+    mean, std = channel_statistics(train.images)
+    return Data(source.name, train, val, collection.classes, mean, std, seed, val_fraction, source).to(device)
+
+
+def open_test_split(data: Data) -> Split:
+    """Open the official test images of a data set, for the final report. Nothing else opens them.
+
+    Args:
+        data: What ``load_data`` returned. Its classes, channels, image size and device are taken over.
+
+    Returns:
+        The test split, in the order of the files.
+
+    Raises:
+        GaafError: There is no test part, it is damaged, or it does not fit the training images.
+    """
+    if data._source is None:
+        raise GaafError(
+            "the test split lies beside the training images, and this data was put together without a place: load it "
+            "with load_data"
+        )
+    collection = data._source.open("test")
+    if collection.classes != data.classes:
+        extra = listed(sorted(set(collection.classes) - set(data.classes))) or "none"
+        lacking = listed(sorted(set(data.classes) - set(collection.classes))) or "none"
+        raise GaafError(
+            f"test must have the classes of train, and in {collection.where} the unknown ones are: {extra}; the "
+            f"missing ones: {lacking}; name its folders as in train"
+        )
+    images = collection.read(np.arange(len(collection.labels)))
+    if images.shape[1] == 1 and data.channels == 3:
+        images = np.repeat(images, 3, axis=1)
+    if images.shape[1:] != data.train.images.shape[1:]:
+        raise GaafError(
+            f"test images must be (channels, height, width) {tuple(data.train.images.shape[1:])} as those of train, "
+            f"and in {collection.where} they are {images.shape[1:]}: give image_size, or make all images grey or all "
+            "colour"
+        )
+    return _split(images, collection.labels).to(data.train.images.device)
+
+
+def split_places(
+    collection: Collection, *, seed: int, val_fraction: float, limit: int | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Draw the places of the train and of the val images, class by class.
+
+    Every class is permuted once, whatever the limit. Validation takes from the front and training from the back, so
+    that a smaller limit gives subsets and never moves an image from one side to the other.
+
+    Args:
+        collection: Has the labels and the names of the classes.
+        seed: Not negative.
+        val_fraction: In (0,1), rounded per class.
+        limit: At most so many places altogether; None for all.
+
+    Returns:
+        Two shuffled arrays of places in ``collection.labels``, without a common one.
+
+    Raises:
+        GaafError: The limit is below two per class, or a class would have no image on one side.
+    """
+    # RandomState and SeedSequence, because numpy promises that their streams never change.
+    rng = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
+    counts = np.bincount(collection.labels, minlength=len(collection.classes))
+    train, val = [], []
+    for label, quota in enumerate(_quotas(counts, limit)):
+        to_val = int(np.floor(val_fraction * quota + 0.5))
+        if not 0 < to_val < quota:
+            side = "validate" if to_val == 0 else "train"
+            raise GaafError(
+                f"every class must have an image to {side} on, and {collection.classes[label]!r} has none: "
+                f"val_fraction {val_fraction} of its {quota} images rounds to {to_val}; give more images or another "
+                "val_fraction"
+            )
+        places = rng.permutation(np.flatnonzero(collection.labels == label))
+        val.append(places[:to_val])
+        train.append(places[len(places) - (quota - to_val) :])
+    return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(val))
+
+
+def _quotas(counts: NDArray[np.intp], limit: int | None) -> list[int]:
+    """Share ``limit`` out to classes of these sizes: two each, the rest in proportion."""
+    least = 2 * len(counts)
+    if limit is not None and limit < least:
+        raise GaafError(
+            f"limit must be at least two images per class, {least} for {len(counts)} classes, and is {limit}: raise it"
+        )
+    # Webster's method: the image number j of a class of n is due at (j + 1/2) / n. Unlike rounding the shares, it never
+    # takes an image away from a class when the limit grows.
+    due = [np.where(np.arange(count) < 2, 0, (np.arange(count) + 0.5) / count) for count in counts]
+    owners = np.repeat(np.arange(len(counts)), counts)
+    first = np.argsort(np.concatenate(due), kind="stable")[:limit]
+    return [int(quota) for quota in np.bincount(owners[first], minlength=len(counts))]
+
+
+def _check_settings(seed: int, val_fraction: float, image_size: int | None, device: torch.device | str) -> None:
+    if seed < 0:
+        raise GaafError(f"seed must not be negative, and is {seed}: give 0 or more")
+    if not 0 < val_fraction < 1:
+        raise GaafError(f"val_fraction must be above 0 and below 1, and is {val_fraction}: 0.2 is usual")
+    if image_size is not None and not 1 <= image_size <= MOST_PIXELS:
+        raise GaafError(f"image_size must be 1 to {MOST_PIXELS} pixels, and is {image_size}: 32 is usual")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise GaafError(f"device must be one that torch can use here, and {device} is not: {reason}") from error
+
+
+def _split(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:
+    return Split(torch.from_numpy(images), torch.from_numpy(labels))
+
+
+def _split_from_arrays(images: NDArray[np.uint8], labels: NDArray[np.int64], device: str) -> Split:
+    return _split(images, labels).to(device)

@@ -1,0 +1,227 @@
+"""The evolution loop: generational, elitist, and no candidate is trained twice."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from deap import base, tools
+
+from gaaf_gp.errors import GaafError
+from gaaf_gp.fitness import Evaluator, Record
+from gaaf_gp.generation import DEFAULT_LIMITS, Limits
+from gaaf_gp.individual import Individual
+from gaaf_gp.progress import Progress
+from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.semantics import screen
+from gaaf_gp.toolbox import make_toolbox
+
+ATTEMPTS = 100
+"""Draws for one place in a population before a new random tree is tried instead, and then before giving up."""
+
+
+@dataclass
+class Evolution:
+    """What a run leaves behind.
+
+    Attributes:
+        population: the last generation.
+        hall_of_fame: the best individuals ever seen, best first, distinct by canonical text.
+        logbook: DEAP's logbook, one row a generation, with chapters ``fitness`` and ``size``.
+        records: every evaluation, in order.
+        rejected: reason -> number of candidates rejected without training.
+        seconds: wall time.
+        interrupted: whether Ctrl-C ended it early.
+        exhausted: whether no new candidate could be found before the evaluations were spent.
+    """
+
+    population: list[Individual]
+    hall_of_fame: tools.HallOfFame
+    logbook: tools.Logbook
+    records: list[Record] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    interrupted: bool = False
+    exhausted: bool = False
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Reason -> number of evaluated candidates that failed."""
+        return Counter(record.failure for record in self.records if record.failure)
+
+
+def evolve(
+    pset: PrimitiveSet,
+    evaluator: Evaluator,
+    *,
+    evaluations: int = 100,
+    population_size: int = 20,
+    elite: int = 2,
+    crossover: float = 0.6,
+    mutation: float = 0.6,
+    limits: Limits = DEFAULT_LIMITS,
+    seed: int = 0,
+    hall_of_fame: int = 10,
+    toolbox: base.Toolbox | None = None,
+    progress: bool = False,
+    on_record: Callable[[Record], None] | None = None,
+) -> Evolution:
+    """Search for good activation functions.
+
+    Each generation keeps the ``elite`` best and fills up with new candidates: two parents are selected by double
+    tournament, mated with probability ``crossover``, and the child is mutated with probability ``mutation`` (always,
+    if it was not mated). A child that was evaluated before, or that :func:`gaaf_gp.semantics.screen` rejects, is drawn
+    again and costs nothing.
+
+    Args:
+        pset: the primitive set.
+        evaluator: trains candidates, in its worker processes.
+        evaluations: number of distinct candidates to train.
+        population_size: individuals of a generation.
+        elite: best individuals that live on.
+        crossover: probability of mating.
+        mutation: probability of mutating a mated child.
+        limits: static limits of every tree.
+        seed: of all choices of the search; one seed gives one run, for any number of workers.
+        hall_of_fame: number of best individuals to remember.
+        toolbox: other operators than those of :func:`gaaf_gp.make_toolbox`; it must make Individuals of ``pset``.
+        progress: show a progress line: candidates done, best so far, time left.
+        on_record: called with every record as it arrives.
+
+    Returns:
+        What was found, also after Ctrl-C (``interrupted``): the candidates evaluated until then are all in it.
+
+    Raises:
+        GaafError: for settings out of their range.
+    """
+    _check(evaluations, population_size, elite, {"crossover": crossover, "mutation": mutation}, hall_of_fame)
+    rng = random.Random(seed)
+    tools_ = (
+        make_toolbox(pset, evaluator, rng=rng, limits=limits, heights=_heights(limits)) if toolbox is None else toolbox
+    )
+    found = Evolution([], tools.HallOfFame(hall_of_fame, similar=_same), tools.Logbook())
+    search = _Search(tools_, rng, found, crossover, mutation)
+    started = time.perf_counter()
+    with Progress(evaluations, enabled=progress) as shown:
+
+        def arrived(record: Record) -> None:
+            shown.advance(record)
+            if on_record is not None:
+                on_record(record)
+
+        while len(found.records) < evaluations and not (found.exhausted or found.interrupted):
+            survivors = tools.selBest(found.population, elite)
+            children = search.brood(min(population_size - len(survivors), evaluations - len(found.records)))
+            try:
+                evaluator.evaluate(children, arrived)
+            except KeyboardInterrupt:
+                found.interrupted = True
+                children = [child for child in children if child.canonical in evaluator.records]
+            search.take(survivors, children, [evaluator.records[child.canonical] for child in children])
+    found.seconds = time.perf_counter() - started
+    return found
+
+
+class _Search:
+    """The state of one run: which texts were tried, and the operators to make new ones."""
+
+    def __init__(
+        self, toolbox: base.Toolbox, rng: random.Random, found: Evolution, crossover: float, mutation: float
+    ) -> None:
+        self.toolbox = toolbox
+        self.rng = rng
+        self.found = found
+        self.crossover = crossover
+        self.mutation = mutation
+        self.tried: set[str] = set()
+        self.statistics = tools.MultiStatistics(
+            fitness=tools.Statistics(lambda ind: ind.fitness.values[0]), size=tools.Statistics(len)
+        )
+        for name, function in (("avg", np.mean), ("std", np.std), ("min", np.min), ("max", np.max)):
+            self.statistics.register(name, _plain, function)
+        self.found.logbook.header = ["gen", "nevals", "evaluations", "best", "fitness", "size"]
+
+    def brood(self, number: int) -> list[Individual]:
+        """Return up to ``number`` candidates that were never tried and that no screen rejects."""
+        make = self.breed if self.found.population else self.toolbox.individual
+        children: list[Individual] = []
+        while len(children) < number:
+            child = self._new(make) or self._new(self.toolbox.individual)
+            if child is None:
+                self.found.exhausted = True
+                break
+            children.append(child)
+        return children
+
+    def _new(self, make: Callable[[], Individual]) -> Individual | None:
+        for _ in range(ATTEMPTS):
+            child = make()
+            text = child.canonical
+            if text in self.tried:
+                continue
+            self.tried.add(text)
+            reason = screen(child)
+            if reason is None:
+                return child
+            self.found.rejected[reason] += 1
+        return None
+
+    def breed(self) -> Individual:
+        """Return one child of two selected parents."""
+        first, second = (self.toolbox.clone(parent) for parent in self.toolbox.select(self.found.population, 2))
+        mated = self.rng.random() < self.crossover
+        child: Individual = self.toolbox.mate(first, second)[0] if mated else first
+        if not mated or self.rng.random() < self.mutation:
+            (child,) = self.toolbox.mutate(child)
+        del child.fitness.values
+        return child
+
+    def take(self, survivors: list[Individual], children: list[Individual], records: list[Record]) -> None:
+        """Make the next generation of survivors and evaluated children, and log it."""
+        found = self.found
+        for child, record in zip(children, records, strict=True):
+            child.fitness.values = (record.accuracy,)
+        found.records.extend(records)
+        found.population = survivors + children
+        found.hall_of_fame.update(children)
+        if found.population:
+            found.logbook.record(
+                gen=len(found.logbook),
+                nevals=len(children),
+                evaluations=len(found.records),
+                best=found.hall_of_fame[0].fitness.values[0],
+                **self.statistics.compile(found.population),
+            )
+
+
+def _plain(values: Any, function: Callable[[Any], Any]) -> float:
+    return float(function(values))
+
+
+def _same(first: Individual, second: Individual) -> bool:
+    return first.canonical == second.canonical
+
+
+def _heights(limits: Limits) -> tuple[int, int]:
+    return min(1, limits.height), min(3, limits.height)
+
+
+def _check(evaluations: int, population_size: int, elite: int, rates: dict[str, float], hall_of_fame: int) -> None:
+    for name, value, least in (
+        ("evaluations", evaluations, 1),
+        ("population_size", population_size, 2),
+        ("elite", elite, 0),
+        ("hall_of_fame", hall_of_fame, 1),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if elite >= population_size:
+        raise GaafError(f"elite must be below population_size {population_size}, got {elite}: leave room for children")
+    for name, rate in rates.items():
+        if not 0 <= rate <= 1:
+            raise GaafError(f"{name} must be a probability from 0 to 1, got {rate!r}")

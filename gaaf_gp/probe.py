@@ -1,0 +1,125 @@
+"""Tries a primitive out when it is added to a set, not after an hour of running.
+
+Every function is called on zeros, ones, negatives and large values, in float32 and bfloat16, and its value and
+gradient are looked at. What is wrong is said in one line that names the primitive.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.types import Feature, Scalar, kind_of
+
+POINTS: tuple[float, ...] = (0.0, 1.0, -1.0, 0.5, -2.5, 1e4, -1e4)
+"""Values that each argument is tried at; all combinations for up to three arguments."""
+DTYPES = (torch.float32, torch.bfloat16)
+CHANNELS = 3
+MOST_COMBINATIONS = len(POINTS) ** 3
+
+
+def probe(
+    name: str,
+    function: Callable[..., Tensor],
+    in_types: Sequence[type],
+    ret_type: type,
+    learnable: Sequence[float] = (),
+    nonfinite: frozenset[str] = frozenset(),
+) -> None:
+    """Call ``function`` on hard inputs and refuse it if it breaks a rule of the trees.
+
+    The rules: it returns a tensor of its arguments' broadcast shape and of their dtype, with finite values and finite
+    gradients, unless ``nonfinite`` declares "value" or "gradient" as an exception.
+
+    Raises:
+        GaafError: naming the primitive, the rule, what came and the fix.
+    """
+    for dtype in DTYPES:
+        for arguments in _arguments(in_types, learnable, dtype):
+            try:
+                result = function(*arguments)
+            except Exception as error:
+                raise GaafError(
+                    f"primitive {name!r} must accept {_signature(in_types, learnable)} tensors, but it raised "
+                    f"{type(error).__name__} ({str(error).splitlines()[0] if str(error) else 'no message'}): "
+                    "write it with torch operations"
+                ) from error
+            _check_result(name, result, arguments, ret_type)
+            if "value" not in nonfinite:
+                _check_finite(name, "value", result.detach(), arguments)
+            if "gradient" not in nonfinite and result.requires_grad:
+                _check_gradient(name, result, arguments)
+
+
+def _signature(in_types: Sequence[type], learnable: Sequence[float]) -> str:
+    names = [marker.__name__ for marker in in_types] + ["learnable vector"] * len(learnable)
+    return f"({listed(names)})"
+
+
+def _arguments(in_types: Sequence[type], learnable: Sequence[float], dtype: torch.dtype) -> Iterator[list[Tensor]]:
+    """Yield argument lists: all Feature points stand in one batch, Scalars take their points one after another."""
+    kinds = [kind_of(marker) for marker in in_types]
+    features = [i for i, kind in enumerate(kinds) if kind is Feature]
+    scalars = [i for i, kind in enumerate(kinds) if kind is Scalar]
+    grid = list(itertools.islice(itertools.product(POINTS, repeat=len(features)), MOST_COMBINATIONS))
+    vectors = [torch.full((1, CHANNELS, 1, 1), value, dtype=dtype, requires_grad=True) for value in learnable]
+    for numbers in itertools.islice(itertools.product(POINTS, repeat=len(scalars)), MOST_COMBINATIONS):
+        arguments: list[Tensor] = []
+        for i, kind in enumerate(kinds):
+            if kind is Feature:
+                column = torch.tensor([row[features.index(i)] for row in grid], dtype=dtype)
+                arguments.append(column.view(-1, 1, 1, 1).repeat(1, CHANNELS, 1, 2).requires_grad_())
+            elif kind is Scalar:
+                arguments.append(torch.tensor(numbers[scalars.index(i)], dtype=dtype))
+            else:
+                arguments.append(torch.tensor(POINTS[1:4], dtype=dtype).view(1, CHANNELS, 1, 1).requires_grad_())
+        yield arguments + vectors
+
+
+def _check_result(name: str, result: object, arguments: list[Tensor], ret_type: type) -> None:
+    if not isinstance(result, Tensor):
+        raise GaafError(f"primitive {name!r} must return a tensor, got {type(result).__name__}: use torch operations")
+    shape = torch.broadcast_shapes(*(argument.shape for argument in arguments))
+    if result.shape != shape:
+        raise GaafError(
+            f"primitive {name!r} must keep the shape of its arguments {tuple(shape)}, got {tuple(result.shape)} "
+            f"for a {ret_type.__name__}: work element by element, or expand the result"
+        )
+    if result.dtype != arguments[0].dtype:
+        raise GaafError(
+            f"primitive {name!r} must keep the dtype of its arguments {arguments[0].dtype}, got {result.dtype}: "
+            "convert the result with .to(x.dtype)"
+        )
+
+
+def _check_finite(name: str, what: str, tensor: Tensor, arguments: list[Tensor]) -> None:
+    bad = ~torch.isfinite(tensor)
+    if not bool(bad.any()):
+        return
+    place = tuple(int(i) for i in bad.nonzero()[0])
+    where = ", ".join(_at(argument, tensor.shape, place) for argument in arguments)
+    raise GaafError(
+        f"primitive {name!r} must have a finite {what}, got {tensor[place].item()} at ({where}) in {tensor.dtype}: "
+        f'protect it there, or declare the exception with nonfinite=("{what}",)'
+    )
+
+
+def _at(argument: Tensor, shape: torch.Size, place: tuple[int, ...]) -> str:
+    return f"{argument.detach().expand(torch.broadcast_shapes(argument.shape, shape))[place].item():g}"
+
+
+def _check_gradient(name: str, result: Tensor, arguments: list[Tensor]) -> None:
+    wanted = [argument for argument in arguments if argument.requires_grad]
+    finite = torch.where(torch.isfinite(result), result, torch.zeros_like(result))
+    try:
+        gradients = torch.autograd.grad(finite.sum(), wanted, allow_unused=True)
+    except RuntimeError as error:
+        raise GaafError(f"primitive {name!r} must have a gradient, but its backward pass failed: {error}") from error
+    for gradient in gradients:
+        if gradient is not None:
+            shown = arguments if gradient.shape == result.shape else [gradient]
+            _check_finite(name, "gradient", gradient, shown)

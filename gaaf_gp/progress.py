@@ -1,0 +1,52 @@
+"""What a person sees while a search runs: candidates done, the best so far, time left."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+from gaaf_gp.fitness import Record
+
+BEST_WIDTH = 60
+"""Characters of the best formula that are shown."""
+
+
+class Progress:
+    """A progress line on standard error; a context manager. Nothing is shown when ``enabled`` is false."""
+
+    def __init__(self, total: int, *, enabled: bool = True, console: Console | None = None) -> None:
+        self.best: Record | None = None
+        self.failed = 0
+        self._bar = RichProgress(
+            TextColumn("candidates"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=console or Console(stderr=True),
+            disable=not enabled,
+        )
+        self._task = self._bar.add_task("", total=total)
+
+    def advance(self, record: Record) -> None:
+        """Count one evaluated candidate."""
+        self.failed += record.failure is not None
+        if self.best is None or record.accuracy > self.best.accuracy:
+            self.best = record
+        text = self.best.text if len(self.best.text) <= BEST_WIDTH else self.best.text[: BEST_WIDTH - 3] + "..."
+        failed = f", {self.failed} failed" if self.failed else ""
+        self._bar.update(self._task, advance=1, description=f"best {self.best.accuracy:.2%} {text}{failed}")
+
+    def __enter__(self) -> Progress:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.__exit__(kind, error, trace)

@@ -1,0 +1,93 @@
+"""Trees as text for people: infix formulas, LaTeX, and the canonical text that is a tree's identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.traits import ATOM, Traits
+from gaaf_gp.tree import Constant, Nodes, fold
+
+INFIX_PARENTHESES = ("(", ")")
+LATEX_PARENTHESES = (r"\left(", r"\right)")
+
+
+class Piece:
+    """A rendered subtree: ``format(piece, "2")`` puts parentheses around it if it binds less tightly than 2."""
+
+    def __init__(self, text: str, precedence: int, parentheses: tuple[str, str]) -> None:
+        self.text = text
+        self.precedence = precedence
+        self.parentheses = parentheses
+
+    def __format__(self, spec: str) -> str:
+        if spec and self.precedence < int(spec):
+            return self.parentheses[0] + self.text + self.parentheses[1]
+        return self.text
+
+
+def infix(nodes: Nodes, pset: PrimitiveSet, digits: int = 4) -> str:
+    """Return the formula as a person writes it, such as ``sin(x) + x``; constants keep ``digits`` digits."""
+
+    def template(name: str, traits: Traits, arity: int) -> str:
+        return traits.infix or f"{name}({', '.join(f'{{{i}}}' for i in range(arity))})"
+
+    return _render(nodes, pset, template, INFIX_PARENTHESES, digits)
+
+
+def latex(nodes: Nodes, pset: PrimitiveSet, digits: int = 4) -> str:
+    r"""Return the formula in LaTeX's mathematics mode, such as ``\sin\left(x\right) + x``."""
+
+    def template(name: str, traits: Traits, arity: int) -> str:
+        if traits.latex:
+            return traits.latex
+        arguments = ", ".join(f"{{{i}}}" for i in range(arity))
+        escaped = name.replace("_", r"\_")
+        return rf"\operatorname{{{{{escaped}}}}}\left({arguments}\right)"
+
+    return _render(nodes, pset, template, LATEX_PARENTHESES, digits)
+
+
+def learnable_places(nodes: Nodes, pset: PrimitiveSet) -> list[int]:
+    """Return the indices of the nodes that own learnable vectors, in depth-first order."""
+    return [i for i, node in enumerate(nodes) if node.name in pset.traits and pset.traits[node.name].learnable]
+
+
+def _render(nodes: Nodes, pset: PrimitiveSet, template: Any, parentheses: tuple[str, str], digits: int) -> str:
+    numbers = {index: order for order, index in enumerate(learnable_places(nodes, pset))}
+
+    def piece(index: int, node: Any, children: list[Piece]) -> Piece:
+        if isinstance(node, Constant):
+            # A negative number binds like a minus sign: x - (-1), (-1)^2.
+            return Piece(f"{node.value:.{digits}g}", ATOM if node.value >= 0 else 1, parentheses)
+        traits = pset.traits[node.name]
+        vector = f"s{numbers[index]}" if index in numbers else ""
+        if node.arity == 0:
+            return Piece(
+                vector or (traits.latex if parentheses is LATEX_PARENTHESES else traits.infix), ATOM, parentheses
+            )
+        return Piece(
+            template(node.name, traits, node.arity).format(*children, s=vector), traits.precedence, parentheses
+        )
+
+    return fold(nodes, piece).text
+
+
+def text(nodes: Nodes) -> str:
+    """Return the tree in DEAP's notation, such as ``add(sin(x), x)``, exactly as :func:`gaaf_gp.parse` reads it."""
+    return fold(nodes, lambda _index, node, children: str(node.format(*children)))
+
+
+def canonical(nodes: Nodes, pset: PrimitiveSet) -> str:
+    """Return the text with the arguments of commutative primitives in a fixed order.
+
+    Floating-point sums, products and maxima do not depend on that order, so trees with one canonical text are one
+    function to the last bit.
+    """
+
+    def piece(_index: int, node: Any, children: list[str]) -> str:
+        if node.name in pset.traits and pset.traits[node.name].commutative:
+            children = sorted(children)
+        return str(node.format(*children))
+
+    return fold(nodes, piece)

@@ -1,0 +1,103 @@
+"""A DEAP toolbox, ready for DEAP's own algorithms and for ours."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from deap import base, tools
+
+from gaaf_gp.compile import Activation
+from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.fitness import Evaluator
+from gaaf_gp.generation import DEFAULT_LIMITS, Limits, gen_half_and_half
+from gaaf_gp.individual import Fitness, Individual, ParetoFitness
+from gaaf_gp.operators import cx_one_point, mut_any
+from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.randomness import as_global
+
+OBJECTIVES: dict[tuple[str, ...], type[Fitness]] = {("accuracy",): Fitness, ("accuracy", "size"): ParetoFitness}
+TOURNAMENT = 4
+"""Individuals that a fitness tournament compares."""
+PARSIMONY = 1.2
+"""In the size tournament of a double tournament the smaller of two wins with probability PARSIMONY / 2."""
+
+
+def make_toolbox(
+    pset: PrimitiveSet,
+    evaluator: Evaluator,
+    *,
+    rng: random.Random | int = 0,
+    limits: Limits = DEFAULT_LIMITS,
+    heights: tuple[int, int] = (1, 3),
+    objectives: Sequence[str] = ("accuracy",),
+) -> base.Toolbox:
+    """Return a ``deap.base.Toolbox`` with all the aliases that DEAP's algorithms know, and ``compile``.
+
+    They are expr, individual, population, compile, evaluate, select, mate, mutate, map and clone. It runs unchanged under ``deap.algorithms.eaSimple`` and ``eaMuPlusLambda``, and with ``objectives=("accuracy",
+    "size")`` under NSGA-II. Those loops draw from Python's global generator: seed it too for a repeatable run.
+
+    Args:
+        pset: the primitive set.
+        evaluator: gives the fitness; its processes serve ``map``.
+        rng: generator of all choices of the registered operators, or a seed for a new one.
+        limits: static limits of height and size, kept by generation, crossover and mutation.
+        heights: least and greatest height of new trees.
+        objectives: ``("accuracy",)``, selected by double tournament, or ``("accuracy", "size")``, by NSGA-II.
+
+    Raises:
+        GaafError: for other objectives or heights beyond the limits.
+    """
+    fitness = OBJECTIVES.get(tuple(objectives))
+    if fitness is None:
+        allowed = listed(" and ".join(names) for names in OBJECTIVES)
+        raise GaafError(f"objectives must be one of: {allowed}; got {list(objectives)}")
+    if not 0 <= heights[0] <= heights[1] <= limits.height:
+        raise GaafError(f"heights of new trees must rise and stay within the limit {limits.height}, got {heights}")
+    generator = random.Random(rng) if isinstance(rng, int) else rng
+
+    def individual() -> Individual:
+        return Individual(toolbox.expr(), pset, fitness())
+
+    def evaluate(candidate: Individual) -> tuple[float, ...]:
+        accuracy = evaluator(candidate)
+        return accuracy if fitness is Fitness else (*accuracy, float(candidate.size))
+
+    toolbox = base.Toolbox()
+    toolbox.register("expr", gen_half_and_half, pset, heights[0], heights[1], rng=generator, max_size=limits.size)
+    toolbox.register("individual", individual)
+    toolbox.register("population", tools.initRepeat, list, toolbox.individual)
+    toolbox.register("compile", functools.partial(Activation, pset=pset))
+    toolbox.register("evaluate", evaluate)
+    toolbox.register("map", evaluator.map)
+    toolbox.register("clone", copy.deepcopy)
+    toolbox.register("mate", cx_one_point, rng=generator, limits=limits)
+    toolbox.register("mutate", mut_any, rng=generator, limits=limits)
+    if fitness is Fitness:
+        toolbox.register("select", double_tournament, rng=generator)
+    else:
+        toolbox.register("select", tools.selNSGA2)
+    return toolbox
+
+
+def double_tournament(
+    individuals: Sequence[Individual],
+    k: int,
+    *,
+    rng: random.Random,
+    tournsize: int = TOURNAMENT,
+    parsimony: float = PARSIMONY,
+) -> list[Any]:
+    """Select ``k`` individuals by DEAP's double tournament: fitness first, then the smaller of two winners.
+
+    Source: Luke and Panait, Fighting bloat with nonparametric parsimony pressure, PPSN 2002.
+    """
+    with as_global(rng):
+        return list(
+            tools.selDoubleTournament(
+                list(individuals), k, fitness_size=tournsize, parsimony_size=parsimony, fitness_first=True
+            )
+        )

@@ -1,0 +1,306 @@
+"""Binary layers against torch's plain operations on tensors that are binarized by hand."""
+
+import copy
+import io
+import math
+import pickle
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gaaf_gp.binary import BinaryConv2d, BinaryLayer, BinaryLinear, Surrogate, binary_layers, clip_latent_weights
+from gaaf_gp.errors import GaafError
+
+
+class Wave(nn.Module):
+    """sin(s x) with a learnable s per channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.s = nn.Parameter(torch.linspace(0.5, 1.5, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return sin(s x)."""
+        return torch.sin(self.s.view(-1, *[1] * (x.dim() - 2)) * x)
+
+
+def sign(x: Tensor) -> Tensor:
+    return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+
+
+def seeded(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
+    x = scale * torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.where(x.abs() < 0.1, 0.0, x)  # zeros are where signs go wrong
+
+
+def set_weight(layer: BinaryLayer, seed: int = 1) -> Tensor:
+    with torch.no_grad():
+        layer.weight.copy_(seeded(*layer.weight.shape, seed=seed))
+    return layer.weight.detach().clone()
+
+
+@pytest.mark.parametrize("pad_value", [0.0, 1.0, -1.0])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation", "groups"),
+    [(3, 1, 1, 1, 1), (3, 2, 1, 1, 2), ((1, 3), (2, 1), (0, 2), (1, 2), 4), (2, 1, 0, 1, 1), (1, 2, 0, 1, 1)],
+)
+def test_convolution_of_signs(
+    pad_value: float,
+    kernel: int | tuple[int, int],
+    stride: int | tuple[int, int],
+    padding: int | tuple[int, int],
+    dilation: int | tuple[int, int],
+    groups: int,
+) -> None:
+    layer = BinaryConv2d(
+        4, 8, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups, pad_value=pad_value
+    ).double()
+    weight, x = set_weight(layer), seeded(2, 4, 7, 9)
+    height, width = padding if isinstance(padding, tuple) else (padding, padding)
+    padded = torch.full((2, 4, 7 + 2 * height, 9 + 2 * width), pad_value, dtype=torch.float64)
+    padded[:, :, height : height + 7, width : width + 9] = sign(x)
+    expected = functional.conv2d(padded, sign(weight), None, stride, 0, dilation, groups)
+    assert torch.equal(layer(x), expected)
+
+
+def test_linear_of_signs() -> None:
+    layer = BinaryLinear(5, 3, activation=Wave(5)).double()
+    weight, x = set_weight(layer), seeded(4, 5)
+    f = torch.sin(torch.linspace(0.5, 1.5, 5).double() * x)
+    assert torch.equal(layer(x), torch.einsum("ni,oi->no", sign(f), sign(weight)))
+
+
+@pytest.mark.parametrize("pad_value", [0.0, 1.0, -1.0])
+def test_gradients_of_the_convolution_by_hand(pad_value: float) -> None:
+    layer = BinaryConv2d(
+        4, 6, 3, stride=2, padding=1, groups=2, pad_value=pad_value, activation=Wave(4), window=0.8, weight_window=1.2
+    ).double()
+    weight, x, incoming = set_weight(layer), seeded(2, 4, 6, 6, scale=2).requires_grad_(), seeded(2, 6, 3, 3, seed=2)
+    layer(x).backward(incoming)
+
+    s = torch.linspace(0.5, 1.5, 4).double().view(1, 4, 1, 1)
+    f = torch.sin(s * x.detach())
+    signs = functional.pad(sign(f), (1, 1, 1, 1), value=pad_value).requires_grad_()
+    weight_signs = sign(weight).requires_grad_()
+    functional.conv2d(signs, weight_signs, None, 2, 0, 1, 2).backward(incoming)
+    assert signs.grad is not None
+    assert weight_signs.grad is not None
+    through_sign = signs.grad[:, :, 1:-1, 1:-1] * (f.abs() <= 0.8)
+    slope = torch.cos(s * x.detach())
+
+    torch.testing.assert_close(layer.weight.grad, weight_signs.grad * (weight.abs() <= 1.2))
+    torch.testing.assert_close(x.grad, through_sign * slope * s)
+    assert isinstance(layer.activation, Wave)
+    torch.testing.assert_close(layer.activation.s.grad, (through_sign * slope * x.detach()).sum((0, 2, 3)))
+
+
+def test_gradients_of_the_linear_layer_by_hand() -> None:
+    layer = BinaryLinear(5, 3, surrogate="triangle", window=2.0, weight_window=0.9).double()
+    weight, x, incoming = set_weight(layer), seeded(4, 5, scale=2).requires_grad_(), seeded(4, 3, seed=2)
+    layer(x).backward(incoming)
+    by_input = torch.einsum("no,oi->ni", incoming, sign(weight))
+    torch.testing.assert_close(x.grad, by_input * (2 - x.detach().abs()).clamp(min=0))
+    by_weight = torch.einsum("no,ni->oi", incoming, sign(x.detach()))
+    torch.testing.assert_close(layer.weight.grad, by_weight * (weight.abs() <= 0.9))
+
+
+@settings(max_examples=30, deadline=None)
+@given(features=st.integers(1, 40), rows=st.integers(1, 4), outputs=st.integers(1, 5), seed=st.integers(0, 2**16))
+def test_sums_are_integers_of_the_right_parity(features: int, rows: int, outputs: int, seed: int) -> None:
+    layer = BinaryLinear(features, outputs).double()
+    weight, x = set_weight(layer, seed=seed), seeded(rows, features, seed=seed + 1)
+    agreements = ((x.unsqueeze(1) >= 0) == (weight >= 0)).sum(-1)
+    assert torch.equal(layer(x), (2 * agreements - features).double())
+
+
+def test_the_border_is_binary_with_nonzero_padding_only() -> None:
+    x = torch.ones(1, 1, 1, 1)
+    corners = {}
+    for pad_value in (0, 1, -1):
+        layer = BinaryConv2d(1, 1, 3, padding=1, pad_value=pad_value)
+        with torch.no_grad():
+            layer.weight.fill_(0.5)
+        corners[pad_value] = layer(x).item()
+    assert corners == {0: 1.0, 1: 9.0, -1: -7.0}
+
+
+def test_autocast_sums_are_exact_and_rounded_once() -> None:
+    for features in (200, 1500):
+        layer = BinaryLinear(features, 16)
+        with torch.no_grad():
+            layer.weight.copy_(seeded(16, features))
+            layer.weight[0] = 1.0
+        x = seeded(8, features, seed=3).float()
+        x[0] = 1.0
+        exact = torch.einsum("ni,oi->no", sign(x).double(), sign(layer.weight.detach()).double())
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = layer(x)
+        assert y.dtype == torch.bfloat16
+        torch.testing.assert_close(y.double(), exact, rtol=2**-8, atol=0.0)
+        if features <= 256:
+            assert torch.equal(y.double(), exact)
+
+
+@pytest.mark.parametrize("pad_value", [0.0, -1.0])
+def test_channels_last_gives_the_same(pad_value: float) -> None:
+    layer = BinaryConv2d(4, 8, 3, padding=1, pad_value=pad_value)
+    x = seeded(2, 4, 8, 8).float()
+    expected = layer(x)
+    layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
+    y = layer(x.to(memory_format=torch.channels_last))
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(y.contiguous(), expected)
+
+
+def test_latent_weights_are_real_and_start_within_the_fan_in_bound() -> None:
+    torch.manual_seed(3)
+    layer = BinaryConv2d(8, 16, 3, groups=2)
+    assert list(layer.state_dict()) == ["weight"]
+    assert layer.weight.shape == (16, 4, 3, 3)
+    bound = 1 / math.sqrt(4 * 9)
+    assert layer.weight.abs().max() <= bound
+    assert layer.weight.abs().max() > 0.9 * bound
+    assert layer.weight.unique().numel() > 500
+
+
+def test_state_dict_round_trip_keeps_latent_weights() -> None:
+    layer = BinaryConv2d(3, 4, 3, activation=Wave(3)).double()
+    weight = set_weight(layer)
+    stream = io.BytesIO()
+    torch.save(layer.state_dict(), stream)
+    stream.seek(0)
+    other = BinaryConv2d(3, 4, 3, activation=Wave(3)).double()
+    other.load_state_dict(torch.load(stream, weights_only=True))
+    assert torch.equal(other.weight, weight)
+    assert sorted(other.state_dict()) == ["activation.s", "weight"]
+    x = seeded(2, 3, 5, 5)
+    assert torch.equal(other(x), layer(x))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        BinaryConv2d(3, 4, 3, padding=1, pad_value=1, activation=Wave(3), surrogate="tanh", sharpness=2.0),
+        BinaryLinear(3, 4, surrogate="swish", window=0.5),
+    ],
+)
+def test_copies_behave_alike_and_share_nothing(
+    layer: BinaryLayer, duplicate: Callable[[BinaryLayer], BinaryLayer]
+) -> None:
+    twin = duplicate(layer)
+    shape = (2, 3, 4, 4) if isinstance(layer, BinaryConv2d) else (2, 3)
+    x, y = seeded(*shape).float().requires_grad_(), seeded(*shape).float().requires_grad_()
+    out, twin_out = layer(x), twin(y)
+    assert torch.equal(out, twin_out)
+    out.square().sum().backward()
+    twin_out.square().sum().backward()
+    assert x.grad is not None
+    assert y.grad is not None
+    assert torch.equal(x.grad, y.grad)
+    assert repr(layer) == repr(twin)
+    before = layer.weight.detach().clone()
+    with torch.no_grad():
+        twin.weight.neg_()
+    assert torch.equal(layer.weight, before)
+
+
+def test_binary_layers_are_found_once_each_in_order() -> None:
+    shared = BinaryLinear(3, 3)
+    model = nn.Sequential(BinaryConv2d(1, 2, 3), nn.Conv2d(2, 2, 1), nn.ModuleList([shared, nn.Linear(3, 3), shared]))
+    assert list(binary_layers(model)) == [model[0], shared]
+    assert list(binary_layers(shared)) == [shared]
+    assert list(binary_layers(nn.Linear(1, 1))) == []
+
+
+def test_clip_moves_latent_weights_only() -> None:
+    model = nn.Sequential(BinaryConv2d(2, 2, 3, activation=Wave(2)), nn.Conv2d(2, 2, 1), BinaryLinear(2, 2))
+    with torch.no_grad():
+        for number, parameter in enumerate(model.parameters()):
+            parameter.copy_(seeded(*parameter.shape, seed=number, scale=3))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    clip_latent_weights(model, 1.3)
+    latent = {"0.weight", "2.weight"}
+    assert any((before[name].abs() > 1.3).any() for name in latent)
+    for name, value in model.state_dict().items():
+        expected = before[name].clamp(-1.3, 1.3) if name in latent else before[name]
+        assert torch.equal(value, expected)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_clipped_latent_weights_still_learn() -> None:
+    layer = BinaryLinear(4, 2, weight_window=1.3)
+    with torch.no_grad():
+        layer.weight.fill_(5.0)
+    clip_latent_weights(layer, 1.3)
+    layer(torch.ones(1, 4)).sum().backward()
+    assert layer.weight.grad is not None
+    assert (layer.weight.grad == 1).all()
+
+
+def test_repr_names_the_settings() -> None:
+    layer = BinaryConv2d(2, 4, 3, padding=1, pad_value=-1, surrogate="swish", weight_window=1.3)
+    assert repr(layer) == (
+        "BinaryConv2d(2, 4, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1, "
+        "pad_value=-1, surrogate=swish(window=1, sharpness=5), weight_window=1.3)"
+    )
+    assert repr(BinaryLinear(2, 4)) == "BinaryLinear(2, 4, surrogate=clipped(window=1), weight_window=1)"
+
+
+def test_settings_are_kept() -> None:
+    layer = BinaryConv2d(2, 4, 3, surrogate="tanh", window=0.5, sharpness=3.0, weight_window=math.inf)
+    assert layer.surrogate == Surrogate("tanh", 0.5, 3.0)
+    assert layer.weight_surrogate == Surrogate("clipped", math.inf)
+    assert (layer.channels, BinaryLinear(5, 3).channels) == (2, 5)
+
+
+def test_the_activation_can_be_replaced() -> None:
+    layer = BinaryLinear(3, 2)
+    layer.set_activation(Wave(3))
+    assert list(layer.state_dict()) == ["weight", "activation.s"]
+    layer.set_activation(None)
+    assert list(layer.state_dict()) == ["weight"]
+    assert repr(layer) == repr(BinaryLinear(3, 2))
+    with pytest.raises(GaafError, match="activation must be a torch module or None"):
+        layer.set_activation(torch.sin)  # type: ignore[arg-type]
+
+
+def test_an_activation_that_changes_the_shape_is_refused() -> None:
+    layer = BinaryConv2d(2, 2, 3, activation=nn.AvgPool2d(2))
+    with pytest.raises(GaafError, match=r"keep the shape of its input, got \(1, 2, 4, 4\) from \(1, 2, 8, 8\)"):
+        layer(torch.zeros(1, 2, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: BinaryConv2d(2, 2, 3, pad_value=0.5), r"pad_value must be 0, 1 or -1, got 0\.5"),
+        (lambda: BinaryConv2d(2, 2, 3, pad_value=math.nan), "pad_value must be 0, 1 or -1, got nan"),
+        (lambda: BinaryConv2d(2, 2, 3, window=-1.0), r"window must be a number above 0.*got -1\.0"),
+        (lambda: BinaryConv2d(2, 2, 3, weight_window=-1.0), r"^weight_window must be a number above 0.*got -1\.0"),
+        (lambda: BinaryConv2d(2, 2, 3, surrogate="relu"), "surrogate must be a known name, got 'relu'"),
+        (lambda: BinaryConv2d(0, 2, 3), "in_channels must be a whole number of at least 1, got 0"),
+        (lambda: BinaryConv2d(2, 2.0, 3), r"out_channels must be a whole number .*got 2\.0"),  # type: ignore[arg-type]
+        (lambda: BinaryConv2d(2, 2, 0), "kernel_size must be a whole number of at least 1, got 0"),
+        (lambda: BinaryConv2d(2, 2, (3, 3, 3)), "kernel_size must be one whole number or two"),  # type: ignore[arg-type]
+        (lambda: BinaryConv2d(2, 2, 3, stride=0), "stride must be a whole number of at least 1, got 0"),
+        (lambda: BinaryConv2d(2, 2, 3, padding=-1), "padding must be a whole number of at least 0, got -1"),
+        (lambda: BinaryConv2d(2, 2, 3, padding="same"), "padding must be .*got 'same'"),  # type: ignore[arg-type]
+        (lambda: BinaryConv2d(2, 2, 3, dilation=True), "dilation must be a whole number .*got True"),
+        (lambda: BinaryConv2d(4, 6, 3, groups=4), "groups must divide in_channels and out_channels, got groups=4"),
+        (lambda: BinaryConv2d(4, 4, 3, groups=0), "groups must be a whole number of at least 1, got 0"),
+        (lambda: BinaryConv2d(2, 2, 3, activation=torch.sin), "activation must be a torch module"),  # type: ignore[arg-type]
+        (lambda: BinaryLinear(2, 0), "out_features must be a whole number of at least 1, got 0"),
+        (lambda: BinaryLinear(2, 2, sharpness=2.0), "clipped has no sharpness"),
+        (lambda: clip_latent_weights(BinaryLinear(2, 2), 0.0), "limit must be a number above 0"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_line(build: Callable[[], object], message: str) -> None:
+    with pytest.raises(GaafError, match=message) as caught:
+        build()
+    assert "\n" not in str(caught.value)
