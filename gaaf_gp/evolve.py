@@ -40,9 +40,9 @@ class Evolution:
         exhausted: whether no new candidate could be found before the evaluations were spent.
     """
 
-    population: list[Individual]
-    hall_of_fame: tools.HallOfFame
-    logbook: tools.Logbook
+    population: list[Individual] = field(default_factory=list)
+    hall_of_fame: tools.HallOfFame = field(default_factory=lambda: _hall(10))
+    logbook: tools.Logbook = field(default_factory=tools.Logbook)
     records: list[Record] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
@@ -104,7 +104,7 @@ def evolve(
     tools_ = (
         make_toolbox(pset, evaluator, rng=rng, limits=limits, heights=_heights(limits)) if toolbox is None else toolbox
     )
-    found = Evolution([], tools.HallOfFame(hall_of_fame, similar=_same), tools.Logbook())
+    found = Evolution(hall_of_fame=_hall(hall_of_fame))
     search = _Search(tools_, rng, found, crossover, mutation)
     started = time.perf_counter()
     with Progress(evaluations, enabled=progress) as shown:
@@ -153,9 +153,9 @@ class _Search:
         while len(children) < number:
             child = self._new(make) or self._new(self.toolbox.individual)
             if child is None:
-                self.found.exhausted = True
-                break
+                break  # smaller generations may still find something new; one without a child may not
             children.append(child)
+        self.found.exhausted = not children
         return children
 
     def _new(self, make: Callable[[], Individual]) -> Individual | None:
@@ -199,8 +199,12 @@ class _Search:
             )
 
 
-def _plain(values: Any, function: Callable[[Any], Any]) -> float:
+def _plain(function: Callable[[Any], Any], values: Any) -> float:
     return float(function(values))
+
+
+def _hall(size: int) -> tools.HallOfFame:
+    return tools.HallOfFame(size, similar=_same)
 
 
 def _same(first: Individual, second: Individual) -> bool:

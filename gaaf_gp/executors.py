@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -90,7 +91,8 @@ class Workers(Generic[State]):
                 self.workers, mp_context=get_context("spawn"), initializer=_start, initargs=(self.state,)
             )
         try:
-            return self._pool.submit(_call, function, arguments)
+            with _interrupts_held():
+                return self._pool.submit(_call, function, arguments)
         except BrokenProcessPool as broken:
             # The pool broke while jobs were still being handed in: those left are suspects like the others.
             failed: Future[Result] = Future()
@@ -110,6 +112,23 @@ class Workers(Generic[State]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while processes are started.
+
+    A child inherits the mask, so that an interrupt cannot kill it half-way through its imports; here it arrives at the
+    end of the block.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _check_picklable(state: object) -> None:

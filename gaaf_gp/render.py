@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from gaaf_gp.pset import PrimitiveSet
@@ -30,7 +31,7 @@ def infix(nodes: Nodes, pset: PrimitiveSet, digits: int = 4) -> str:
     """Return the formula as a person writes it, such as ``sin(x) + x``; constants keep ``digits`` digits."""
 
     def template(name: str, traits: Traits, arity: int) -> str:
-        return traits.infix or f"{name}({', '.join(f'{{{i}}}' for i in range(arity))})"
+        return traits.infix or f"{name}({_arguments(traits, arity)})"
 
     return _render(nodes, pset, template, INFIX_PARENTHESES, digits)
 
@@ -41,34 +42,44 @@ def latex(nodes: Nodes, pset: PrimitiveSet, digits: int = 4) -> str:
     def template(name: str, traits: Traits, arity: int) -> str:
         if traits.latex:
             return traits.latex
-        arguments = ", ".join(f"{{{i}}}" for i in range(arity))
         escaped = name.replace("_", r"\_")
-        return rf"\operatorname{{{{{escaped}}}}}\left({arguments}\right)"
+        return rf"\operatorname{{{{{escaped}}}}}\left({_arguments(traits, arity)}\right)"
 
     return _render(nodes, pset, template, LATEX_PARENTHESES, digits)
 
 
-def learnable_places(nodes: Nodes, pset: PrimitiveSet) -> list[int]:
-    """Return the indices of the nodes that own learnable vectors, in depth-first order."""
-    return [i for i, node in enumerate(nodes) if node.name in pset.traits and pset.traits[node.name].learnable]
+def vector_names(nodes: Nodes, pset: PrimitiveSet) -> dict[int, list[str]]:
+    """Return for each node that learns the names s0, s1, ... of its vectors, numbered in depth-first order.
+
+    They are the parameters' names in the ``state_dict`` of :class:`gaaf_gp.Activation` too.
+    """
+    names: dict[int, list[str]] = {}
+    number = itertools.count()
+    for index, node in enumerate(nodes):
+        if node.name in pset.traits and pset.traits[node.name].learnable:
+            names[index] = [f"s{next(number)}" for _ in pset.traits[node.name].learnable]
+    return names
+
+
+def _arguments(traits: Traits, arity: int) -> str:
+    places = [f"{{{i}}}" for i in range(arity)] + [f"{{s{i}}}" for i in range(len(traits.learnable))]
+    return ", ".join(places)
 
 
 def _render(nodes: Nodes, pset: PrimitiveSet, template: Any, parentheses: tuple[str, str], digits: int) -> str:
-    numbers = {index: order for order, index in enumerate(learnable_places(nodes, pset))}
+    names = vector_names(nodes, pset)
 
     def piece(index: int, node: Any, children: list[Piece]) -> Piece:
         if isinstance(node, Constant):
             # A negative number binds like a minus sign: x - (-1), (-1)^2.
             return Piece(f"{node.value:.{digits}g}", ATOM if node.value >= 0 else 1, parentheses)
         traits = pset.traits[node.name]
-        vector = f"s{numbers[index]}" if index in numbers else ""
+        vectors = names.get(index, [])
         if node.arity == 0:
-            return Piece(
-                vector or (traits.latex if parentheses is LATEX_PARENTHESES else traits.infix), ATOM, parentheses
-            )
-        return Piece(
-            template(node.name, traits, node.arity).format(*children, s=vector), traits.precedence, parentheses
-        )
+            plain = traits.latex if parentheses is LATEX_PARENTHESES else traits.infix
+            return Piece(vectors[0] if vectors else plain, ATOM, parentheses)
+        own = {f"s{i}": name for i, name in enumerate(vectors)} | {"s": vectors[0] if vectors else ""}
+        return Piece(template(node.name, traits, node.arity).format(*children, **own), traits.precedence, parentheses)
 
     return fold(nodes, piece).text
 

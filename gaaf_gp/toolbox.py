@@ -37,8 +37,9 @@ def make_toolbox(
 ) -> base.Toolbox:
     """Return a ``deap.base.Toolbox`` with all the aliases that DEAP's algorithms know, and ``compile``.
 
-    They are expr, individual, population, compile, evaluate, select, mate, mutate, map and clone. It runs unchanged under ``deap.algorithms.eaSimple`` and ``eaMuPlusLambda``, and with ``objectives=("accuracy",
-    "size")`` under NSGA-II. Those loops draw from Python's global generator: seed it too for a repeatable run.
+    They are expr, individual, population, compile, evaluate, select, mate, mutate, map and clone. It runs unchanged
+    under ``deap.algorithms.eaSimple`` and ``eaMuPlusLambda``, and with ``objectives=("accuracy", "size")`` under
+    NSGA-II. Those loops draw from Python's global generator: seed it too for a repeatable run.
 
     Args:
         pset: the primitive set.

@@ -21,8 +21,9 @@ class Traits:
     """What is known of a primitive or a named terminal beyond its types.
 
     ``infix`` and ``latex`` are templates with ``{0}``, ``{1}`` for the arguments; ``{0:2}`` puts parentheses around an
-    argument whose ``precedence`` is below 2. ``learnable`` holds the initial values of the per-channel vectors that
-    the function takes after its tree arguments.
+    argument whose ``precedence`` is below 2, and ``{s}`` (``{s0}``, ``{s1}`` of several) is a learnable vector. Name
+    each argument once: a formula grows as fast as its templates repeat. ``learnable`` holds the initial values of the
+    per-channel vectors that the function takes after its tree arguments.
     """
 
     function: Callable[..., Tensor] | None

@@ -170,7 +170,8 @@ _BINARY = (
     Operator("sub", torch.sub, 1, "{0:1} - {1:2}", "{0:1} - {1:2}", 1),
     Operator("mul", torch.mul, 1, "{0:2} * {1:3}", r"{0:2} \cdot {1:3}", 2, commutative=True),
     Operator("div", div, 2, "{0:2} / {1:3}", r"\frac{{{0}}}{{{1}}}", 2),
-    Operator("ratio", ratio, 3, "{0:2} / ({0:1} + {1:2})", r"\frac{{{0}}}{{{0:1} + {1:2}}}", 2),
+    # Written out, x / (x + y) would name its first argument twice, and a nested formula would double at every level.
+    Operator("ratio", ratio, 3, "ratio({0}, {1})", r"\operatorname{{ratio}}\left({0}, {1}\right)"),
     Operator("max", torch.maximum, 1, "max({0}, {1})", r"\max\left({0}, {1}\right)", commutative=True),
     Operator("min", torch.minimum, 1, "min({0}, {1})", r"\min\left({0}, {1}\right)", commutative=True),
     Operator("gate", gate, 5, "{0:2} * sigmoid({1})", r"{0:2} \cdot \sigma\left({1}\right)", 2),

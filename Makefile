@@ -1,0 +1,37 @@
+# make evolve: evolve activation functions on the bundled images (two to three minutes on two cores)
+# make test:   lint, types, import contracts and tests
+# Both make .venv first, if it is missing or if what it depends on has changed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help evolve test check-wheel clean
+
+help:
+	@echo "make evolve       evolve activation functions on the bundled images"
+	@echo "make test         lint, types, import contracts and tests"
+	@echo "make check-wheel  install the built wheel into an empty environment and run it there"
+	@echo "make clean        remove .venv and what was built"
+
+.venv/.installed: setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, got $$($(PYTHON) --version 2>&1): make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+evolve: .venv/.installed
+	$(BIN)/python runs/quickstart.py
+
+test: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term tests
+
+check-wheel: .venv/.installed
+	sh scripts/check_wheel.sh $(BIN)/python
+
+clean:
+	rm -rf .venv build dist *.egg-info

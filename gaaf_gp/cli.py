@@ -1,0 +1,150 @@
+"""The command line: ``gaaf-gp evolve``, ``gaaf-gp show`` and ``gaaf-gp plot tree``.
+
+Bad input ends with one line on standard error and exit status 2, never with a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.exceptions import TyperException
+
+from gaaf_gp import experiment, outputs
+from gaaf_gp.errors import GaafError
+from gaaf_gp.generation import Limits
+from gaaf_gp.loading import load_primitives
+from gaaf_gp.parser import parse
+from gaaf_gp.plot import plot_tree, save_figure
+from gaaf_gp.semantics import positive_share, screen
+
+FREE = "primitives.gaaf:free"
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="gaaf-gp",
+    help="Evolve activation functions for binary neural networks by strongly typed genetic programming.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+plot_app = typer.Typer(help="Draw what was evolved.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(plot_app, name="plot")
+
+PrimitivesOption = Annotated[
+    str, typer.Option(help="Primitive set: module:function or path/to/file.py:function (the file is run).")
+]
+ExpressionArgument = Annotated[str, typer.Argument(help='A tree, as in "add(sin(x), x)".')]
+
+
+@app.command()
+def evolve(
+    primitives: PrimitivesOption = FREE,
+    data: Annotated[
+        str, typer.Option(help="fashion10k (bundled), fashion-mnist, cifar10, cifar100, or a folder of images.")
+    ] = "fashion10k",
+    evaluations: Annotated[int, typer.Option(help="Number of distinct candidates to train.")] = 100,
+    workers: Annotated[
+        int, typer.Option(help="Worker processes; the result is the same for any number.", show_default="all cores")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="One seed gives one result.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="New or empty folder for the results.", show_default="out/evolve, or the next")
+    ] = None,
+    population: Annotated[int, typer.Option(help="Individuals of a generation.")] = 20,
+    epochs: Annotated[int, typer.Option(help="Epochs that a candidate is trained for.")] = 2,
+    batch_size: Annotated[int, typer.Option(help="Images per training step.")] = 128,
+    network: Annotated[str, typer.Option(help="Binary network: small or resnet18.")] = "small",
+    max_height: Annotated[int, typer.Option(help="Greatest height of a tree.")] = 6,
+    max_size: Annotated[int, typer.Option(help="Most nodes of a tree.")] = 30,
+    fresh_seeds: Annotated[
+        int, typer.Option(help="Trainings of the winner and of the plain sign on the test split.")
+    ] = 5,
+    limit: Annotated[int | None, typer.Option(help="Use at most this many images for the search.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Resize images to this many pixels a side.")] = None,
+    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
+    download: Annotated[bool, typer.Option("--download", help="Fetch the data set if it is missing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
+) -> None:
+    """Search for an activation function, confirm the winner on fresh seeds, and write everything into a folder."""
+    data_settings = {"limit": limit, "image_size": image_size, "device": device, "download": download}
+    settings = experiment.Settings(
+        out=outputs.next_free(Path("out/evolve")) if out is None else out,
+        primitives=primitives,
+        data=data,
+        evaluations=evaluations,
+        workers=workers if workers != 0 else experiment.available_cores(),
+        seed=seed,
+        population=population,
+        fresh_seeds=fresh_seeds,
+        limits=Limits(max_height, max_size),
+        proxy={"epochs": epochs, "batch_size": batch_size, "network": network},
+        data_settings=data_settings,
+    )
+    result = experiment.run(settings, quiet=quiet)
+    outputs.print_summary(result, outputs.hall_rows(settings.out), settings.out, Console())
+    if result["interrupted"]:
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def show(expression: ExpressionArgument, primitives: PrimitivesOption = FREE) -> None:
+    """Say what a tree is: its formula, LaTeX, size, height, cost, and how often its sign is positive."""
+    individual = parse(expression, load_primitives(primitives))
+    rejected = screen(individual)
+    rows: list[tuple[str, Any]] = [
+        ("text", individual),
+        ("formula", individual.infix()),
+        ("LaTeX", individual.latex()),
+        ("size", f"{individual.size} nodes"),
+        ("height", individual.height),
+        ("cost", f"{individual.cost:g} additions per element"),
+        ("positive", f"{positive_share(individual):.1%} of the signs for x ~ N(0, 1)"),
+        ("screen", "would be trained" if rejected is None else f"would be rejected: {rejected}"),
+    ]
+    for name, value in rows:
+        typer.echo(f"{name:<9} {value}")
+
+
+@plot_app.command("tree")
+def tree(
+    expression: ExpressionArgument,
+    out: Annotated[Path, typer.Option(help="File to write: .png, .svg or .pdf.")],
+    primitives: PrimitivesOption = FREE,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+) -> None:
+    """Draw an expression tree."""
+    individual = parse(expression, load_primitives(primitives))
+    if out.exists() and not force:
+        raise GaafError(f"the figure must be a new file, but {out} exists: choose another name or pass --force")
+    save_figure(plot_tree(individual), out)
+    typer.echo(f"wrote {out}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status: 0, 2 for bad input, 130 after Ctrl-C."""
+    try:
+        status = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+    except (GaafError, TyperException) as error:
+        message = error.format_message() if isinstance(error, TyperException) else str(error)
+        _fail(message)
+    except OSError as error:
+        _fail(f"cannot use {error.filename or 'a file'}: {error.strerror or error}")
+    if status == INTERRUPTED:  # also what typer makes of a Ctrl-C before the run could write anything
+        typer.echo("interrupted", err=True)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> None:
+    line = " ".join(message.split()) if "\n" in message else message
+    typer.echo(f"error: {line}", err=True)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""A whole run: search, confirm the winner on fresh seeds and the test split, and write down what came out."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import statistics
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gaaf_gp import outputs
+from gaaf_gp.data import Data, load_data, open_test_split
+from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.evolve import Evolution, evolve
+from gaaf_gp.fitness import Evaluator
+from gaaf_gp.generation import Limits
+from gaaf_gp.individual import Individual
+from gaaf_gp.loading import load_primitives
+from gaaf_gp.proxy import Outcome, Proxy
+from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.statistics import paired_difference
+
+FRESH = 1_000_000
+"""Fresh seeds start here times (seed + 1), far from any seed that a search uses."""
+PACKAGES = ("gaaf-gp", "deap", "torch", "torchvision", "numpy", "scipy")
+
+
+def available_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a run depends on, and how it is run. ``config.json`` holds it.
+
+    Attributes:
+        out: folder for the results; must be new or empty.
+        primitives: the set, as :func:`gaaf_gp.loading.load_primitives` takes it.
+        data: name or folder, as :func:`gaaf_gp.load_data` takes it; ``data_settings`` are its further arguments.
+        evaluations: distinct candidates to train.
+        workers: processes; the result does not depend on it.
+        seed: of the search, the split and the training; one seed, one result.
+        population: individuals of a generation.
+        fresh_seeds: trainings of the winner and of the plain sign on the test split; at least 2.
+        limits: of every tree.
+        proxy: arguments of :class:`gaaf_gp.Proxy` beside the data.
+    """
+
+    out: Path
+    primitives: str = "primitives.gaaf:free"
+    data: str = "fashion10k"
+    evaluations: int = 100
+    workers: int = field(default_factory=available_cores)
+    seed: int = 0
+    population: int = 20
+    fresh_seeds: int = 5
+    limits: Limits = field(default_factory=Limits)
+    proxy: dict[str, Any] = field(default_factory=dict)
+    data_settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("evaluations", self.evaluations, 1),
+            ("workers", self.workers, 1),
+            ("seed", self.seed, 0),
+            ("population", self.population, 2),
+            ("fresh_seeds", self.fresh_seeds, 2),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
+def run(settings: Settings, *, quiet: bool = False) -> dict[str, Any]:
+    """Evolve, confirm, write everything into ``settings.out`` and return what ``result.json`` holds.
+
+    After Ctrl-C what was found until then is written, ``"interrupted"`` is true and ``"test"`` is null.
+
+    Raises:
+        GaafError: for a bad setting, before anything is written, or if no candidate could be trained.
+    """
+    started = time.perf_counter()
+    outputs.check_free(settings.out)
+    pset = load_primitives(settings.primitives)
+    data = load_data(settings.data, seed=settings.seed, **settings.data_settings)
+    proxy = Proxy(data, **settings.proxy)
+    with Evaluator(proxy, pset, seeds=(settings.seed,), workers=settings.workers) as evaluator:
+        outputs.start(settings.out, _config(settings, proxy, pset))
+        sign: list[Outcome] = []
+        found = Evolution()
+        test: dict[str, Any] | None = None
+        try:
+            sign = evaluator.train([None], evaluator.seeds)[0]
+            found = _search(settings, pset, evaluator, quiet)
+            if not found.interrupted and len(found.hall_of_fame):
+                test = _confirm(found.hall_of_fame[0], evaluator, data, settings)
+        except KeyboardInterrupt:
+            found.interrupted = True
+    if not len(found.hall_of_fame) and not found.interrupted:
+        reasons = listed(f"{count} {reason}" for reason, count in found.rejected.most_common())
+        raise GaafError(
+            f"set {pset.name!r} must hold a candidate that can be trained, but all were rejected ({reasons}): add "
+            "primitives or raise the limits"
+        )
+    result = _result(settings, found, sign, test, time.perf_counter() - started)
+    outputs.write(settings.out, result, found)
+    return result
+
+
+def _search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet: bool) -> Evolution:
+    return evolve(
+        pset,
+        evaluator,
+        evaluations=settings.evaluations,
+        population_size=settings.population,
+        elite=min(2, settings.population - 1),
+        limits=settings.limits,
+        seed=settings.seed,
+        progress=not quiet,
+    )
+
+
+def _confirm(best: Individual, evaluator: Evaluator, data: Data, settings: Settings) -> dict[str, Any]:
+    """Train the winner and the plain sign on fresh seeds and score both on the test split.
+
+    The winner of a search looks better in it than it is, because it was picked for its luck too.
+    """
+    seeds = [FRESH * (settings.seed + 1) + i for i in range(settings.fresh_seeds)]
+    winner, sign = evaluator.train([best, None], seeds, open_test_split(data))
+    first, second = [o.accuracy for o in winner], [o.accuracy for o in sign]
+    interval = paired_difference(first, second)
+    return {
+        "seeds": seeds,
+        "best": first,
+        "sign": second,
+        "best_mean": statistics.fmean(first),
+        "sign_mean": statistics.fmean(second),
+        "difference": asdict(interval),
+        "failures": [outcome.failure for outcome in (*winner, *sign) if outcome.failure],
+    }
+
+
+def verdict(test: dict[str, Any] | None) -> str:
+    """Say in one sentence whether the evolved activation is better than the plain sign."""
+    if test is None:
+        return "Not compared on the test split: the run was interrupted."
+    low, high, seeds = test["difference"]["low"], test["difference"]["high"], len(test["seeds"])
+    span = f"{test['difference']['mean'] * 100:+.2f} points on the test split, 95 % interval {low * 100:+.2f} to "
+    span += f"{high * 100:+.2f}, {seeds} fresh seeds"
+    if low > 0:
+        return f"The evolved activation is better than the plain sign ({span})."
+    if high < 0:
+        return f"The evolved activation is NOT better than the plain sign: it is worse ({span})."
+    return f"The evolved activation is NOT shown to be better than the plain sign ({span})."
+
+
+def _config(settings: Settings, proxy: Proxy, pset: PrimitiveSet) -> dict[str, Any]:
+    return {**asdict(settings), "out": str(settings.out), "proxy": proxy.settings(), "pset": sorted(pset.mapping)}
+
+
+def _result(
+    settings: Settings, found: Evolution, sign: list[Outcome], test: dict[str, Any] | None, seconds: float
+) -> dict[str, Any]:
+    best = found.hall_of_fame[0] if len(found.hall_of_fame) else None
+    return {
+        "best": best and str(best),
+        "best_infix": best and best.infix(),
+        "validation": {
+            "best": best and best.fitness.values[0],
+            "sign": statistics.fmean(outcome.accuracy for outcome in sign) if sign else None,
+            "seeds": [settings.seed],
+        },
+        "test": test,
+        "verdict": verdict(test),
+        "evaluations": len(found.records),
+        "rejected": dict(found.rejected),
+        "failures": dict(found.failures),
+        "seconds": seconds,
+        "seconds_search": found.seconds,
+        "seed": settings.seed,
+        "workers": settings.workers,
+        "interrupted": found.interrupted,
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def _versions() -> dict[str, str]:
+    known = {}
+    for package in PACKAGES:
+        try:
+            known[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            known[package] = "not installed"
+    return known

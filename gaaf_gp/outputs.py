@@ -1,0 +1,135 @@
+"""The folder that a run leaves behind: JSON and CSV for programs, figures and a table for people."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gaaf_gp.errors import GaafError
+from gaaf_gp.evolve import Evolution
+from gaaf_gp.plot import plot_history, plot_tree, save_figure
+
+TABLE_ROWS = 5
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder that holds something: results are never overwritten.
+
+    Raises:
+        GaafError: if ``folder`` is a file or is not empty.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise GaafError(f"the output folder must be a folder, but {folder} is a file: choose another one")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise GaafError(f"the output folder must be new or empty, but {folder} holds something: choose another one")
+
+
+def next_free(folder: Path) -> Path:
+    """Return ``folder`` if it is new or empty, else ``folder-2``, ``folder-3``, ..."""
+    number, candidate = 1, folder
+    while candidate.exists() and (not candidate.is_dir() or any(candidate.iterdir())):
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate
+
+
+def start(folder: Path, config: dict[str, Any]) -> None:
+    """Make the folder and write ``config.json``.
+
+    Raises:
+        GaafError: if it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _json(folder / "config.json", config)
+    except OSError as error:
+        raise GaafError(f"the output folder must be writable, but {folder} is not ({error.strerror})") from error
+
+
+def write(folder: Path, result: dict[str, Any], found: Evolution) -> None:
+    """Write result.json, logbook.csv, hall_of_fame.csv, best_tree.png and history.png.
+
+    The figures need at least one evaluated candidate and are left out without.
+    """
+    _json(folder / "result.json", result)
+    _csv(folder / "logbook.csv", _logbook_rows(found))
+    _csv(folder / "hall_of_fame.csv", _hall_rows(found))
+    if len(found.hall_of_fame):
+        save_figure(plot_tree(found.hall_of_fame[0]), folder / "best_tree.png")
+        save_figure(plot_history(found.records, result["validation"]["sign"]), folder / "history.png")
+
+
+def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], folder: Path, console: Console) -> None:
+    """Print the best candidates beside the plain sign, the verdict and where everything is."""
+    table = Table(title="Best candidates of the search")
+    for column, justify in (
+        ("rank", "right"),
+        ("f(x)", "left"),
+        ("size", "right"),
+        ("validation", "right"),
+        ("vs sign", "right"),
+    ):
+        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    sign = result["validation"]["sign"]
+    for row in found_rows[:TABLE_ROWS]:
+        accuracy = float(row["accuracy"])
+        table.add_row(row["rank"], row["infix"], row["size"], f"{accuracy:.2%}", f"{(accuracy - sign) * 100:+.2f}")
+    table.add_row("", "x (plain sign)", "1", f"{sign:.2%}", "", style="dim")
+    console.print(table)
+    rejected = sum(result["rejected"].values())
+    failed = sum(result["failures"].values())
+    console.print(
+        f"{result['evaluations']} candidates trained ({failed} failed), {rejected} rejected without training, "
+        f"{result['seconds']:.0f} s",
+        highlight=False,
+    )
+    console.print(result["verdict"], highlight=False, markup=False)
+    console.print(f"Everything is in {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def hall_rows(folder: Path) -> list[dict[str, str]]:
+    """Read back the rows of ``hall_of_fame.csv``."""
+    with (folder / "hall_of_fame.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    listed_rows = list(rows)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        if listed_rows:
+            writer = csv.DictWriter(file, list(listed_rows[0]))
+            writer.writeheader()
+            writer.writerows(listed_rows)
+
+
+def _logbook_rows(found: Evolution) -> Iterable[dict[str, Any]]:
+    chapters = found.logbook.chapters
+    for index, row in enumerate(found.logbook):
+        flat = dict(row)
+        for chapter in ("fitness", "size"):
+            extra = {k: v for k, v in chapters[chapter][index].items() if k in ("avg", "std", "min", "max")}
+            flat.update({f"{chapter}_{name}": value for name, value in sorted(extra.items())})
+        yield flat
+
+
+def _hall_rows(found: Evolution) -> Iterable[dict[str, Any]]:
+    for rank, individual in enumerate(found.hall_of_fame, 1):
+        yield {
+            "rank": rank,
+            "text": str(individual),
+            "infix": individual.infix(),
+            "accuracy": individual.fitness.values[0],
+            "size": individual.size,
+            "height": individual.height,
+            "cost": individual.cost,
+        }

@@ -1,0 +1,81 @@
+"""Real worker processes: results do not depend on their number, and one that dies takes its own job only."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from gaaf_gp.errors import GaafError
+from gaaf_gp.executors import WorkerLost, Workers
+
+
+def scale(state: int, value: int) -> int:
+    return state * value
+
+
+def die(state: int, value: int) -> int:
+    if value == 13:
+        os._exit(1)
+    return state * value
+
+
+def interrupt(state: int, value: int) -> int:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.05)
+    return state * value
+
+
+def process_id(state: int) -> int:
+    return os.getpid()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_job_gets_the_state_and_its_own_arguments(workers):
+    with Workers(10, workers) as pool:
+        assert dict(pool.run(scale, [(i,) for i in range(7)])) == {i: 10 * i for i in range(7)}
+        assert dict(pool.run(scale, [])) == {}
+
+
+def test_one_worker_stays_in_this_process_and_two_do_not():
+    with Workers(0, 1) as serial, Workers(0, 2) as pool:
+        assert dict(serial.run(process_id, [()])) == {0: os.getpid()}
+        assert os.getpid() not in dict(pool.run(process_id, [(), ()])).values()
+
+
+def test_a_dead_worker_costs_its_own_job_only():
+    with Workers(10, 2) as pool:
+        results = dict(pool.run(die, [(value,) for value in (1, 2, 13, 4, 5, 6)]))
+        assert isinstance(results.pop(2), WorkerLost)
+        assert results == {0: 10, 1: 20, 3: 40, 4: 50, 5: 60}
+        assert dict(pool.run(scale, [(1,)])) == {0: 10}, "the pool must be usable afterwards"
+
+
+def test_workers_leave_ctrl_c_to_the_coordinator():
+    with Workers(10, 2) as pool:
+        assert dict(pool.run(interrupt, [(1,), (2,)])) == {0: 10, 1: 20}
+
+
+def test_a_state_that_cannot_be_sent_is_refused_at_once():
+    with pytest.raises(GaafError, match=r"must be picklable.*define primitives with def"):
+        Workers(lambda: None, 2)
+    assert dict(Workers(lambda: 3, 1).run(_use, [()])) == {0: 3}, "one process needs no pickling"
+
+
+def _use(state):
+    return state()
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, True])
+def test_a_bad_number_of_workers_is_refused(workers):
+    with pytest.raises(GaafError, match="workers must be a whole number of at least 1"):
+        Workers(None, workers)
+
+
+def test_close_may_be_called_twice():
+    pool = Workers(1, 2)
+    list(pool.run(scale, [(1,)]))
+    pool.close()
+    pool.close()
+    assert dict(pool.run(scale, [(2,)])) == {0: 2}
+    pool.close()

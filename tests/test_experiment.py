@@ -1,0 +1,174 @@
+"""A whole run on real files: what it writes, that it repeats, and that it says when nothing was gained."""
+
+import csv
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from gaaf_gp import experiment, outputs
+from gaaf_gp.data import load_data, open_test_split
+from gaaf_gp.errors import GaafError
+from gaaf_gp.experiment import FRESH, Settings, run, verdict
+from gaaf_gp.parser import parse
+from gaaf_gp.proxy import Proxy
+from primitives import minimal
+
+FILES = {"config.json", "result.json", "logbook.csv", "hall_of_fame.csv", "best_tree.png", "history.png"}
+PROXY = {"epochs": 2, "batch_size": 8, "learning_rate": 0.03, "pad": 0, "network_settings": {"widths": (4, 8)}}
+
+
+@pytest.fixture(scope="module")
+def settings(image_folder, tmp_path_factory):
+    return Settings(
+        out=tmp_path_factory.mktemp("runs") / "first",
+        primitives="primitives.minimal:make_pset",
+        data=str(image_folder),
+        evaluations=7,
+        workers=1,
+        seed=2,
+        population=4,
+        fresh_seeds=3,
+        proxy=PROXY,
+    )
+
+
+@pytest.fixture(scope="module")
+def result(settings):
+    return run(settings, quiet=True)
+
+
+def test_every_file_is_there_and_reads(result, settings):
+    assert {path.name for path in settings.out.iterdir()} == FILES
+    assert json.loads((settings.out / "result.json").read_text()) == result
+    config = json.loads((settings.out / "config.json").read_text())
+    assert (config["evaluations"], config["seed"], config["proxy"]["data"]["train"]) == (7, 2, 30)
+    with Image.open(settings.out / "best_tree.png") as tree, Image.open(settings.out / "history.png") as history:
+        assert min(*tree.size, *history.size) > 100
+
+
+def test_the_result_holds_both_comparisons(result, settings):
+    assert result["evaluations"] == 7
+    assert result["seed"] == 2
+    assert result["seconds"] >= result["seconds_search"] > 0
+    assert set(result["versions"]) == {"python", "gaaf-gp", "deap", "torch", "torchvision", "numpy", "scipy"}
+    test = result["test"]
+    assert test["seeds"] == [3 * FRESH, 3 * FRESH + 1, 3 * FRESH + 2]
+    differences = [a - b for a, b in zip(test["best"], test["sign"], strict=True)]
+    assert test["difference"]["mean"] == pytest.approx(sum(differences) / 3)
+    assert test["difference"]["low"] <= test["difference"]["mean"] <= test["difference"]["high"]
+    assert test["best_mean"] == pytest.approx(sum(test["best"]) / 3)
+
+
+def test_the_reported_figures_are_those_of_training(result, settings):
+    data = load_data(settings.data, seed=2)
+    proxy = Proxy(data, **PROXY)
+    best = parse(parse(result["best"], minimal.make_pset()).canonical, minimal.make_pset())
+    assert proxy.train(best, 2).accuracy == result["validation"]["best"]
+    assert proxy.train(None, 2).accuracy == result["validation"]["sign"]
+    split = open_test_split(data)
+    assert [proxy.train(best, seed, split).accuracy for seed in result["test"]["seeds"]] == result["test"]["best"]
+    assert [proxy.train(None, seed, split).accuracy for seed in result["test"]["seeds"]] == result["test"]["sign"]
+
+
+def test_tables_are_in_order(result, settings):
+    rows = outputs.hall_rows(settings.out)
+    assert [row["rank"] for row in rows] == [str(i) for i in range(1, len(rows) + 1)]
+    accuracies = [float(row["accuracy"]) for row in rows]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert rows[0]["text"] == result["best"]
+    with (settings.out / "logbook.csv").open(newline="") as file:
+        log = list(csv.DictReader(file))
+    assert [row["evaluations"] for row in log] == ["4", "6", "7"]
+    assert {"gen", "best", "fitness_avg", "size_avg"} <= set(log[0])
+
+
+def test_the_same_settings_give_the_same_run(result, settings, tmp_path):
+    from dataclasses import replace
+
+    again = run(replace(settings, out=tmp_path / "again"), quiet=True)
+    timing = {"seconds", "seconds_search"}
+    assert {k: v for k, v in again.items() if k not in timing} == {k: v for k, v in result.items() if k not in timing}
+    for name in ("logbook.csv", "hall_of_fame.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (settings.out / name).read_bytes()
+
+
+def test_the_test_split_stays_closed_until_the_search_is_over(settings, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    order = []
+    real_evolve, real_open = experiment.evolve, experiment.open_test_split
+    monkeypatch.setattr(experiment, "evolve", lambda *a, **k: (real_evolve(*a, **k), order.append("searched"))[0])
+    monkeypatch.setattr(experiment, "open_test_split", lambda data: (order.append("opened"), real_open(data))[1])
+    run(replace(settings, out=tmp_path / "order", evaluations=2, population=2), quiet=True)
+    assert order == ["searched", "opened"]
+
+
+def test_ctrl_c_leaves_what_was_found(settings, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    monkeypatch.setattr(experiment, "_confirm", _interrupt)
+    result = run(replace(settings, out=tmp_path / "stopped"), quiet=True)
+    assert result["interrupted"]
+    assert result["test"] is None
+    assert result["evaluations"] == 7
+    assert "interrupted" in result["verdict"]
+    assert {path.name for path in (tmp_path / "stopped").iterdir()} == FILES
+
+
+def test_ctrl_c_before_the_first_candidate_leaves_readable_files(settings, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    monkeypatch.setattr(experiment, "evolve", _interrupt)
+    result = run(replace(settings, out=tmp_path / "stopped"), quiet=True)
+    assert (result["best"], result["evaluations"], result["interrupted"]) == (None, 0, True)
+    assert outputs.hall_rows(tmp_path / "stopped") == []
+
+
+def _interrupt(*arguments, **settings):
+    raise KeyboardInterrupt
+
+
+def _compared(low, mean, high):
+    return {"seeds": [1, 2, 3], "difference": {"low": low, "mean": mean, "high": high}}
+
+
+def test_the_verdict_is_honest():
+    assert verdict(_compared(0.01, 0.02, 0.03)).startswith("The evolved activation is better than the plain sign (+2.00")
+    assert verdict(_compared(-0.01, 0.02, 0.05)).startswith("The evolved activation is NOT shown to be better")
+    assert "it is worse (-2.00 points" in verdict(_compared(-0.03, -0.02, -0.01))
+    assert "95 % interval +1.00 to +3.00, 3 fresh seeds" in verdict(_compared(0.01, 0.02, 0.03))
+
+
+def test_a_set_without_a_live_candidate_says_so(settings, tmp_path):
+    from dataclasses import replace
+
+    path = tmp_path / "dead_primitives.py"
+    path.write_text(
+        "import torch\nfrom gaaf_gp import PrimitiveSet\nfrom gaaf_gp.types import Feature\n"
+        "class Whole(Feature): pass\n"
+        "def make_pset():\n    pset = PrimitiveSet('dead', ret_type=Whole)\n"
+        "    pset.addPrimitive(torch.square, [Feature], Whole)\n    return pset\n"
+    )
+    with pytest.raises(GaafError, match=r"all were rejected \(\d+ constant sign\)"):
+        run(replace(settings, out=tmp_path / "none", primitives=f"{path}:make_pset"), quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"evaluations": 0}, "evaluations must be a whole number of at least 1, got 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"fresh_seeds": 1}, "fresh_seeds must be a whole number of at least 2"),
+        ({"population": True}, "population must be a whole number of at least 2"),
+    ],
+)
+def test_bad_settings_are_refused(tmp_path, change, message):
+    with pytest.raises(GaafError, match=message):
+        Settings(out=tmp_path / "new", **change)
+
+
+def test_the_cores_that_may_be_used_are_counted():
+    assert 1 <= experiment.available_cores() <= 4096
+    assert torch.get_num_threads() >= 1

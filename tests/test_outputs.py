@@ -1,0 +1,64 @@
+"""Folders are never overwritten, and the table says what a person needs."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from gaaf_gp.errors import GaafError
+from gaaf_gp.outputs import check_free, next_free, print_summary, start
+
+
+def test_a_new_and_an_empty_folder_are_free(tmp_path):
+    check_free(tmp_path)
+    check_free(tmp_path / "new")
+    assert next_free(tmp_path) == tmp_path
+
+
+def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("kept")
+    with pytest.raises(GaafError, match=r"must be new or empty, but .* holds something: choose another one"):
+        check_free(tmp_path)
+    with pytest.raises(GaafError, match="is a file"):
+        check_free(tmp_path / "mine.txt")
+    assert (tmp_path / "mine.txt").read_text() == "kept"
+
+
+def test_the_next_free_name_is_counted_up(tmp_path):
+    for name in ("run", "run-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text("{}")
+    assert next_free(tmp_path / "run") == tmp_path / "run-3"
+    assert next_free(tmp_path / "other") == tmp_path / "other"
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(GaafError, match="must be writable"):
+        start(tmp_path / "file" / "run", {})
+
+
+def test_the_summary_names_the_best_the_baseline_and_the_verdict(tmp_path):
+    rows = [
+        {"rank": str(i), "infix": f"sin(x) + {i}", "size": "4", "accuracy": str(0.8 - i / 100)} for i in range(1, 8)
+    ]
+    result = {
+        "validation": {"sign": 0.75, "best": 0.79},
+        "rejected": {"constant sign": 3},
+        "failures": {"out of memory": 1},
+        "evaluations": 9,
+        "seconds": 12.3,
+        "verdict": "The evolved activation is NOT shown to be better.",
+    }
+    text = io.StringIO()
+    print_summary(result, rows, tmp_path, Console(file=text, width=100))
+    lines = text.getvalue()
+    assert "sin(x) + 1" in lines
+    assert "sin(x) + 5" in lines
+    assert "sin(x) + 6" not in lines, "the table shows the best five"
+    assert "79.00%" in lines
+    assert "+4.00" in lines
+    assert "75.00%" in lines
+    assert "9 candidates trained (1 failed), 3 rejected without training, 12 s" in lines
+    assert result["verdict"] in lines
+    assert str(tmp_path) in lines

@@ -1,0 +1,113 @@
+"""The toolbox under DEAP's own algorithms, unchanged, with real training."""
+
+import random
+
+import pytest
+from deap import algorithms, tools
+
+from gaaf_gp.errors import GaafError
+from gaaf_gp.fitness import Evaluator
+from gaaf_gp.generation import Limits
+from gaaf_gp.individual import Individual
+from gaaf_gp.toolbox import double_tournament, make_toolbox
+from gaaf_gp.tree import check_tree
+
+ALIASES = ("expr", "individual", "population", "compile", "evaluate", "select", "mate", "mutate", "map", "clone")
+LIMITS = Limits(height=4, size=12)
+
+
+@pytest.fixture
+def evaluator(tiny_proxy, free):
+    with Evaluator(tiny_proxy, free) as made:
+        yield made
+
+
+def _sound(population):
+    assert all(individual.fitness.valid for individual in population)
+    for individual in population:
+        check_tree(individual, individual.pset.ret)
+        assert individual.height <= LIMITS.height
+        assert individual.size <= LIMITS.size
+
+
+def test_ea_simple_runs_unchanged(evaluator, free):
+    random.seed(1)
+    toolbox = make_toolbox(free, evaluator, rng=1, limits=LIMITS)
+    hall = tools.HallOfFame(3)
+    statistics = tools.Statistics(lambda individual: individual.fitness.values[0])
+    statistics.register("max", max)
+    population, logbook = algorithms.eaSimple(
+        toolbox.population(8), toolbox, cxpb=0.5, mutpb=0.4, ngen=2, stats=statistics, halloffame=hall, verbose=False
+    )
+    _sound(population)
+    assert len(population) == 8
+    assert [row["gen"] for row in logbook] == [0, 1, 2]
+    assert hall[0].fitness.values[0] >= max(row["max"] for row in logbook) > 0
+
+
+def test_ea_mu_plus_lambda_runs_unchanged(evaluator, free):
+    random.seed(2)
+    toolbox = make_toolbox(free, evaluator, rng=2, limits=LIMITS)
+    population, logbook = algorithms.eaMuPlusLambda(
+        toolbox.population(6), toolbox, mu=6, lambda_=8, cxpb=0.5, mutpb=0.4, ngen=2, verbose=False
+    )
+    _sound(population)
+    assert len(population) == 6
+    assert len(logbook) == 3
+
+
+def test_nsga2_runs_unchanged_on_accuracy_and_size(evaluator, free):
+    random.seed(3)
+    toolbox = make_toolbox(free, evaluator, rng=3, limits=LIMITS, objectives=("accuracy", "size"))
+    front = tools.ParetoFront()
+    population, _ = algorithms.eaMuPlusLambda(
+        toolbox.population(8), toolbox, mu=8, lambda_=8, cxpb=0.5, mutpb=0.4, ngen=2, halloffame=front, verbose=False
+    )
+    _sound(population)
+    assert all(individual.fitness.values[1] == individual.size for individual in population)
+    assert all(hasattr(individual.fitness, "crowding_dist") for individual in population)
+    for one in front:
+        assert not any(other.fitness.dominates(one.fitness) for other in population)
+
+
+def test_every_alias_is_there_and_does_its_part(stub_proxy, free):
+    toolbox = make_toolbox(free, Evaluator(stub_proxy, free))
+    assert all(hasattr(toolbox, alias) for alias in ALIASES)
+    individual = toolbox.individual()
+    assert isinstance(individual, Individual)
+    assert toolbox.compile(individual, 4).channels == 4
+    clone = toolbox.clone(individual)
+    assert clone == individual
+    assert clone is not individual
+    assert len(toolbox.mate(toolbox.clone(individual), toolbox.individual())) == 2
+    assert len(toolbox.mutate(clone)) == 1
+
+
+def test_the_seed_decides_the_population(stub_proxy, free):
+    evaluator = Evaluator(stub_proxy, free)
+    first, again, other = (make_toolbox(free, evaluator, rng=seed).population(20) for seed in (4, 4, 5))
+    assert first == again
+    assert first != other
+
+
+def test_double_tournament_prefers_the_fit_and_then_the_small(free):
+    rng = random.Random(0)
+    state = random.getstate()
+    from gaaf_gp.parser import parse
+
+    small, large, poor = (parse(text, free) for text in ("sin(x)", "add(sin(x), zero(x))", "cos(x)"))
+    for individual, value in ((small, 0.9), (large, 0.9), (poor, 0.1)):
+        individual.fitness.values = (value,)
+    chosen = double_tournament([small, large, poor], 600, rng=rng)
+    counts = [sum(one is individual for one in chosen) for individual in (small, large, poor)]
+    assert counts[2] < 30, "a tournament of four rarely misses both fit ones"
+    assert counts[0] > counts[1] + 20, "of two equally fit the smaller wins more often"
+    assert random.getstate() == state
+
+
+def test_bad_objectives_and_heights_are_refused(stub_proxy, free):
+    evaluator = Evaluator(stub_proxy, free)
+    with pytest.raises(GaafError, match=r"objectives must be one of: accuracy, accuracy and size; got \['speed'\]"):
+        make_toolbox(free, evaluator, objectives=["speed"])
+    with pytest.raises(GaafError, match=r"within the limit 2, got \(1, 3\)"):
+        make_toolbox(free, evaluator, limits=Limits(height=2))
