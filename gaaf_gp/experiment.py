@@ -93,7 +93,7 @@ def run(settings: Settings, *, quiet: bool = False) -> dict[str, Any]:
         found = Evolution()
         test: dict[str, Any] | None = None
         try:
-            sign = evaluator.train([None], evaluator.seeds)[0]
+            sign = _baseline(evaluator)
             found = _search(settings, pset, evaluator, quiet)
             if not found.interrupted and len(found.hall_of_fame):
                 test = _confirm(found.hall_of_fame[0], evaluator, data, settings)
@@ -108,6 +108,17 @@ def run(settings: Settings, *, quiet: bool = False) -> dict[str, Any]:
     result = _result(settings, found, sign, test, time.perf_counter() - started)
     outputs.write(settings.out, result, found)
     return result
+
+
+def _baseline(evaluator: Evaluator) -> list[Outcome]:
+    outcomes = evaluator.train([None], evaluator.seeds)[0]
+    failure = next((outcome.failure for outcome in outcomes if outcome.failure), None)
+    if failure is not None:
+        raise GaafError(
+            f"the training task must work for the plain sign, but that failed ({failure}): train longer, on more "
+            "images, or with a smaller network"
+        )
+    return outcomes
 
 
 def _search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet: bool) -> Evolution:

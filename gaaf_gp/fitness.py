@@ -10,7 +10,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+
+from deap import gp
 
 from gaaf_gp.data import Split
 from gaaf_gp.errors import GaafError
@@ -77,12 +78,15 @@ class Evaluator:
         """Number of processes."""
         return self._workers.workers
 
-    def __call__(self, individual: Individual) -> tuple[float]:
-        """Return ``(validation accuracy,)`` of one individual, from memory if it was evaluated before."""
+    def __call__(self, individual: gp.PrimitiveTree) -> tuple[float]:
+        """Return ``(validation accuracy,)`` of one individual, from memory if it was evaluated before.
+
+        Stock ``gp.PrimitiveTree`` objects made of the set's nodes are welcome too.
+        """
         return (self.evaluate([individual])[0].accuracy,)
 
     def evaluate(
-        self, individuals: Sequence[Individual], on_record: Callable[[Record], None] | None = None
+        self, individuals: Sequence[gp.PrimitiveTree], on_record: Callable[[Record], None] | None = None
     ) -> list[Record]:
         """Return a record for each individual, training those that are new, side by side.
 
@@ -90,7 +94,7 @@ class Evaluator:
             individuals: any number, duplicates allowed.
             on_record: called for each candidate as its last training finishes, in any order.
         """
-        texts = [individual.canonical for individual in individuals]
+        texts = [self._text(individual) for individual in individuals]
         new = [text for text in dict.fromkeys(texts) if text not in self.records]
         jobs = [(text, seed, None) for text in new for seed in self.seeds]
         waiting: dict[str, dict[int, Outcome]] = {text: {} for text in new}
@@ -109,7 +113,7 @@ class Evaluator:
         return [self.records[text] for text in texts]
 
     def train(
-        self, individuals: Sequence[Individual | None], seeds: Sequence[int], score: Split | None = None
+        self, individuals: Sequence[gp.PrimitiveTree | None], seeds: Sequence[int], score: Split | None = None
     ) -> list[list[Outcome]]:
         """Return for each individual (None: plain sign) its outcomes on ``seeds``, without using or filling the cache.
 
@@ -118,18 +122,15 @@ class Evaluator:
             seeds: usually fresh ones, to confirm what a search found.
             score: the split whose accuracy is returned; the validation split by default.
         """
-        jobs = [(None if i is None else i.canonical, seed, score) for i in individuals for seed in seeds]
+        jobs = [(None if i is None else self._text(i), seed, score) for i in individuals for seed in seeds]
         results: dict[int, Outcome] = {}
         for index, result in self._workers.run(_train, jobs):
             results[index] = _outcome(result, jobs[index][1])
         ordered = [results[index] for index in range(len(jobs))]
         return [ordered[start : start + len(seeds)] for start in range(0, len(ordered), len(seeds))]
 
-    def map(self, function: Callable[..., Any], individuals: Sequence[Individual]) -> list[Any]:
-        """Do what ``map`` does, evaluating all individuals side by side first: for DEAP's ``toolbox.map``."""
-        batch = list(individuals)
-        self.evaluate(batch)
-        return [function(individual) for individual in batch]
+    def _text(self, tree: gp.PrimitiveTree) -> str:
+        return (tree if isinstance(tree, Individual) else Individual(tree, self.pset)).canonical
 
     def _record(self, text: str, outcomes: dict[int, Outcome]) -> Record:
         ordered = tuple(outcomes[seed] for seed in self.seeds)

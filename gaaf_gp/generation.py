@@ -28,7 +28,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value, least in (("height", self.height, 0), ("size", self.size, 1)):
-            if not isinstance(value, int) or value < least:
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise GaafError(
                     f"the limit of a tree's {name} must be a whole number of at least {least}, got {value!r}"
                 )
@@ -70,14 +70,21 @@ def generate(
     """
     pset.check()
     root = pset.ret if marker is None else marker
+    if pset.least_height(root) > max_height:
+        raise GaafError(
+            f"limits must leave room for a tree, but the lowest {root.__name__} of set {pset.name!r} has height "
+            f"{pset.least_height(root):g} and {max_height} is allowed: raise the limits"
+        )
     if pset.min_size(root, max_height) > max_size:
         raise GaafError(
             f"limits must leave room for a tree, but the smallest {root.__name__} of set {pset.name!r} no higher than "
             f"{max_height} has {pset.min_size(root, max_height):g} nodes and {max_size:g} are allowed: raise the limits"
         )
-    height = rng.randint(min(min_height, max_height), max_height)
-    if pset.min_size(root, height) > max_size:
-        height = max_height
+    # Smaller trees may need more height, so all heights from the lowest feasible one on are feasible.
+    lowest = min(min_height, max_height)
+    while math.isinf(pset.min_size(root, lowest)) or pset.min_size(root, lowest) > max_size:
+        lowest += 1
+    height = rng.randint(lowest, max_height)
     nodes: list[Any] = []
     budget = _Budget(max_size - pset.min_size(root, height))
     stack: list[tuple[int, type]] = [(height, root)]

@@ -12,7 +12,7 @@ from deap import base, gp
 from gaaf_gp import render
 from gaaf_gp.errors import GaafError
 from gaaf_gp.pset import PrimitiveSet
-from gaaf_gp.tree import Constant, check_tree
+from gaaf_gp.tree import check_tree
 
 
 class Fitness(base.Fitness):  # type: ignore[misc]
@@ -27,7 +27,8 @@ class Fitness(base.Fitness):  # type: ignore[misc]
 
     def _set_values(self, values: Sequence[float]) -> None:
         self.setValues(values)
-        self.wvalues = tuple(value if math.isfinite(value) else -math.inf for value in self.wvalues)
+        if not all(map(math.isfinite, self.wvalues)):
+            self.wvalues = (-math.inf,) * len(self.wvalues)
 
     values = property(base.Fitness.getValues, _set_values, base.Fitness.delValues)
 
@@ -63,7 +64,7 @@ class Individual(gp.PrimitiveTree):  # type: ignore[misc]
         self.pset = chosen
         self.fitness = Fitness() if fitness is None else fitness
         check_tree(self, chosen.ret)
-        unknown = next((n for n in self if not isinstance(n, Constant) and n.name not in chosen.mapping), None)
+        unknown = next((n for n in self if not chosen.holds(n)), None)
         if unknown is not None:
             raise GaafError(
                 f"nodes must come from set {chosen.name!r}, got {unknown.name!r}: add it with addPrimitive, or pass "

@@ -8,6 +8,7 @@ process.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,8 @@ def cx_one_point(
     Both trees are changed in place. Exchanging whole trees would change nothing and is left out; when no exchange is
     possible, both come back as they were.
     """
+    if first is second:
+        return first, second
     a, b = _Shape.of(first), _Shape.of(second)
     for i in _shuffled_points(first, rng):
         partners = [j for j in range(len(second)) if _may_exchange(first, a, i, second, b, j, limits)]
@@ -131,8 +134,9 @@ def mut_node_replacement(
     rng.shuffle(points)
     for index in points:
         others = _alternatives(individual, index, slots[index])
-        if others:
-            individual[index] = individual.pset.draw(rng.choice(others), rng)
+        new = individual.pset.draw(rng.choice(others), rng) if others else individual[index]
+        if new != individual[index]:
+            individual[index] = new
             break
     return (individual,)
 
@@ -229,12 +233,15 @@ def mut_constant(
     sigma: float = 0.3,
 ) -> tuple[Individual]:
     """Move one random constant by a Gaussian step of ``sigma`` times (its magnitude + 0.1)."""
-    places = [index for index, node in enumerate(individual) if isinstance(node, Constant)]
+    pset = individual.pset
+    places = [i for i, node in enumerate(individual) if isinstance(node, Constant) and pset.draws(node.ret)]
     if places:
         index = rng.choice(places)
         old = individual[index]
         moved = old.value + rng.gauss(0.0, sigma) * (abs(old.value) + 0.1)
-        individual[index] = Constant(float(f"{moved:.{CONSTANT_DIGITS}g}"), old.ret)
+        rounded = float(f"{moved:.{CONSTANT_DIGITS}g}")
+        if math.isfinite(rounded):
+            individual[index] = Constant(rounded, old.ret)
     return (individual,)
 
 

@@ -66,7 +66,7 @@ class _Reader:
             token = token[:CONTEXT] + "..."
         if len(after) > CONTEXT:
             after = after[:CONTEXT] + "..."
-        shown = f"{before}>>{token}<<{after}".replace("\n", " ")
+        shown = _printable(f"{before}>>{token}<<{after}")
         return GaafError(f'cannot read "{shown}" at character {self.start + 1}: {what}')
 
     def fitting(self, marker: type) -> str:
@@ -74,6 +74,15 @@ class _Reader:
         numbers = ["a number"] if self.pset.takes_numbers(marker) else []
         calls = [f"{p.name}({', '.join(a.__name__ for a in p.args)})" for p in self.pset.primitives.get(marker, ())]
         return f"a {marker.__name__} fits here: {listed(terminals + numbers + calls, 40)}"
+
+
+def _printable(text: str) -> str:
+    # A message is one line and moves no cursor, whatever the text holds.
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _cut(token: str) -> str:
+    return repr(token if len(token) <= CONTEXT else token[:CONTEXT] + "...")
 
 
 def parse(text: str, pset: PrimitiveSet) -> Individual:
@@ -93,7 +102,8 @@ def parse(text: str, pset: PrimitiveSet) -> Individual:
         raise GaafError(f'an expression must be text such as "sin(x)", got {type(text).__name__}')
     if len(text) > MOST_CHARACTERS:
         raise GaafError(
-            f'an expression may have at most {MOST_CHARACTERS} characters, got {len(text)}: "{text[:CONTEXT]}..."'
+            f"an expression may have at most {MOST_CHARACTERS} characters, got {len(text)}: "
+            f'"{_printable(text[:CONTEXT])}..."'
         )
     pset.check()
     reader = _Reader(text, pset)
@@ -115,13 +125,13 @@ def _read_operand(reader: _Reader, marker: type) -> None:
         reader.advance()
         return
     if reader.kind != "name":
-        what = "the text ends early" if reader.kind == "end" else f"{reader.token!r} cannot stand here"
+        what = "the text ends early" if reader.kind == "end" else f"{_cut(reader.token)} cannot stand here"
         raise reader.fail(f"{what}; {reader.fitting(marker)}")
     node = reader.pset.mapping.get(reader.token)
     if node is None or isinstance(node, gp.MetaEphemeral):
-        raise reader.fail(f"{reader.token!r} is not in set {reader.pset.name!r}; {reader.fitting(marker)}")
+        raise reader.fail(f"{_cut(reader.token)} is not in set {reader.pset.name!r}; {reader.fitting(marker)}")
     if not issubclass(node.ret, marker):
-        raise reader.fail(f"{reader.token!r} returns a {node.ret.__name__}; {reader.fitting(marker)}")
+        raise reader.fail(f"{_cut(reader.token)} returns a {node.ret.__name__}; {reader.fitting(marker)}")
     reader.nodes.append(node)
     if node.arity:
         if len(reader.frames) >= MOST_HEIGHT:
@@ -138,7 +148,7 @@ def _number(reader: _Reader, marker: type) -> Any:
     node = reader.pset.constant(value, marker) if math.isfinite(value) else None
     if node is None:
         why = "is not a finite number" if not math.isfinite(value) else "is a number"
-        raise reader.fail(f"{reader.token!r} {why}; {reader.fitting(marker)}")
+        raise reader.fail(f"{_cut(reader.token)} {why}; {reader.fitting(marker)}")
     return node
 
 

@@ -10,8 +10,8 @@ from rich.progress import Progress as RichProgress
 
 from gaaf_gp.fitness import Record
 
-BEST_WIDTH = 60
-"""Characters of the best formula that are shown."""
+OTHER_WIDTH = 72
+"""Characters of a line that are not the best formula."""
 
 
 class Progress:
@@ -20,15 +20,17 @@ class Progress:
     def __init__(self, total: int, *, enabled: bool = True, console: Console | None = None) -> None:
         self.best: Record | None = None
         self.failed = 0
+        screen = Console(stderr=True) if console is None else console
+        self._room = max(8, screen.width - OTHER_WIDTH)
         self._bar = RichProgress(
             TextColumn("candidates"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=8),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
             TextColumn("{task.description}", markup=False),
-            console=console or Console(stderr=True),
+            console=screen,
             disable=not enabled,
         )
         self._task = self._bar.add_task("", total=total)
@@ -38,7 +40,7 @@ class Progress:
         self.failed += record.failure is not None
         if self.best is None or record.accuracy > self.best.accuracy:
             self.best = record
-        text = self.best.text if len(self.best.text) <= BEST_WIDTH else self.best.text[: BEST_WIDTH - 3] + "..."
+        text = self.best.text if len(self.best.text) <= self._room else self.best.text[: self._room - 3] + "..."
         failed = f", {self.failed} failed" if self.failed else ""
         self._bar.update(self._task, advance=1, description=f"best {self.best.accuracy:.2%} {text}{failed}")
 

@@ -45,6 +45,9 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
     ) -> None:
         check_types(f"set {name!r}", [*in_types, ret_type])
         super().__init__(name, list(in_types), ret_type)
+        # DEAP lists a type once something returns or takes it; a whole tree may be asked for a base of those.
+        self.primitives.setdefault(ret_type, [])
+        self.terminals[ret_type] = [node for node in self.mapping.values() if issubclass(node.ret, ret_type)]
         self.traits: dict[str, Traits] = {}
         self._calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self._samplers: dict[type, list[Any]] = {}
@@ -195,15 +198,25 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         candidate = self.mapping.get(repr(float(value)))
         return candidate if isinstance(candidate, Constant) and issubclass(candidate.ret, marker) else None
 
+    def draws(self, marker: type) -> bool:
+        """Whether constants of exactly this type are drawn, so that any finite number of it is in the set."""
+        return marker in self._samplers
+
+    def holds(self, node: Any) -> bool:
+        """Whether the node is one of this set: an equal entry, or a constant of a type that is drawn."""
+        return bool(self.mapping.get(node.name) == node) or (isinstance(node, Constant) and self.draws(node.ret))
+
     def takes_numbers(self, marker: type) -> bool:
         """Whether any finite number may be written where ``marker`` is asked for."""
         return any(issubclass(ret_type, marker) for ret_type in self._samplers)
 
     def min_size(self, marker: type, height: int) -> float:
         """Return the number of nodes of the smallest tree of this type no higher than ``height``; inf if none."""
+        if height < 0:
+            return math.inf
         if self.terminals.get(marker):
             return 1
-        if height <= 0:
+        if height == 0:
             return math.inf
         key = (marker, height)
         if key not in self._least:

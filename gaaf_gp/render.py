@@ -72,7 +72,8 @@ def _render(nodes: Nodes, pset: PrimitiveSet, template: Any, parentheses: tuple[
     def piece(index: int, node: Any, children: list[Piece]) -> Piece:
         if isinstance(node, Constant):
             # A negative number binds like a minus sign: x - (-1), (-1)^2.
-            return Piece(f"{node.value:.{digits}g}", ATOM if node.value >= 0 else 1, parentheses)
+            number = f"{node.value:.{digits}g}"
+            return Piece(number, 1 if number.startswith("-") else ATOM, parentheses)
         traits = pset.traits[node.name]
         vectors = names.get(index, [])
         if node.arity == 0:
@@ -97,7 +98,8 @@ def canonical(nodes: Nodes, pset: PrimitiveSet) -> str:
     """
 
     def piece(_index: int, node: Any, children: list[str]) -> str:
-        if node.name in pset.traits and pset.traits[node.name].commutative:
+        # Arguments of two types cannot change places: the text would not be well-typed.
+        if node.name in pset.traits and pset.traits[node.name].commutative and len(set(node.args)) == 1:
             children = sorted(children)
         return str(node.format(*children))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from deap import base, tools
@@ -67,13 +67,19 @@ def make_toolbox(
         accuracy = evaluator(candidate)
         return accuracy if fitness is Fitness else (*accuracy, float(candidate.size))
 
+    def joint_map(function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
+        columns = [list(argument) for argument in arguments]
+        if function is toolbox.evaluate:
+            evaluator.evaluate(columns[0])  # side by side; the calls below are answered from memory
+        return list(map(function, *columns))
+
     toolbox = base.Toolbox()
     toolbox.register("expr", gen_half_and_half, pset, heights[0], heights[1], rng=generator, max_size=limits.size)
     toolbox.register("individual", individual)
     toolbox.register("population", tools.initRepeat, list, toolbox.individual)
     toolbox.register("compile", functools.partial(Activation, pset=pset))
     toolbox.register("evaluate", evaluate)
-    toolbox.register("map", evaluator.map)
+    toolbox.register("map", joint_map)
     toolbox.register("clone", copy.deepcopy)
     toolbox.register("mate", cx_one_point, rng=generator, limits=limits)
     toolbox.register("mutate", mut_any, rng=generator, limits=limits)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from deap import gp
 
 from gaaf_gp.errors import GaafError
+from gaaf_gp.types import kind_of
 
 T = TypeVar("T")
 Nodes = Sequence[Any]
@@ -32,17 +33,20 @@ class Constant(gp.Terminal):  # type: ignore[misc]
     __slots__ = ()
 
     def __init__(self, value: float, ret: type) -> None:
-        number = float(value)
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
         if not math.isfinite(number):
             raise GaafError(f"a constant must be a finite number, got {value!r}: check the function that draws it")
         super().__init__(number, False, ret)
 
     def __eq__(self, other: object) -> bool:
         # By text, so that 0.0 and -0.0 stay apart; DEAP's own comparison looks at the slots of the class itself.
-        return isinstance(other, Constant) and (self.ret, self.name) == (other.ret, other.name)
+        return isinstance(other, Constant) and (kind_of(self.ret), self.name) == (kind_of(other.ret), other.name)
 
     def __hash__(self) -> int:
-        return hash((self.ret, self.name))
+        return hash((kind_of(self.ret), self.name))
 
     def __repr__(self) -> str:
         return f"Constant({self.name}, {self.ret.__name__})"
@@ -125,4 +129,5 @@ def check_tree(nodes: Nodes, root: type) -> None:
             expected.extend(reversed(node.args))
         places += node.arity - 1
     if places:
-        raise GaafError(f"a tree must be complete, but {places} argument(s) are missing after node {len(nodes) - 1}")
+        where = f"after node {len(nodes) - 1}" if nodes else "because it has no nodes"
+        raise GaafError(f"a tree must be complete, but {places} argument(s) are missing {where}")

@@ -176,7 +176,9 @@ def test_a_folder_that_holds_something_is_left_alone(folders):
     assert (full / "mine.txt").read_text() == "kept"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["evolve", "--help"], ["show", "--help"], ["plot", "tree", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["evolve", "--help"], ["show", "--help"], ["plot", "tree", "--help"]]
+)
 def test_help_is_given(capsys, arguments):
     status, out, err = call(capsys, *arguments)
     assert (status, err) == (0, "")

@@ -112,9 +112,7 @@ def test_a_module_is_its_tree_forward_and_backward(name: str, seed: int, shape: 
         assert not actual.requires_grad
         return
     gradients = torch.autograd.grad(expected.sum(), wanted, allow_unused=True, materialize_grads=True)
-    own = torch.autograd.grad(
-        actual.sum(), [x, *activation.parameters()], allow_unused=True, materialize_grads=True
-    )
+    own = torch.autograd.grad(actual.sum(), [x, *activation.parameters()], allow_unused=True, materialize_grads=True)
     for mine, theirs in zip(own, gradients, strict=True):
         scale = theirs.abs().nan_to_num(0, 0, 0).max().clamp(min=1.0)
         assert_close(mine.flatten() / scale, theirs.flatten() / scale)
@@ -329,7 +327,13 @@ def test_space_dimensions_are_more_of_the_batch(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("shape", [(4, CHANNELS), (2, CHANNELS, 3, 3)])
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("const(0.25)", 0.25), ("zero(x)", 0.0), ("zero(const(2.0))", 0.0), ("channel(const(2.0))", 1.0), ("channel(x)", 1.0)],
+    [
+        ("const(0.25)", 0.25),
+        ("zero(x)", 0.0),
+        ("zero(const(2.0))", 0.0),
+        ("channel(const(2.0))", 1.0),
+        ("channel(x)", 1.0),
+    ],
 )
 def test_a_tree_without_x_fills_the_shape(text: str, value: float, shape: tuple[int, ...]) -> None:
     result = Activation(text, CHANNELS, FREE)(inputs(*shape, dtype=torch.bfloat16))
@@ -341,7 +345,9 @@ def test_a_tree_without_x_fills_the_shape(text: str, value: float, shape: tuple[
 def test_a_lonely_vector_is_learned_per_channel() -> None:
     activation = Activation("channel(const(2.0))", CHANNELS, FREE)
     activation(torch.zeros(2, CHANNELS, 4, 4)).sum().backward()
-    assert activation.s0.grad.tolist() == [32.0] * CHANNELS
+    (vector,) = activation.parameters()
+    assert vector.grad is not None
+    assert vector.grad.tolist() == [32.0] * CHANNELS
 
 
 def test_a_bare_argument_is_the_identity() -> None:

@@ -135,7 +135,9 @@ def _compared(low, mean, high):
 
 
 def test_the_verdict_is_honest():
-    assert verdict(_compared(0.01, 0.02, 0.03)).startswith("The evolved activation is better than the plain sign (+2.00")
+    assert verdict(_compared(0.01, 0.02, 0.03)).startswith(
+        "The evolved activation is better than the plain sign (+2.00"
+    )
     assert verdict(_compared(-0.01, 0.02, 0.05)).startswith("The evolved activation is NOT shown to be better")
     assert "it is worse (-2.00 points" in verdict(_compared(-0.03, -0.02, -0.01))
     assert "95 % interval +1.00 to +3.00, 3 fresh seeds" in verdict(_compared(0.01, 0.02, 0.03))

@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from deap import gp
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.fitness import WORKER_LOST, Evaluator
@@ -118,11 +119,12 @@ def test_train_neither_uses_nor_fills_the_memory(stub_proxy, free, tiny_data):
     assert evaluator.records == {}
 
 
-def test_map_is_map_after_one_joint_evaluation(stub_proxy, free):
+def test_stock_trees_are_evaluated_too(stub_proxy, free):
     evaluator = Evaluator(stub_proxy, free)
-    trees = [parse(text, free) for text in ("sin(x)", "cos(x)", "sin(x)")]
-    assert evaluator.map(evaluator, trees) == [evaluator(tree) for tree in trees]
-    assert len(stub_proxy.trained) == 2
+    stock = gp.PrimitiveTree(parse("add(x, sin(x))", free))
+    assert type(stock) is gp.PrimitiveTree
+    assert evaluator(stock) == evaluator(parse("add(sin(x), x)", free))
+    assert len(stub_proxy.trained) == 1
 
 
 @pytest.mark.parametrize("seeds", [(), (1, 1)])

@@ -6,9 +6,20 @@ import gaaf_gp
 from gaaf_gp import types
 
 PUBLIC = (
-    "PrimitiveSet Individual Fitness parse Activation binarize BinaryConv2d BinaryLinear load_data Proxy Evaluator "
-    "make_toolbox evolve"
-).split()
+    "PrimitiveSet",
+    "Individual",
+    "Fitness",
+    "parse",
+    "Activation",
+    "binarize",
+    "BinaryConv2d",
+    "BinaryLinear",
+    "load_data",
+    "Proxy",
+    "Evaluator",
+    "make_toolbox",
+    "evolve",
+)
 
 
 def test_public_names_are_importable_and_listed():

@@ -99,5 +99,5 @@ def test_a_file_named_like_another_module_is_refused(tmp_path, monkeypatch):
 
 def test_a_file_that_does_not_run_is_refused(own_file):
     own_file.write_text("def make_pset(:\n")
-    with pytest.raises(GaafError, match="cannot import the primitives module .*SyntaxError"):
+    with pytest.raises(GaafError, match=r"cannot import the primitives module .*SyntaxError"):
         load_primitives(f"{own_file}:make_pset")

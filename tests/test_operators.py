@@ -286,19 +286,40 @@ def test_mut_uniform_goes_as_high_as_the_type_needs(tall: PrimitiveSet) -> None:
     assert "tanh(add(cos(sin(x)), cos(sin(x))))" in found
 
 
+def test_mut_uniform_takes_a_higher_tree_where_a_low_one_is_too_large(uneven: PrimitiveSet) -> None:
+    rng, found = random.Random(0), set()
+    for _ in range(300):
+        individual = parse("sin(cos(tanh(x)))", uneven)
+        found.add(str(mut_uniform(individual, rng=rng, limits=Limits(4, 4), max_height=1)[0]))
+    assert found == {"sin(cos(tanh(x)))", "erf(cos(tanh(x)))"}
+
+
 @pytest.mark.parametrize("limits", [Limits(4, 9), Limits(4, 10), Limits(4, 15), Limits(6, 30)])
-def test_a_higher_tree_is_taken_where_a_low_one_is_too_large(
+def test_mut_insert_takes_a_higher_tree_where_a_low_one_is_large(
     uneven: PrimitiveSet, nested: Reader, limits: Limits
 ) -> None:
     rng, sizes = random.Random(0), set()
     for _ in range(300):
-        individual = parse("sin(cos(tanh(x)))", uneven)
-        mut_uniform(individual, rng=rng, limits=Limits(4, 4), max_height=1)
-        assert str(individual) == "sin(cos(tanh(x)))"
-        mut_insert(individual, rng=rng, limits=limits)
+        individual = mut_insert(parse("sin(cos(tanh(x)))", uneven), rng=rng, limits=limits)[0]
         check(individual, nested, limits)
         sizes.add(len(individual))
-    assert min(sizes) == 9
+    # add(sin(cos(tanh(x))), ...) with another of 4 nodes.
+    assert sizes == {9}
+
+
+def blend(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    return x + y - z
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(3, {2}), (4, {2, 4}), (5, {2, 4, 5}), (30, {2, 4, 5, 6})])
+def test_mut_insert_shares_out_what_the_limit_leaves(size: int, sizes: set[int]) -> None:
+    pset = PrimitiveSet("three at once")
+    pset.addPrimitive(blend, [Feature] * 3, Feature)
+    pset.addPrimitive(torch.sin, [Feature], Feature)
+    rng, found = random.Random(0), set()
+    for _ in range(300):
+        found.add(mut_insert(parse("x", pset), rng=rng, limits=Limits(6, size))[0].size)
+    assert found == sizes
 
 
 def test_mut_node_replacement_keeps_the_shape(pset: PrimitiveSet) -> None:

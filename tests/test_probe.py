@@ -108,14 +108,14 @@ def raises_nothing_said(x: Tensor) -> Tensor:
     [
         (lambda x: x.sum(), (Feature,), r"keep the shape of its arguments \(7, 3, 1, 2\), got \(\) for a Feature"),
         (lambda x: x.mean(1, keepdim=True), (Feature,), r"got \(7, 1, 1, 2\)"),
-        (lambda x, s: s, (Feature, Channel), r"\(7, 3, 1, 2\), got \(1, 3, 1, 1\)"),
+        (lambda _x, s: s, (Feature, Channel), r"\(7, 3, 1, 2\), got \(1, 3, 1, 1\)"),
         (in_float32, (Feature,), r"dtype of its arguments torch.bfloat16, got torch.float32: .*\.to\(x\.dtype\)"),
         (lambda x: x.double(), (Feature,), "got torch.float64"),
         (lambda x: x > 0, (Feature,), "got torch.bool"),
-        (lambda x: 1.0, (Feature,), "return a tensor, got float: use torch operations"),
-        (lambda x: None, (Feature,), "got NoneType"),
+        (lambda _x: 1.0, (Feature,), "return a tensor, got float: use torch operations"),
+        (lambda _x: None, (Feature,), "got NoneType"),
         (lambda x: (x, x), (Feature,), "got tuple"),
-        (lambda x: math.sin(x), (Feature,), r"accept \(Feature\) tensors, but it raised (RuntimeError|ValueError)"),
+        (math.sin, (Feature,), r"accept \(Feature\) tensors, but it raised (RuntimeError|ValueError)"),
         (lambda x: x, (Feature, Scalar), r"accept \(Feature, Scalar\) tensors, but it raised TypeError"),
         (raises_two_lines, (Feature,), r"raised ArithmeticError \(first line\): write it"),
         (raises_nothing_said, (Feature,), r"raised NotImplementedError \(no message\): write it with torch"),
@@ -130,7 +130,7 @@ def test_a_broken_rule_of_the_result_is_named(
 
 
 def test_the_arguments_of_a_failing_call_are_listed() -> None:
-    assert "(Channel, Feature, learnable vector)" in refusal(lambda c, x: x, (Channel, Feature), (1.0,))
+    assert "(Channel, Feature, learnable vector)" in refusal(lambda _c, x: x, (Channel, Feature), (1.0,))
 
 
 @pytest.mark.parametrize(
@@ -176,11 +176,13 @@ class Broken(torch.autograd.Function):
     error: Exception = RuntimeError()
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(_ctx: Any, x: Tensor) -> Tensor:
+        """Return x."""
         return x.clone()
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
+    def backward(_ctx: Any, *_gradients: Any) -> Any:
+        """Fail."""
         raise Broken.error
 
 
@@ -202,7 +204,7 @@ def test_a_backward_failure_of_many_lines_is_told_on_one() -> None:
         (torch.sin, (Feature,)),
         (torch.sign, (Feature,)),
         (lambda x: x.detach(), (Feature,)),
-        (lambda x, y: y, (Feature, Feature)),
+        (lambda _x, y: y, (Feature, Feature)),
         (lambda a, b, c, d: a + b * c - d, (Feature,) * 4),
         (torch.add, (Channel, Channel)),
         (torch.mul, (Scalar, Channel)),
@@ -215,7 +217,7 @@ def test_what_keeps_the_rules_is_taken(function: Callable[..., Any], in_types: S
 
 
 def test_an_argument_changed_in_place_is_refused() -> None:
-    assert "must not change its arguments" in refusal(lambda x, c: x * c.add_(1.0), (Feature, Scalar))
+    assert "in place" in refusal(lambda x, c: x * c.add_(1.0), (Feature, Scalar))
 
 
 def test_the_dtypes_tried_are_those_of_training() -> None:

@@ -337,12 +337,3 @@ def test_the_canonical_text_forgets_the_order_of_commutative_arguments_only(
 )
 def test_canonical_texts_by_example(free: PrimitiveSet, first: str, second: str, same: bool) -> None:
     assert (parse(first, free).canonical == parse(second, free).canonical) == same
-
-
-def test_a_canonical_text_can_be_read_when_the_arguments_have_two_types() -> None:
-    pset = PrimitiveSet("two types")
-    pset.addLearnable("s")
-    pset.addPrimitive(torch.cos, [Feature], Feature)
-    pset.addPrimitive(torch.mul, [Channel, Feature], Feature, commutative=True)
-    tree = parse("mul(s, cos(x))", pset)
-    assert parse(tree.canonical, pset) == tree

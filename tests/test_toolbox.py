@@ -83,6 +83,21 @@ def test_every_alias_is_there_and_does_its_part(stub_proxy, free):
     assert len(toolbox.mutate(clone)) == 1
 
 
+def test_map_evaluates_side_by_side_and_is_map_otherwise(stub_proxy, free, monkeypatch):
+    evaluator = Evaluator(stub_proxy, free)
+    toolbox = make_toolbox(free, evaluator)
+    batches = []
+    real = evaluator.evaluate
+    monkeypatch.setattr(evaluator, "evaluate", lambda trees, *rest: (batches.append(len(trees)), real(trees, *rest))[1])
+    population = toolbox.population(5)
+    assert toolbox.map(toolbox.clone, population) == population
+    assert toolbox.map(max, [1, 5], [4, 2]) == [4, 5]
+    assert batches == []
+    assert toolbox.map(toolbox.evaluate, iter(population)) == [toolbox.evaluate(tree) for tree in population]
+    assert batches[0] == 5
+    assert len(stub_proxy.trained) == len({tree.canonical for tree in population})
+
+
 def test_the_seed_decides_the_population(stub_proxy, free):
     evaluator = Evaluator(stub_proxy, free)
     first, again, other = (make_toolbox(free, evaluator, rng=seed).population(20) for seed in (4, 4, 5))

@@ -46,7 +46,9 @@ def test_types_of_the_three_kinds_and_their_subtypes_are_taken() -> None:
 
 @pytest.mark.parametrize("marker", [float, torch.Tensor, object, "Feature", None, Feature()])
 def test_other_types_are_refused_with_their_owner(marker: object) -> None:
-    with pytest.raises(GaafError, match=r"types of primitive 'f' must be Feature, Channel, Scalar or classes") as caught:
+    with pytest.raises(
+        GaafError, match=r"types of primitive 'f' must be Feature, Channel, Scalar or classes"
+    ) as caught:
         check_types("primitive 'f'", [Feature, marker])
     assert repr(marker) in str(caught.value)
 

@@ -41,5 +41,5 @@ def test_what_is_no_class_has_no_kind(thing: object) -> None:
 
 
 def test_the_kinds_are_three_and_unrelated() -> None:
-    assert KINDS == (Feature, Channel, Scalar)
+    assert (Feature, Channel, Scalar) == KINDS
     assert not any(issubclass(one, other) for one in KINDS for other in KINDS if one is not other)
