@@ -53,6 +53,8 @@ class Activation(nn.Module):
                 f"an activation is a function of one argument, but set {chosen.name!r} has {len(chosen.arguments)}: "
                 f"{', '.join(chosen.arguments)}"
             )
+        if isinstance(individual, str) and not isinstance(chosen, PrimitiveSet):
+            raise GaafError(f"text is read with a gaaf_gp.PrimitiveSet, got {type(chosen).__name__}: pass a tree")
         self.tree = parse(individual, chosen) if isinstance(individual, str) else individual
         self.pset = chosen
         self.channels = channels
@@ -149,7 +151,7 @@ class _Compiler:
         if all(argument in self.numbers for argument in arguments):
             return self.number(_folded(traits.function, [self.numbers[argument] for argument in arguments]))
         ordered = tuple(sorted(arguments)) if traits.commutative else tuple(arguments)
-        return self.value((node.name, ordered), traits.function, tuple(arguments))
+        return self.value(("call", node.name, ordered), traits.function, tuple(arguments))
 
     def _traits(self, node: Any) -> Traits:
         known = getattr(self.pset, "traits", {}).get(node.name)

@@ -22,3 +22,9 @@ def listed(names: Iterable[object], most: int = 12) -> str:
     words = [str(name) for name in names]
     shown = ", ".join(words[:most])
     return f"{shown} and {len(words) - most} more" if len(words) > most else shown
+
+
+def one_line(error: BaseException) -> str:
+    """Return the kind of an error and the first line of what it says, for a message that quotes it."""
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0] if text else 'no message'}"

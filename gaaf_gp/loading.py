@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.pset import PrimitiveSet
 
 FORM = '"primitives.gaaf:free" or "path/to/file.py:function"'
@@ -41,7 +41,7 @@ def load_primitives(spec: str) -> PrimitiveSet:
     except GaafError:
         raise
     except Exception as error:
-        raise GaafError(f"{spec} must return a PrimitiveSet, but it raised {_short(error)}") from error
+        raise GaafError(f"{spec} must return a PrimitiveSet, but it raised {one_line(error)}") from error
     if not isinstance(pset, PrimitiveSet):
         raise GaafError(f"{spec} must return a PrimitiveSet, got {type(pset).__name__}")
     return pset.check()
@@ -59,7 +59,9 @@ def _from_name(name: str) -> ModuleType:
     except GaafError:
         raise
     except Exception as error:
-        raise GaafError(f"cannot import the primitives module {name!r} ({_short(error)}): name it as {FORM}") from error
+        raise GaafError(
+            f"cannot import the primitives module {name!r} ({one_line(error)}): name it as {FORM}"
+        ) from error
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -78,7 +80,3 @@ def _from_file(path: Path) -> ModuleType:
             f"{path.name} has the name of another module ({name}, {found and found.origin}): rename the file"
         )
     return _from_name(name)
-
-
-def _short(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"

@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.types import Feature, Scalar, kind_of
 
 POINTS: tuple[float, ...] = (0.0, 1.0, -1.0, 0.5, -2.5, 1e4, -1e4)
 """Values that each argument is tried at; all combinations for up to three arguments."""
 DTYPES = (torch.float32, torch.bfloat16)
 CHANNELS = 3
-MOST_COMBINATIONS = len(POINTS) ** 3
 
 
 def probe(
@@ -40,14 +39,17 @@ def probe(
     """
     for dtype in DTYPES:
         for arguments in _arguments(in_types, learnable, dtype):
+            before = [argument.detach().clone() for argument in arguments]
             try:
                 result = function(*arguments)
             except Exception as error:
+                kind, _, text = one_line(error).partition(": ")
                 raise GaafError(
                     f"primitive {name!r} must accept {_signature(in_types, learnable)} tensors, but it raised "
-                    f"{type(error).__name__} ({str(error).splitlines()[0] if str(error) else 'no message'}): "
-                    "write it with torch operations"
+                    f"{kind} ({text}): write it with torch operations"
                 ) from error
+            if not all(torch.equal(one, other) for one, other in zip(before, arguments, strict=True)):
+                raise GaafError(f"primitive {name!r} must not change an argument in place: make a new tensor instead")
             _check_result(name, result, arguments, ret_type)
             if "value" not in nonfinite:
                 _check_finite(name, "value", result.detach(), arguments)
@@ -60,24 +62,38 @@ def _signature(in_types: Sequence[type], learnable: Sequence[float]) -> str:
     return f"({listed(names)})"
 
 
+def _combinations(arguments: int) -> list[tuple[float, ...]]:
+    """Return all combinations of points for up to three arguments; each further one still takes every point."""
+    count = len(POINTS)
+    rows = itertools.product(range(count), repeat=min(arguments, 3))
+    spread = range(3, arguments)
+    return [
+        tuple(POINTS[place % count] for place in (*row, *(row[0] + further * row[1] + row[2] for further in spread)))
+        for row in rows
+    ]
+
+
 def _arguments(in_types: Sequence[type], learnable: Sequence[float], dtype: torch.dtype) -> Iterator[list[Tensor]]:
-    """Yield argument lists: all Feature points stand in one batch, Scalars take their points one after another."""
+    """Yield argument lists: all Feature points stand in one batch, the others take their points call after call."""
     kinds = [kind_of(marker) for marker in in_types]
     features = [i for i, kind in enumerate(kinds) if kind is Feature]
-    scalars = [i for i, kind in enumerate(kinds) if kind is Scalar]
-    grid = list(itertools.islice(itertools.product(POINTS, repeat=len(features)), MOST_COMBINATIONS))
-    vectors = [torch.full((1, CHANNELS, 1, 1), value, dtype=dtype, requires_grad=True) for value in learnable]
-    for numbers in itertools.islice(itertools.product(POINTS, repeat=len(scalars)), MOST_COMBINATIONS):
+    singles = [i for i, kind in enumerate(kinds) if kind is not Feature]
+    grid = torch.tensor(_combinations(len(features)), dtype=dtype)
+    for numbers in _combinations(len(singles)):
         arguments: list[Tensor] = []
         for i, kind in enumerate(kinds):
             if kind is Feature:
-                column = torch.tensor([row[features.index(i)] for row in grid], dtype=dtype)
-                arguments.append(column.view(-1, 1, 1, 1).repeat(1, CHANNELS, 1, 2).requires_grad_())
+                column = grid[:, features.index(i)].view(-1, 1, 1, 1)
+                arguments.append(column.repeat(1, CHANNELS, 1, 2).requires_grad_())
             elif kind is Scalar:
-                arguments.append(torch.tensor(numbers[scalars.index(i)], dtype=dtype))
+                arguments.append(torch.tensor(numbers[singles.index(i)], dtype=dtype))
             else:
-                arguments.append(torch.tensor(POINTS[1:4], dtype=dtype).view(1, CHANNELS, 1, 1).requires_grad_())
-        yield arguments + vectors
+                arguments.append(_vector(numbers[singles.index(i)], dtype))
+        yield arguments + [_vector(start, dtype) for start in learnable]
+
+
+def _vector(value: float, dtype: torch.dtype) -> Tensor:
+    return torch.full((1, CHANNELS, 1, 1), value, dtype=dtype, requires_grad=True)
 
 
 def _check_result(name: str, result: object, arguments: list[Tensor], ret_type: type) -> None:
@@ -117,9 +133,11 @@ def _check_gradient(name: str, result: Tensor, arguments: list[Tensor]) -> None:
     finite = torch.where(torch.isfinite(result), result, torch.zeros_like(result))
     try:
         gradients = torch.autograd.grad(finite.sum(), wanted, allow_unused=True)
-    except RuntimeError as error:
-        raise GaafError(f"primitive {name!r} must have a gradient, but its backward pass failed: {error}") from error
-    for gradient in gradients:
+    except Exception as error:
+        raise GaafError(
+            f"primitive {name!r} must have a gradient, but its backward pass failed: {one_line(error)}: write it with "
+            'torch operations, or declare the exception with nonfinite=("gradient",)'
+        ) from error
+    for argument, gradient in zip(wanted, gradients, strict=True):
         if gradient is not None:
-            shown = arguments if gradient.shape == result.shape else [gradient]
-            _check_finite(name, "gradient", gradient, shown)
+            _check_finite(name, "gradient", gradient, arguments if gradient.shape == result.shape else [argument])

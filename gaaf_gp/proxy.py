@@ -23,7 +23,7 @@ from gaaf_gp.augment import augment
 from gaaf_gp.binary import build_network, clip_latent_weights
 from gaaf_gp.compile import Activation
 from gaaf_gp.data import Data, Split, normalize
-from gaaf_gp.errors import GaafError
+from gaaf_gp.errors import GaafError, one_line
 from gaaf_gp.individual import Individual
 from gaaf_gp.semantics import screen
 
@@ -210,9 +210,8 @@ def _threads(number: int) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    text = str(error).splitlines()[0] if str(error) else "no message"
-    words = text.lower()
+    words = str(error).lower()
     memory = (
         isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in words or "of memory" in words
     )
-    return "out of memory" if memory else f"{type(error).__name__}: {text}"
+    return "out of memory" if memory else one_line(error)

@@ -7,18 +7,19 @@ smallest tree that closes it, so that generation never fails half-way.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from deap import gp
 from torch import Tensor
 
-from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.closure import Closure
+from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.probe import probe
 from gaaf_gp.randomness import as_global
-from gaaf_gp.traits import ATOM, NONFINITE, Traits, check_name, check_types
+from gaaf_gp.traits import ATOM, NONFINITE, Traits, check_name, check_traits, check_types, named
 from gaaf_gp.tree import Constant
 from gaaf_gp.types import Channel, Feature
 
@@ -36,6 +37,9 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         GaafError: for types that are not Feature, Channel, Scalar or derived from them.
     """
 
+    mapping: dict[str, Any]
+    arguments: list[str]
+
     def __init__(
         self,
         name: str = "main",
@@ -51,24 +55,43 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         self.traits: dict[str, Traits] = {}
         self._calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self._samplers: dict[type, list[Any]] = {}
-        self._least: dict[tuple[type, int], float] = {}
-        self._varying: dict[type, bool] = {}
-        self._checked = False
-        self.renameArguments(**dict(zip(self.arguments, arguments, strict=True)))
-        self._start = (name, tuple(in_types), ret_type, tuple(arguments))
+        self._closure = Closure(self)
+        if len(arguments) != len(in_types):
+            raise GaafError(
+                f"each argument of set {name!r} must have a name, got {len(in_types)} types and {len(arguments)} "
+                f'names ({listed(arguments)}): pass arguments=("x", ...)'
+            )
+        self._start = (name, tuple(in_types), ret_type)
+        self.renameArguments(**dict(zip(tuple(self.arguments), arguments, strict=True)))
 
     def renameArguments(self, **names: str) -> None:  # noqa: N802 (DEAP's name)
-        """Rename arguments as in DEAP: ``renameArguments(ARG0="x")``; the terminal's name follows, as the text does."""
+        """Rename arguments as in DEAP: ``renameArguments(ARG0="x")``, by the first name DEAP gave or the present one.
+
+        The terminals' names follow, as the texts of all trees do.
+
+        Raises:
+            GaafError: for an argument that the set does not have, a bad name, or one that is taken.
+        """
+        places = {f"ARG{i}": i for i in range(len(self.arguments))}
+        places |= {name: i for i, name in enumerate(self.arguments)}
+        renamed = list(self.arguments)
         for old, new in names.items():
             check_name(new)
-            super().renameArguments(**{old: new})
-            if new in self.mapping:
-                self.mapping[new].name = new
-                self.traits[new] = Traits(None, cost=0.0, infix=new, latex=new)
-                if old != new:
-                    self.traits.pop(old, None)
-        if hasattr(self, "_start"):
-            self._start = (*self._start[:3], tuple(self.arguments))
+            if old not in places:
+                raise GaafError(f"set {self.name!r} has no argument {old!r} to rename: it has {listed(self.arguments)}")
+            renamed[places[old]] = new
+        others = self._taken() - set(self.arguments)
+        clash = next((name for name in renamed if name in others or renamed.count(name) > 1), None)
+        if clash is not None:
+            raise GaafError(f"names in set {self.name!r} must be unique, and {clash!r} is taken: choose another one")
+        now = dict(zip(self.arguments, renamed, strict=True))
+        self.mapping = {now.get(name, name): node for name, node in self.mapping.items()}
+        self.traits = {name: traits for name, traits in self.traits.items() if name not in now}
+        self.arguments = renamed
+        for name in renamed:
+            self.mapping[name].name = self.mapping[name].value = name
+            self.traits[name] = named(name)
+        self._closure = Closure(self)
 
     def addPrimitive(  # noqa: N802 (DEAP's name)
         self,
@@ -115,10 +138,10 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         unknown = [word for word in nonfinite if word not in NONFINITE]
         if unknown:
             raise GaafError(f"nonfinite of primitive {label!r} may name {listed(NONFINITE)}, got {listed(unknown)}")
-        probe(label, primitive, in_types, ret_type, learnable, frozenset(nonfinite))
-        traits = Traits(
-            primitive, cost, infix or "", latex or "", precedence, periodic, commutative, tuple(map(float, learnable))
-        )
+        starts = tuple(Constant(start, Channel).value for start in learnable)
+        traits = Traits(primitive, cost, infix or "", latex or "", precedence, periodic, commutative, starts)
+        check_traits(label, traits, in_types)
+        probe(label, primitive, in_types, ret_type, starts, frozenset(nonfinite))
         self._add_primitive(label, tuple(in_types), ret_type, traits)
 
     def _add_primitive(self, name: str, in_types: tuple[type, ...], ret_type: type, traits: Traits) -> None:
@@ -147,7 +170,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
             check_name(name)
             self._check_new(name)
             super().addTerminal(constant.value, ret_type, name)
-            self.traits[name] = Traits(None, cost=0.0, infix=name, latex=rf"\mathrm{{{name}}}")
+            self.traits[name] = named(name)
         self._changed("addTerminal", terminal, ret_type, name)
 
     def addLearnable(  # noqa: N802 (one of a family with DEAP's names)
@@ -157,7 +180,8 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         check_name(name)
         self._check_new(name)
         check_types(f"learnable {name!r}", [ret_type])
-        self.traits[name] = Traits(None, cost=cost, infix=name, latex=name, learnable=(float(initial),))
+        start = Constant(initial, Channel).value
+        self.traits[name] = replace(named(name), cost=cost, learnable=(start,))
         self._add(gp.Terminal(name, True, ret_type))
         self.terms_count += 1
         self._changed("addLearnable", name, initial, ret_type, cost=cost)
@@ -176,8 +200,15 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         check_types(f"ephemeral constant {name!r}", [ret_type])
         maker = type.__call__(gp.MetaEphemeral, name, ephemeral, ret_type)
         maker.__new__ = lambda _class: Constant(ephemeral(), ret_type)
-        with as_global(random.Random(0)):
-            maker()  # a function that does not return a number is refused here, not in a run
+        try:
+            with as_global(random.Random(0)):
+                maker()  # a function that does not return a number is refused here, not in a run
+        except GaafError:
+            raise
+        except Exception as error:
+            raise GaafError(
+                f"ephemeral constant {name!r} must draw a number, but it raised {one_line(error)}: correct its function"
+            ) from error
         self._add(maker)
         self.terms_count += 1
         self._samplers.setdefault(ret_type, []).append(maker)
@@ -212,48 +243,15 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
 
     def min_size(self, marker: type, height: int) -> float:
         """Return the number of nodes of the smallest tree of this type no higher than ``height``; inf if none."""
-        if height < 0:
-            return math.inf
-        if self.terminals.get(marker):
-            return 1
-        if height == 0:
-            return math.inf
-        key = (marker, height)
-        if key not in self._least:
-            self._least[key] = min(
-                (1 + sum(self.min_size(arg, height - 1) for arg in p.args) for p in self.primitives.get(marker, ())),
-                default=math.inf,
-            )
-        return self._least[key]
+        return self._closure.min_size(marker, height)
 
     def least_height(self, marker: type) -> float:
         """Return the height of the lowest tree of this type; inf if there is none."""
-        most = len(self.primitives) + len(self.terminals) + 1  # a lowest tree never repeats a type on one branch
-        return next((float(h) for h in range(most) if math.isfinite(self.min_size(marker, h))), math.inf)
+        return self._closure.least_height(marker)
 
     def varies(self, marker: type) -> bool:
         """Whether some tree of this type depends on an argument or learns; if not, all its trees are constants."""
-        if marker not in self._varying:
-            self._varying[marker] = any(issubclass(kind, marker) for kind in self._alive())
-        return self._varying[marker]
-
-    def _alive(self) -> set[type]:
-        """Return the types from which an argument or a learnable vector can be reached."""
-        alive = {
-            node.ret
-            for node in self.mapping.values()
-            if node.name in self.arguments or (node.name in self.traits and self.traits[node.name].learnable)
-        }
-        grown = True
-        while grown:
-            more = {
-                node.ret
-                for node in self.mapping.values()
-                if any(issubclass(kind, wanted) for wanted in getattr(node, "args", ()) for kind in alive)
-            }
-            grown = not more <= alive
-            alive |= more
-        return alive
+        return self._closure.varies(marker)
 
     def check(self) -> PrimitiveSet:
         """Refuse a set from which some tree can never be finished; return the set itself.
@@ -261,34 +259,22 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         Raises:
             GaafError: naming the type that nothing closes, who asks for it, and what to add.
         """
-        if self._checked:
-            return self
-        asked: dict[type, str] = {self.ret: "the whole tree"}
-        for node in self.mapping.values():
-            for marker in getattr(node, "args", ()):
-                asked.setdefault(marker, node.name)
-        for marker in sorted(asked, key=lambda marker: marker.__name__):
-            if math.isinf(self.least_height(marker)):
-                raise GaafError(
-                    f"every type of set {self.name!r} must be closed by some finite tree, but no tree returns "
-                    f"{marker.__name__} (asked for by {asked[marker]}): add a terminal of it with addTerminal, "
-                    "addEphemeralConstant or addLearnable, or a primitive that makes it from types that are closed"
-                )
-        self._checked = True
+        self._closure.check()
         return self
 
     def _check_new(self, name: str) -> None:
-        if name in self.mapping:
+        if name in self._taken():
             raise GaafError(
                 f"names in set {self.name!r} must be unique, and {name!r} is taken: pass another name, as in "
                 f'addPrimitive(..., name="{name}_2")'
             )
 
+    def _taken(self) -> set[str]:
+        return {*self.mapping, *self.context}
+
     def _changed(self, method: str, *args: Any, **kwargs: Any) -> None:
         self._calls.append((method, args, kwargs))
-        self._least.clear()
-        self._varying.clear()
-        self._checked = False
+        self._closure = Closure(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PrimitiveSet:
         """A set is shared by its individuals, so cloning one of them must not copy it."""
@@ -296,7 +282,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the calls that filled the set: functions go by their import path, as always with pickle."""
-        return _rebuild, (type(self), self._start, self._calls)
+        return _rebuild, (type(self), (*self._start, tuple(self.arguments)), self._calls)
 
 
 def _rebuild(

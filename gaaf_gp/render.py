@@ -98,8 +98,7 @@ def canonical(nodes: Nodes, pset: PrimitiveSet) -> str:
     """
 
     def piece(_index: int, node: Any, children: list[str]) -> str:
-        # Arguments of two types cannot change places: the text would not be well-typed.
-        if node.name in pset.traits and pset.traits[node.name].commutative and len(set(node.args)) == 1:
+        if node.name in pset.traits and pset.traits[node.name].commutative:
             children = sorted(children)
         return str(node.format(*children))
 

@@ -36,6 +36,42 @@ class Traits:
     learnable: tuple[float, ...] = ()
 
 
+def named(name: str) -> Traits:
+    """Return the traits of a terminal that is written as its name."""
+    escaped = name.replace("_", r"\_")
+    return Traits(None, cost=0.0, infix=name, latex=name if len(name) == 1 else rf"\mathrm{{{escaped}}}")
+
+
+class _Place:
+    """Stands for an argument while a template is tried: it accepts what a rendered subtree accepts."""
+
+    def __format__(self, spec: str) -> str:
+        return str(int(spec)) if spec else ""
+
+
+def check_traits(name: str, traits: Traits, in_types: Sequence[type]) -> None:
+    """Refuse templates that cannot be filled in, and a commutative primitive whose arguments differ in type.
+
+    Raises:
+        GaafError: naming the primitive, the template and what it may hold.
+    """
+    vectors = {f"s{i}": "" for i in range(len(traits.learnable))} | ({"s": ""} if traits.learnable else {})
+    for kind, template in (("infix", traits.infix), ("latex", traits.latex)):
+        try:
+            template.format(*(_Place() for _ in in_types), **vectors)
+        except (IndexError, KeyError, ValueError, AttributeError, TypeError) as error:
+            allowed = [f"{{{place}}}" for place in [*range(len(in_types)), *vectors]]
+            raise GaafError(
+                f"{kind} template of primitive {name!r} may hold {', '.join(allowed)}, got {template!r}: write every "
+                "other brace twice"
+            ) from error
+    if traits.commutative and (len(in_types) < 2 or len(set(in_types)) > 1):
+        raise GaafError(
+            f"primitive {name!r} can be commutative only with two or more arguments of one type, got "
+            f"({', '.join(marker.__name__ for marker in in_types)}): leave commutative out"
+        )
+
+
 def check_name(name: str) -> None:
     """Refuse a name that could not stand in a text.
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gaaf_gp.errors import GaafError
+from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.individual import Individual
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.traits import ATOM
@@ -154,8 +154,8 @@ _UNARY = (
     Operator("atan", torch.atan, 4, "atan({0})", r"\arctan\left({0}\right)"),
     Operator("erf", torch.erf, 4, "erf({0})", _call("erf")),
     Operator("erfc", torch.erfc, 4, "erfc({0})", _call("erfc")),
-    Operator("exp_neg_abs", exp_neg_abs, 5, "exp(-|{0}|)", r"e^{{-\left|{0}\right|}}"),
-    Operator("gauss", gauss, 5, "exp(-{0:5}^2)", r"e^{{-{0:5}^{{2}}}}"),
+    Operator("exp_neg_abs", exp_neg_abs, 5, "exp(-|{0}|)", r"\exp\left(-\left|{0}\right|\right)"),
+    Operator("gauss", gauss, 5, "exp(-{0:5}^2)", r"\exp\left(-{0:5}^{{2}}\right)"),
     Operator("positive", positive, 1, "max({0}, 0)", r"\max\left({0}, 0\right)"),
     Operator("negative", negative, 1, "min({0}, 0)", r"\min\left({0}, 0\right)"),
     Operator("abs", torch.abs, 1, "|{0}|", r"\left|{0}\right|"),
@@ -176,11 +176,12 @@ _BINARY = (
     Operator("min", torch.minimum, 1, "min({0}, {1})", r"\min\left({0}, {1}\right)", commutative=True),
     Operator("gate", gate, 5, "{0:2} * sigmoid({1})", r"{0:2} \cdot \sigma\left({1}\right)", 2),
     Operator(
-        "gauss_distance", gauss_distance, 6, "exp(-({0:1} - {1:2})^2)", r"e^{{-\left({0:1} - {1:2}\right)^{{2}}}}",
-        commutative=True,
+        "gauss_distance", gauss_distance, 6, "exp(-({0:1} - {1:2})^2)",
+        r"\exp\left(-\left({0:1} - {1:2}\right)^{{2}}\right)", commutative=True,
     ),
     Operator(
-        "exp_distance", exp_distance, 6, "exp(-|{0:1} - {1:2}|)", r"e^{{-\left|{0:1} - {1:2}\right|}}", commutative=True
+        "exp_distance", exp_distance, 6, "exp(-|{0:1} - {1:2}|)", r"\exp\left(-\left|{0:1} - {1:2}\right|\right)",
+        commutative=True,
     ),
     Operator(
         "mix", mix, 3, "{s} * {0:2} + (1 - {s}) * {1:2}", r"{s} \cdot {0:2} + \left(1 - {s}\right) \cdot {1:2}", 1,
@@ -269,6 +270,12 @@ def from_genes(genes: Sequence[int], pset: PrimitiveSet | None = None) -> Indivi
         if isinstance(gene, bool) or not isinstance(gene, int) or not 0 <= gene < limit:
             raise GaafError(f"gene {place} must be a whole number from 0 to {limit - 1}, got {gene!r} in {list(genes)}")
     node = chosen.mapping
+    lacking = [name for name in (*UNARY, *BINARY) if name not in node]
+    if lacking:
+        raise GaafError(
+            f"a genotype needs a set with all operators of the paper, but {chosen.name!r} lacks {listed(lacking)}: "
+            "pass gaaf.free(), with more added to it if you like"
+        )
     x = node[chosen.arguments[0]]
     u = [[node[UNARY[gene]]] for gene in genes[:unary]]
     b = [[node[BINARY[gene]]] for gene in genes[unary:]]

@@ -49,7 +49,7 @@ def make_pset() -> PrimitiveSet:
     )
 
     # A function that learns: its extra argument starts at 1 in every channel and is trained with the network.
-    pset.addPrimitive(damped, [Feature], Feature, cost=6, periodic=True, learnable=(1.0,))
+    pset.addPrimitive(damped, [Feature], Feature, cost=6, learnable=(1.0,))
 
     # The same as a terminal: every s in a tree is its own learnable vector.
     pset.addLearnable("s", initial=1.0)

@@ -13,11 +13,11 @@ from gaaf_gp.generation import Limits
 
 PRIMITIVES = "primitives.gaaf:free"  # every operator of the paper, trees of any shape, evolved constants
 DATA = "fashion10k"  # 10,000 Fashion-MNIST images that come with the project
-EVALUATIONS = 48  # distinct candidates that are trained
+EVALUATIONS = 44  # distinct candidates that are trained
 POPULATION = 16
 SEED = 0
 LIMITS = Limits(height=5, size=20)
-PROXY = {"network": "small", "epochs": 2}  # how each candidate is trained
+PROXY = {"network": "small", "network_settings": {"widths": (12, 24, 48)}, "epochs": 2}  # how each one is trained
 OUT = Path("out/quickstart")
 
 

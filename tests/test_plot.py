@@ -265,13 +265,15 @@ def test_tree_a_formula_without_spaces_breaks_behind_a_parenthesis() -> None:
 
 
 def test_tree_an_endless_formula_is_cut() -> None:
-    ratios = Individual([PSET.mapping["ratio"]] * 8 + [X] * 9, PSET)  # each writes its first argument twice
-    axes = plot_tree(ratios)
+    pset = PrimitiveSet()
+    pset.addPrimitive(torch.sin, [Feature], Feature, "twice", infix="{0} {0}")
+    endless = parse("twice(" * 10 + "x" + ")" * 10, pset)
+    axes = plot_tree(endless)
     lines = axes.get_title().split("\n")
     assert len(lines) == 8
     assert lines[-1].endswith(" …")
     shown = re.sub(r"\s", "", "".join(lines)).removesuffix("…")
-    assert ratios.infix().replace(" ", "").startswith(shown)
+    assert endless.infix().replace(" ", "").startswith(shown)
     check_drawing(axes)
 
 

@@ -147,8 +147,9 @@ def test_the_arguments_of_a_failing_call_are_listed() -> None:
         (torch.div, (Feature,), (0.0,), "value, got nan at (0, 0) "),
         (lambda x, s: x / (s + 1), (Feature, Channel), (), "value, got nan at (0, -1) "),
         (lambda x: torch.sqrt(torch.abs(x)), (Feature,), (), "gradient, got nan at (0) in torch.float32"),
-        (lambda x, c: x * torch.sqrt(torch.abs(c - 1)), (Feature, Channel), (), "gradient, got nan"),
-        (lambda x, s: x * torch.sqrt(s), (Feature,), (0.0,), "gradient, got"),
+        (lambda x, c: x * torch.sqrt(torch.abs(c - 1)), (Feature, Channel), (), "gradient, got nan at (1) "),
+        (lambda x, s: x * x * torch.sqrt(s), (Feature,), (0.0,), "gradient, got inf at (0) "),
+        (lambda x: torch.asin(torch.clamp(x, -1, 1)), (Feature,), (), "gradient, got inf at (1) "),
     ],
 )
 def test_a_value_or_gradient_that_is_not_finite_is_shown_with_its_place(

@@ -93,6 +93,12 @@ def anything(value: Any) -> Any:
 
 
 Step = Callable[[PrimitiveSet], Any]
+
+
+def with_infix(template: str) -> Step:
+    return lambda pset: pset.addPrimitive(torch.cos, [Feature], Feature, infix=template)
+
+
 REFUSALS: dict[str, tuple[Step, str]] = {
     "bad name": (
         lambda p: p.addPrimitive(torch.sin, [Feature], Feature, "2x"),
@@ -150,6 +156,10 @@ REFUSALS: dict[str, tuple[Step, str]] = {
         lambda p: p.addPrimitive(torch.cos, [Feature], Feature, latex=r"\cos{x}"),
         "latex.*'cos'|'cos'.*latex",
     ),
+    **{
+        f"template {template}": (with_infix(template), "infix.*'cos'|'cos'.*infix")
+        for template in ("{0", "{0:a}", "{0.text.x}", "{s} * {0}", "{}{0}")
+    },
     "renamed to a bad name": (lambda p: p.renameArguments(x="a b"), "must be a plain identifier"),
     "renamed to a taken name": (lambda p: p.renameArguments(x="log"), "'log' is taken"),
     "renamed unknown": (lambda p: p.renameArguments(ARG7="log"), "ARG7"),
@@ -228,6 +238,14 @@ def test_an_argument_stands_under_its_name(name: str) -> None:
     assert pset.arguments == [name]
     assert str(parse(f"sin({name})", pset)) == f"sin({name})"
     assert parse(f"sin({name})", pset).infix() == f"sin({name})"
+
+
+def test_a_long_name_is_upright_in_latex() -> None:
+    pset = filled()
+    pset.addTerminal(3.0, Scalar, name="big_c")
+    assert parse("times(x, big_c)", pset).latex() == r"x\mathrm{big\_c}"
+    pset.renameArguments(x="input")
+    assert parse("times(input, pi)", pset).latex() == r"\mathrm{input}\mathrm{pi}"
 
 
 def test_a_renamed_argument_keeps_its_trees() -> None:
@@ -450,6 +468,23 @@ def test_a_number_stands_where_the_set_has_it(
     pset = make()
     assert pset.constant(value, marker) == (None if ret_type is None else Constant(value, ret_type))
     assert pset.takes_numbers(marker) == (make is drawn and ret_type is not None)
+
+
+def test_a_set_knows_its_own_nodes() -> None:
+    one, other = fixed(), drawn()
+    assert [one.draws(marker) for marker in (Scalar, Leaf, Tip, Feature)] == [False] * 4
+    assert [other.draws(marker) for marker in (Scalar, Tip, Leaf, Feature)] == [True, True, False, False]
+    assert all(one.holds(node) for node in one.mapping.values())
+    assert one.holds(Constant(2.0, Scalar))
+    assert not one.holds(Constant(2.0, Feature))
+    assert not one.holds(Constant(2.5, Scalar))
+    assert other.holds(Constant(2.5, Scalar))
+    assert not other.holds(Constant(2.5, Channel))
+    assert not one.holds(minimal.make_pset().mapping["sin"])
+
+
+def test_no_tree_is_lower_than_a_leaf() -> None:
+    assert [fixed().min_size(Scalar, height) for height in (-1, 0)] == [math.inf, 1]
 
 
 def test_what_is_said_of_a_primitive_is_kept() -> None:

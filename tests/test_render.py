@@ -165,7 +165,7 @@ def test_so_does_one_with_powers_constants_and_vectors(free: PrimitiveSet, neste
         ("mul(x, neg(x))", "x * (-x)", r"x \cdot \left(-x\right)"),
         ("sin(add(x, x))", "sin(x + x)", r"\sin\left(x + x\right)"),
         ("max(sub(x, x), x)", "max(x - x, x)", r"\max\left(x - x, x\right)"),
-        ("gauss(add(x, x))", "exp(-(x + x)^2)", r"e^{-\left(x + x\right)^{2}}"),
+        ("gauss(add(x, x))", "exp(-(x + x)^2)", r"\exp\left(-\left(x + x\right)^{2}\right)"),
         ("ratio(neg(x), sub(x, x))", "ratio(-x, x - x)", r"\operatorname{ratio}\left(-x, x - x\right)"),
         ("sub(x, const(-1))", "x - (-1)", r"x - \left(-1\right)"),
         ("square(const(-1.5))", "(-1.5)^2", r"\left(-1.5\right)^{2}"),
