@@ -13,7 +13,7 @@ from gaaf_gp.generation import Limits
 
 PRIMITIVES = "primitives.gaaf:free"  # every operator of the paper, trees of any shape, evolved constants
 DATA = "fashion10k"  # 10,000 Fashion-MNIST images that come with the project
-EVALUATIONS = 44  # distinct candidates that are trained
+EVALUATIONS = 40  # distinct candidates that are trained
 POPULATION = 16
 SEED = 0
 LIMITS = Limits(height=5, size=20)
