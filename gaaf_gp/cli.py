@@ -50,8 +50,9 @@ def evolve(
     ] = "fashion10k",
     evaluations: Annotated[int, typer.Option(help="Number of distinct candidates to train.")] = 100,
     workers: Annotated[
-        int, typer.Option(help="Worker processes; the result is the same for any number.", show_default="all cores")
-    ] = 0,
+        int | None,
+        typer.Option(help="Worker processes; the result is the same for any number.", show_default="all cores"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="One seed gives one result.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="New or empty folder for the results.", show_default="out/evolve, or the next")
@@ -71,14 +72,18 @@ def evolve(
     download: Annotated[bool, typer.Option("--download", help="Fetch the data set if it is missing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
 ) -> None:
-    """Search for an activation function, confirm the winner on fresh seeds, and write everything into a folder."""
+    """Search for an activation function and confirm it.
+
+    The winner and the plain sign are trained again on fresh seeds and compared on the test split. Figures, tables and
+    all settings are written into the folder.
+    """
     data_settings = {"limit": limit, "image_size": image_size, "device": device, "download": download}
     settings = experiment.Settings(
         out=outputs.next_free(Path("out/evolve")) if out is None else out,
         primitives=primitives,
         data=data,
         evaluations=evaluations,
-        workers=workers if workers != 0 else experiment.available_cores(),
+        workers=experiment.available_cores() if workers is None else workers,
         seed=seed,
         population=population,
         fresh_seeds=fresh_seeds,
@@ -94,7 +99,10 @@ def evolve(
 
 @app.command()
 def show(expression: ExpressionArgument, primitives: PrimitivesOption = FREE) -> None:
-    """Say what a tree is: its formula, LaTeX, size, height, cost, and how often its sign is positive."""
+    """Say what a tree is.
+
+    Its formula, LaTeX, size, height and cost, how often its sign is positive, and whether it would be trained.
+    """
     individual = parse(expression, load_primitives(primitives))
     rejected = screen(individual)
     rows: list[tuple[str, Any]] = [

@@ -75,7 +75,16 @@ class Activation(nn.Module):
         return str(self.__dict__["_program"].module.code)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return f(x), element by element; ``x`` has shape (N, C, ...)."""
+        """Return f(x), element by element; ``x`` has shape (N, C, ...).
+
+        Raises:
+            GaafError: if C is not ``channels``.
+        """
+        if x.dim() < 2 or x.shape[1] != self.channels:
+            raise GaafError(
+                f"an activation of {self.channels} channel(s) takes inputs of shape (N, {self.channels}, ...), got "
+                f"{tuple(x.shape)}: make it with the number of channels of its layer"
+            )
         shape = (1, -1) + (1,) * (x.dim() - 2)
         program: _Program = self.__dict__["_program"]
         vectors = [self._parameters[name].to(x.dtype).view(shape) for name in program.learnable]  # type: ignore[union-attr]

@@ -76,6 +76,8 @@ def _render(nodes: Nodes, pset: PrimitiveSet, template: Any, parentheses: tuple[
             return Piece(number, 1 if number.startswith("-") else ATOM, parentheses)
         traits = pset.traits[node.name]
         vectors = names.get(index, [])
+        if parentheses is LATEX_PARENTHESES:
+            vectors = [f"s_{{{name[1:]}}}" for name in vectors]
         if node.arity == 0:
             plain = traits.latex if parentheses is LATEX_PARENTHESES else traits.infix
             return Piece(vectors[0] if vectors else plain, ATOM, parentheses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -50,11 +51,13 @@ class _Place:
 
 
 def check_traits(name: str, traits: Traits, in_types: Sequence[type]) -> None:
-    """Refuse templates that cannot be filled in, and a commutative primitive whose arguments differ in type.
+    """Refuse templates that cannot be filled in, a cost that is none, and commuting arguments of different types.
 
     Raises:
-        GaafError: naming the primitive, the template and what it may hold.
+        GaafError: naming the primitive, what came and what is allowed.
     """
+    if not (math.isfinite(traits.cost) and traits.cost >= 0):
+        raise GaafError(f"the cost of primitive {name!r} must be a number of at least 0, got {traits.cost!r}")
     vectors = {f"s{i}": "" for i in range(len(traits.learnable))} | ({"s": ""} if traits.learnable else {})
     for kind, template in (("infix", traits.infix), ("latex", traits.latex)):
         try:

@@ -9,9 +9,11 @@ a tree of that set.
 from __future__ import annotations
 
 import functools
+import operator
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import torch
 from torch import Tensor
@@ -189,9 +191,9 @@ _BINARY = (
     ),
 )  # fmt: skip
 
-UNARY: tuple[str, ...] = tuple(operator.name for operator in _UNARY)
+UNARY: tuple[str, ...] = tuple(row.name for row in _UNARY)
 """Names of the unary operators; the index is the paper's gene."""
-BINARY: tuple[str, ...] = tuple(operator.name for operator in _BINARY)
+BINARY: tuple[str, ...] = tuple(row.name for row in _BINARY)
 """Names of the binary operators; the index is the paper's gene."""
 
 
@@ -267,7 +269,7 @@ def from_genes(genes: Sequence[int], pset: PrimitiveSet | None = None) -> Indivi
         )
     limits = [len(UNARY)] * unary + [len(BINARY)] * binary
     for place, (gene, limit) in enumerate(zip(genes, limits, strict=True)):
-        if isinstance(gene, bool) or not isinstance(gene, int) or not 0 <= gene < limit:
+        if isinstance(gene, bool) or not isinstance(gene, SupportsIndex) or not 0 <= operator.index(gene) < limit:
             raise GaafError(f"gene {place} must be a whole number from 0 to {limit - 1}, got {gene!r} in {list(genes)}")
     node = chosen.mapping
     lacking = [name for name in (*UNARY, *BINARY) if name not in node]

@@ -130,7 +130,7 @@ def folders(tmp_path_factory, image_folder):
         ("evolve --data ROOT/one_empty", r"dogs"),
         ("evolve --data GOOD --evaluations 0", "evaluations must be a whole number of at least 1, got 0"),
         ("evolve --data GOOD --evaluations many", "Invalid value for '--evaluations'"),
-        ("evolve --data GOOD --workers -1", "workers must be a whole number of at least 1, got -1"),
+        ("evolve --data GOOD --workers 0", "workers must be a whole number of at least 1, got 0"),
         ("evolve --data GOOD --network lenet --batch-size 8", "known: small, resnet18"),
         ("evolve --data GOOD --max-size 0", "size must be a whole number of at least 1, got 0"),
         ("evolve --data GOOD", "batch_size must be at most the 30 training images, got 128"),

@@ -477,3 +477,9 @@ def test_a_set_given_replaces_that_of_the_tree() -> None:
     other.addTerminal(1.0, Scalar)
     x = inputs(9, CHANNELS)
     assert_close(Activation(parse("sin(x)", FREE), CHANNELS, other)(x), torch.cos(x))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 4), (2,), ()])
+def test_inputs_of_another_number_of_channels_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(GaafError, match=r"an activation of 5 channel\(s\) takes inputs of shape \(N, 5, \.\.\.\), got"):
+        Activation("scale(x)", 5, FREE)(torch.zeros(shape))

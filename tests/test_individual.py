@@ -142,8 +142,8 @@ def test_it_says_what_it_is(free: PrimitiveSet) -> None:
     assert individual.cost == 6.0
     assert individual.infix() == "sin(x) + s0 * 0.25"
     assert individual.infix(digits=1) == "sin(x) + s0 * 0.2"
-    assert individual.latex() == r"\sin\left(x\right) + s0 \cdot 0.25"
-    assert individual.latex(digits=1) == r"\sin\left(x\right) + s0 \cdot 0.2"
+    assert individual.latex() == r"\sin\left(x\right) + s_{0} \cdot 0.25"
+    assert individual.latex(digits=1) == r"\sin\left(x\right) + s_{0} \cdot 0.2"
     assert individual.canonical == "add(scale(const(0.25)), sin(x))"
 
 

@@ -209,7 +209,7 @@ def test_primitives_without_a_template_are_calls(template: PrimitiveSet) -> None
     formula, in_latex = shown("tanh(times(weigh(s, x), -0.5))", template)
     assert formula == "tanh(times(weigh(s0, x), -0.5))"
     assert in_latex == (
-        r"\operatorname{tanh}\left(\operatorname{times}\left(\operatorname{weigh}\left(s0, x\right), -0.5\right)\right)"
+        r"\operatorname{tanh}\left(\operatorname{times}\left(\operatorname{weigh}\left(s_{0}, x\right), -0.5\right)\right)"
     )
 
 
@@ -244,8 +244,8 @@ def test_an_operator_with_two_vectors_takes_two_numbers() -> None:
     pset.addPrimitive(_affine, [Feature], Feature, name="sum", learnable=(1.0, 0.0), infix=formula, latex=formula)
     pset.addPrimitive(torch.mul, [Channel, Feature], Feature, infix="{0:2} * {1:3}", latex="{0:2} {1:3}", precedence=2)
     pset.addLearnable("s")
-    assert shown("call(mul(s, x))", pset) == ("call(s2 * x, s0, s1)", r"\operatorname{call}\left(s2 x, s0, s1\right)")
-    assert shown("sum(mul(s, x))", pset) == ("s0 * s2 * x + s1", "s0 * s2 x + s1")
+    assert shown("call(mul(s, x))", pset) == ("call(s2 * x, s0, s1)", r"\operatorname{call}\left(s_{2} x, s_{0}, s_{1}\right)")
+    assert shown("sum(mul(s, x))", pset) == ("s0 * s2 * x + s1", "s_{0} * s_{2} x + s_{1}")
 
 
 def test_a_formula_grows_no_faster_than_its_tree(pset: PrimitiveSet) -> None:

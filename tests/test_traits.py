@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.traits import ATOM, NONFINITE, Traits, check_name, check_types
+from gaaf_gp.traits import ATOM, NONFINITE, Traits, check_name, check_traits, check_types
 from gaaf_gp.types import Channel, Feature, Scalar
 
 
@@ -62,3 +62,9 @@ def test_nothing_is_assumed_of_a_primitive() -> None:
 def test_traits_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError, match="cost"):
         Traits(torch.sin).cost = 2.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("cost", [-1.0, float("nan"), float("inf")])
+def test_a_cost_that_is_none_is_refused(cost: float) -> None:
+    with pytest.raises(GaafError, match="the cost of primitive 'f' must be a number of at least 0"):
+        check_traits("f", Traits(None, cost=cost), [Feature])

@@ -453,3 +453,7 @@ def test_each_set_is_a_new_one() -> None:
     assert gaaf.free() is not gaaf.free()
     assert gaaf.free().name == "primitives.gaaf:free"
     assert all(traits.cost >= 0 for traits in PSET.traits.values())
+
+
+def test_genes_may_be_whole_numbers_of_any_kind() -> None:
+    assert gaaf.from_genes([np.int64(6), 0, np.uint8(1)]) == gaaf.from_genes([6, 0, 1])
