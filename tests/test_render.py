@@ -244,7 +244,10 @@ def test_an_operator_with_two_vectors_takes_two_numbers() -> None:
     pset.addPrimitive(_affine, [Feature], Feature, name="sum", learnable=(1.0, 0.0), infix=formula, latex=formula)
     pset.addPrimitive(torch.mul, [Channel, Feature], Feature, infix="{0:2} * {1:3}", latex="{0:2} {1:3}", precedence=2)
     pset.addLearnable("s")
-    assert shown("call(mul(s, x))", pset) == ("call(s2 * x, s0, s1)", r"\operatorname{call}\left(s_{2} x, s_{0}, s_{1}\right)")
+    assert shown("call(mul(s, x))", pset) == (
+        "call(s2 * x, s0, s1)",
+        r"\operatorname{call}\left(s_{2} x, s_{0}, s_{1}\right)",
+    )
     assert shown("sum(mul(s, x))", pset) == ("s0 * s2 * x + s1", "s_{0} * s_{2} x + s_{1}")
 
 
