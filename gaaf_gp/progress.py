@@ -45,10 +45,12 @@ class Progress:
         self._bar.update(self._task, advance=1, description=f"best {self.best.accuracy:.2%} {text}{failed}")
 
     def __enter__(self) -> Progress:
-        self._bar.__enter__()
+        if not self._bar.disable:  # a disabled bar of an older rich still writes an empty line
+            self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.__exit__(kind, error, trace)
+        if not self._bar.disable:
+            self._bar.stop()
