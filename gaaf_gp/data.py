@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gaaf_gp.augment import channel_statistics, normalize
-from gaaf_gp.data_sources import DATASETS, MOST_PIXELS, Collection, Source, find_source
+from gaaf_gp.data_sources import DATASETS, Collection, Source, find_source
 from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.images import MOST_PIXELS
 
 __all__ = ["DATASETS", "Data", "Split", "load_data", "normalize", "open_test_split", "split_places"]
 

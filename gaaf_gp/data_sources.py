@@ -6,7 +6,6 @@ nothing here knows torch: the room next door, ``data``, does that.
 """
 
 import os
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -19,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.images import SUFFIXES, channels_first, image_files, read_images, resized
 from gaaf_gp.torchvision_compat import import_torchvision
 
 Part = Literal["search", "test"]
@@ -32,11 +32,6 @@ _TORCHVISION = {
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
     "cifar100": ("CIFAR100", "cifar-100-python"),
 }
-_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm"})
-# Only these decoders are let near a file, whatever its name says it is.
-_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM")
-MOST_PIXELS = 4096
-"""An image with more pixels on a side is refused before it is decoded."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ class Collection:
         if empty:
             raise GaafError(
                 f"every class must have an image, and in {self.where} there is none for {listed(empty)}: add images "
-                f"({listed(sorted(_SUFFIXES))}) or remove the class"
+                f"({listed(sorted(SUFFIXES))}) or remove the class"
             )
 
 
@@ -108,7 +103,7 @@ class BundledSource:
                 images, labels, classes = archive["images"], archive["labels"], archive["classes"]
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise GaafError(
-                f"the bundled file {file} must be whole, and reading it ended with {_shown(error)}: install gaaf-gp "
+                f"the bundled file {file} must be whole, and reading it ended with {one_line(error)}: install gaaf-gp "
                 "anew, or make the file with scripts/make_fashion10k.py"
             ) from error
         return _held(file, tuple(classes.tolist()), images, labels, self.resize)
@@ -146,7 +141,7 @@ class TorchvisionSource:
             images, labels = np.asarray(dataset.data), np.asarray(dataset.targets)
         except Exception as error:  # torchvision's readers check little, so a damaged file shows as any exception
             raise GaafError(
-                f"{self.name} must be whole in {folder}, and torchvision stopped with {_shown(error)}: "
+                f"{self.name} must be whole in {folder}, and torchvision stopped with {one_line(error)}: "
                 f"{self._remedy(folder)}"
             ) from error
         return _held(str(folder), tuple(dataset.classes), images, labels, self.resize)
@@ -188,12 +183,12 @@ class FolderSource:
                 f"{folder} must hold one folder of images per class, and it is a folder without images: put them in "
                 f"{folder.name}/CLASS/"
             )
-        images = [_image_files(entry) for entry in classes]
+        images = [image_files(entry) for entry in classes]
         paths = [path for group in images for path in group]
         labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(group) for group in images])
 
         def read(places: NDArray[np.intp]) -> NDArray[np.uint8]:
-            return _stacked([paths[place] for place in places], self.resize)
+            return read_images([paths[place] for place in places], self.resize)
 
         return Collection(str(folder), tuple(entry.name for entry in classes), labels, read)
 
@@ -234,69 +229,7 @@ def _held(
     def read(places: NDArray[np.intp]) -> NDArray[np.uint8]:
         chosen = images[places]
         if resize is not None:
-            chosen = np.stack([_resized(Image.fromarray(image), resize) for image in chosen])
-        return _channels_first(chosen)
+            chosen = np.stack([resized(Image.fromarray(image), resize) for image in chosen])
+        return channels_first(chosen)
 
     return Collection(where, classes, labels.astype(np.int64), read)
-
-
-def _image_files(folder: Path) -> list[Path]:
-    found = (path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and not path.name.startswith("."))
-    return sorted(path for path in found if path.is_file())
-
-
-def _stacked(paths: list[Path], resize: int | None) -> NDArray[np.uint8]:
-    """Decode files to (N,C,H,W) uint8; C is 1 when all are grey, else 3."""
-    with warnings.catch_warnings():
-        # Pillow only warns of a picture that is merely huge.
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        images = [_decoded(path, resize) for path in paths]
-    for path, image in zip(paths, images, strict=True):
-        if image.shape[:2] != images[0].shape[:2]:
-            raise GaafError(
-                f"all images must have one size, and {paths[0]} is {_size(images[0])} and {path} is {_size(image)} "
-                "pixels: give image_size to resize them"
-            )
-    if any(image.ndim == 3 for image in images):
-        images = [image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2) for image in images]
-    return _channels_first(np.stack(images))
-
-
-def _decoded(path: Path, resize: int | None) -> NDArray[np.uint8]:
-    """Decode one file to (H,W) if it is grey, else to (H,W,3)."""
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            if max(image.size) > MOST_PIXELS:
-                raise Image.DecompressionBombError(f"{image.width}x{image.height} pixels")
-            if image.mode == "F" or image.mode.startswith("I"):
-                raise ValueError(f"pixels of more than 8 bits (mode {image.mode})")
-            pixels = image.convert("L" if image.mode in {"1", "L", "LA", "La"} else "RGB")
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise GaafError(
-            f"an image must have at most {MOST_PIXELS} pixels on a side, and {path} claims more ({error}): make it "
-            "smaller"
-        ) from error
-    except Exception as error:  # each of Pillow's decoders has its own way to fail on a damaged file
-        raise GaafError(
-            f"an image must be a whole 8-bit {listed(_FORMATS)} file, and reading {path} ended with {_shown(error)}: "
-            "repair or remove it"
-        ) from error
-    return np.asarray(pixels) if resize is None else _resized(pixels, resize)
-
-
-def _resized(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    # Pillow's filters widen with the reduction: this is an antialiased resize.
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
-
-
-def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    channels_last = images[..., None] if images.ndim == 3 else images
-    return np.ascontiguousarray(channels_last.transpose(0, 3, 1, 2))
-
-
-def _size(image: NDArray[np.uint8]) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"
-
-
-def _shown(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -209,7 +209,8 @@ def test_primitives_without_a_template_are_calls(template: PrimitiveSet) -> None
     formula, in_latex = shown("tanh(times(weigh(s, x), -0.5))", template)
     assert formula == "tanh(times(weigh(s0, x), -0.5))"
     assert in_latex == (
-        r"\operatorname{tanh}\left(\operatorname{times}\left(\operatorname{weigh}\left(s_{0}, x\right), -0.5\right)\right)"
+        r"\operatorname{tanh}\left(\operatorname{times}\left("
+        r"\operatorname{weigh}\left(s_{0}, x\right), -0.5\right)\right)"
     )
 
 

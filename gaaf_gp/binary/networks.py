@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,28 @@ from gaaf_gp.errors import GaafError, listed
 
 ActivationFactory = Callable[[int], nn.Module]
 """Takes a number of channels and returns a new activation for that many."""
+
+
+class BinarySettings(TypedDict, total=False):
+    """How the binary convolutions of a network binarize, as in ``BinaryConv2d``; what is left out is the paper's.
+
+    Attributes:
+        pad_value: what padding adds to the signs: 0 (the default), +1 or -1.
+        surrogate: name of the surrogate gradient; "clipped" by default.
+        window: its window, in units of f(x); 1.3 by default.
+        weight_window: window of the latent weights, in their units; 1.3 by default.
+        sharpness: for the surrogates that have one.
+    """
+
+    pad_value: float
+    surrogate: str
+    window: float
+    weight_window: float
+    sharpness: float | None
+
+
+PAPER: BinarySettings = {"pad_value": 0.0, "surrogate": "clipped", "window": 1.3, "weight_window": 1.3}
+"""The settings of the GAAF paper's networks."""
 
 
 class Residual(nn.Module):
@@ -84,11 +106,7 @@ def small_network(
     *,
     activation: ActivationFactory | None = None,
     widths: Sequence[int] = (16, 32, 64),
-    pad_value: float = 0.0,
-    surrogate: str = "clipped",
-    window: float = 1.3,
-    weight_window: float = 1.3,
-    sharpness: float | None = None,
+    **binary: Unpack[BinarySettings],
 ) -> BinaryNetwork:
     """Return a small network for quick proxies, with a shortcut per convolution (Bi-Real Net, Liu et al. 2018).
 
@@ -100,11 +118,7 @@ def small_network(
         in_channels: channels of the images.
         activation: factory of the complementary functions, called once per binary convolution; None for none.
         widths: channels of the blocks, each a multiple of the one before.
-        pad_value: see ``BinaryConv2d``, as the rest.
-        surrogate: name of the surrogate gradient.
-        window: its window.
-        weight_window: window of the latent weights.
-        sharpness: for the surrogates that have one.
+        binary: see :class:`BinarySettings`.
 
     Raises:
         GaafError: an argument is out of its range.
@@ -116,14 +130,7 @@ def small_network(
                 f"each width of the small network must be a multiple of the one before, got {after} after {before}; "
                 f"use for example {2 * before}"
             )
-    convolution = partial(
-        BinaryConv2d,
-        pad_value=pad_value,
-        surrogate=surrogate,
-        window=window,
-        weight_window=weight_window,
-        sharpness=sharpness,
-    )
+    convolution = _convolution(binary)
     units: list[nn.Module] = []
     for before, after in pairwise((widths[0], *widths)):
         shortcut = PooledRepeat(after // before) if units else nn.Identity()
@@ -141,11 +148,7 @@ def resnet18(
     *,
     activation: ActivationFactory | None = None,
     widths: Sequence[int] = (64, 128, 256, 512),
-    pad_value: float = 0.0,
-    surrogate: str = "clipped",
-    window: float = 1.3,
-    weight_window: float = 1.3,
-    sharpness: float | None = None,
+    **binary: Unpack[BinarySettings],
 ) -> BinaryNetwork:
     """Return the ResNet-18 for 32x32 images of the GAAF paper (Li et al. 2023, arXiv 2206.03291).
 
@@ -158,11 +161,7 @@ def resnet18(
         in_channels: channels of the images.
         activation: see :func:`small_network`, as for all that follow.
         widths: channels of the four stages.
-        pad_value: there.
-        surrogate: there.
-        window: there.
-        weight_window: there.
-        sharpness: there.
+        binary: there.
 
     Raises:
         GaafError: an argument is out of its range.
@@ -170,14 +169,7 @@ def resnet18(
     _check_sizes(num_classes, in_channels, widths)
     if len(widths) != 4:
         raise GaafError(f"resnet18 has four stages, got {len(widths)} widths; give four, as in (64, 128, 256, 512)")
-    convolution = partial(
-        BinaryConv2d,
-        pad_value=pad_value,
-        surrogate=surrogate,
-        window=window,
-        weight_window=weight_window,
-        sharpness=sharpness,
-    )
+    convolution = _convolution(binary)
     blocks: list[nn.Module] = []
     for before, after in pairwise((widths[0], *widths)):
         stride = 2 if blocks else 1
@@ -209,9 +201,9 @@ def build_network(
     builder = NETWORKS.get(name)
     if builder is None:
         raise GaafError(f"network must be a known name, got {name!r}; known: {listed(NETWORKS)}; choose one of them")
-    known = [
-        key for key in inspect.signature(builder).parameters if key not in ("num_classes", "in_channels", "activation")
-    ]
+    fixed = ("num_classes", "in_channels", "activation", "binary")
+    known = [key for key in inspect.signature(builder).parameters if key not in fixed]
+    known += BinarySettings.__annotations__
     unknown = [key for key in settings if key not in known]
     if unknown:
         raise GaafError(
@@ -227,6 +219,11 @@ def _check_sizes(num_classes: int, in_channels: int, widths: Sequence[int]) -> N
         raise GaafError(f"widths must be a sequence of at least one whole number, got {widths!r}; give (16, 32, 64)")
     for width in widths:
         whole_number("widths", width)
+
+
+def _convolution(binary: BinarySettings) -> Callable[..., BinaryConv2d]:
+    settings: BinarySettings = {**PAPER, **binary}
+    return partial(BinaryConv2d, **settings)
 
 
 def _normalized(convolution: BinaryConv2d | nn.Conv2d) -> nn.Sequential:
