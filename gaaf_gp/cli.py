@@ -60,6 +60,10 @@ def evolve(
     population: Annotated[int, typer.Option(help="Individuals of a generation.")] = 20,
     epochs: Annotated[int, typer.Option(help="Epochs that a candidate is trained for.")] = 2,
     batch_size: Annotated[int, typer.Option(help="Images per training step.")] = 128,
+    threads: Annotated[int, typer.Option(help="CPU threads of one training; part of what decides the result.")] = 1,
+    seconds: Annotated[
+        float | None, typer.Option(help="Time budget of one training; over it a candidate fails.", show_default="none")
+    ] = None,
     network: Annotated[str, typer.Option(help="Binary network: small or resnet18.")] = "small",
     max_height: Annotated[int, typer.Option(help="Greatest height of a tree.")] = 6,
     max_size: Annotated[int, typer.Option(help="Most nodes of a tree.")] = 30,
@@ -88,7 +92,13 @@ def evolve(
         population=population,
         fresh_seeds=fresh_seeds,
         limits=Limits(max_height, max_size),
-        proxy={"epochs": epochs, "batch_size": batch_size, "network": network},
+        proxy={
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "network": network,
+            "threads": threads,
+            "seconds": seconds,
+        },
         data_settings=data_settings,
     )
     result = experiment.run(settings, quiet=quiet)

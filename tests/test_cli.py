@@ -132,6 +132,8 @@ def folders(tmp_path_factory, image_folder):
         ("evolve --data GOOD --evaluations many", "Invalid value for '--evaluations'"),
         ("evolve --data GOOD --workers 0", "workers must be a whole number of at least 1, got 0"),
         ("evolve --data GOOD --network lenet --batch-size 8", "known: small, resnet18"),
+        ("evolve --data GOOD --batch-size 8 --threads 0", "threads must be a whole number of at least 1, got 0"),
+        ("evolve --data GOOD --batch-size 8 --seconds 0", "time budget in seconds must be positive or None, got 0.0"),
         ("evolve --data GOOD --max-size 0", "size must be a whole number of at least 1, got 0"),
         ("evolve --data GOOD", "batch_size must be at most the 30 training images, got 128"),
         ("evolve --data GOOD --device abacus", "abacus"),
@@ -193,6 +195,24 @@ def test_the_default_folder_is_the_next_free_one(capsys, image_folder, tmp_path,
     assert (status, err) == (0, ""), err
     assert "Everything is in out/evolve-2" in out
     assert (tmp_path / "out" / "evolve" / "result.json").read_text() == "{}"
+
+
+def test_a_time_budget_that_nothing_keeps_is_one_line(capsys, image_folder, tmp_path):
+    arguments = (
+        "evolve",
+        "--data",
+        image_folder,
+        "--seconds",
+        "1e-9",
+        "--workers",
+        1,
+        "--out",
+        tmp_path / "run",
+        *TINY,
+    )
+    status, _, err = call(capsys, *arguments)
+    assert status == 2
+    assert re.fullmatch(r"error: the training task must work for the plain sign, but .*exhausted in epoch 1.*\n", err)
 
 
 def test_an_unreadable_place_is_one_line(capsys, monkeypatch):
