@@ -116,13 +116,15 @@ def evolve(
 
         while len(found.records) < evaluations and not (found.exhausted or found.interrupted):
             survivors = tools.selBest(found.population, elite)
-            children = search.brood(min(population_size - len(survivors), evaluations - len(found.records)))
+            children: list[Individual] = []
             try:
+                children = search.brood(min(population_size - len(survivors), evaluations - len(found.records)))
                 evaluator.evaluate(children, arrived)
             except KeyboardInterrupt:
                 found.interrupted = True
                 children = [child for child in children if child.canonical in evaluator.records]
-            search.take(survivors, children, [evaluator.records[child.canonical] for child in children])
+            if children:
+                search.take(survivors, children, [evaluator.records[child.canonical] for child in children])
     found.seconds = time.perf_counter() - started
     return found
 
@@ -189,14 +191,13 @@ class _Search:
         found.records.extend(records)
         found.population = survivors + children
         found.hall_of_fame.update(children)
-        if found.population:
-            found.logbook.record(
-                gen=len(found.logbook),
-                nevals=len(children),
-                evaluations=len(found.records),
-                best=found.hall_of_fame[0].fitness.values[0],
-                **self.statistics.compile(found.population),
-            )
+        found.logbook.record(
+            gen=len(found.logbook),
+            nevals=len(children),
+            evaluations=len(found.records),
+            best=found.hall_of_fame[0].fitness.values[0],
+            **self.statistics.compile(found.population),
+        )
 
 
 def _plain(function: Callable[[Any], Any], values: Any) -> float:

@@ -1,5 +1,7 @@
 """The loop: exact budget, no candidate twice, repeatable, elitist, and nothing lost on Ctrl-C."""
 
+import sys
+
 import pytest
 
 from gaaf_gp.errors import GaafError
@@ -103,6 +105,24 @@ def test_ctrl_c_keeps_what_was_evaluated(stub_proxy, free):
     assert len(found.hall_of_fame) == 10
     whole = _run(stub_proxy, free, evaluations=30, population_size=8)
     assert [r.text for r in whole.records[:8]] == [r.text for r in found.records[:8]]
+
+
+def test_ctrl_c_between_two_generations_keeps_the_last_one(stub_proxy, free, monkeypatch):
+    from gaaf_gp import semantics
+
+    calls = []
+
+    def stop(individual):
+        calls.append(individual)
+        if len(stub_proxy.trained) == 8:  # the first generation is trained, the second is being bred
+            raise KeyboardInterrupt
+        return semantics.screen(individual)
+
+    monkeypatch.setattr(sys.modules["gaaf_gp.evolve"], "screen", stop)
+    found = _run(stub_proxy, free, evaluations=30, population_size=8)
+    assert found.interrupted
+    assert len(found.records) == len(found.population) == 8
+    assert len(found.logbook) == 1
 
 
 def test_failures_are_counted_by_reason(tiny_proxy, free, monkeypatch):
