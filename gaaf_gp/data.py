@@ -106,6 +106,11 @@ class Data:
         """Height and width in pixels."""
         return self.train.images.shape[2], self.train.images.shape[3]
 
+    @property
+    def has_test_split(self) -> bool:
+        """Whether ``open_test_split`` will find something; nothing is opened."""
+        return self._source is not None and self._source.has_test()
+
     def to(self, device: torch.device | str) -> "Data":
         """Return this data with both splits on ``device``."""
         return replace(self, train=self.train.to(device), val=self.val.to(device))

@@ -79,6 +79,9 @@ class Source(Protocol):
     def name(self) -> str:
         """What the data set is called in results."""
 
+    def has_test(self) -> bool:
+        """Whether there is a test part, without opening it."""
+
     def open(self, part: Part) -> Collection:
         """Open one part, and only that.
 
@@ -93,6 +96,10 @@ class BundledSource:
 
     resize: int | None = None
     name: str = "fashion10k"
+
+    def has_test(self) -> bool:
+        """Return True: it comes with the package."""
+        return True
 
     def open(self, part: Part) -> Collection:
         """Open ``bundled/fashion10k_PART.npz``, from an installed wheel too. See ``Source.open``."""
@@ -123,6 +130,10 @@ class TorchvisionSource:
     root: Path
     download: bool = False
     resize: int | None = None
+
+    def has_test(self) -> bool:
+        """Return True: torchvision accepts the set only as a whole."""
+        return True
 
     def open(self, part: Part) -> Collection:
         """Open one part; torchvision downloads the set first if that was asked for. See ``Source.open``."""
@@ -169,6 +180,10 @@ class FolderSource:
     def name(self) -> str:
         """The name of the folder, without its place."""
         return self.folder.name
+
+    def has_test(self) -> bool:
+        """Whether there is a folder ``test``."""
+        return (self.folder / "test").is_dir()
 
     def open(self, part: Part) -> Collection:
         """List the files of one part; images are decoded when they are read. See ``Source.open``."""

@@ -25,6 +25,7 @@ from gaaf_gp.statistics import paired_difference
 
 FRESH = 1_000_000
 """Fresh seeds start here times (seed + 1), far from any seed that a search uses."""
+INTERRUPTED = "the run was interrupted."
 PACKAGES = ("gaaf-gp", "deap", "torch", "torchvision", "numpy", "scipy")
 
 
@@ -77,7 +78,9 @@ class Settings:
 def run(settings: Settings, *, quiet: bool = False) -> dict[str, Any]:
     """Evolve, confirm, write everything into ``settings.out`` and return what ``result.json`` holds.
 
-    After Ctrl-C what was found until then is written, ``"interrupted"`` is true and ``"test"`` is null.
+    What the search found is written before it is confirmed. After Ctrl-C it is what was found until then,
+    ``"interrupted"`` is true and ``"test"`` is null; a test split that cannot be read leaves ``"test"`` null too, and
+    the verdict says why.
 
     Raises:
         GaafError: for a bad setting, before anything is written, or if no candidate could be trained.
@@ -85,29 +88,49 @@ def run(settings: Settings, *, quiet: bool = False) -> dict[str, Any]:
     started = time.perf_counter()
     outputs.check_free(settings.out)
     pset = load_primitives(settings.primitives)
-    data = load_data(settings.data, seed=settings.seed, **settings.data_settings)
+    data = _data(settings)
     proxy = Proxy(data, **settings.proxy)
     with Evaluator(proxy, pset, seeds=(settings.seed,), workers=settings.workers) as evaluator:
         outputs.start(settings.out, _config(settings, proxy, pset))
         sign: list[Outcome] = []
         found = Evolution()
         test: dict[str, Any] | None = None
+        why = INTERRUPTED
         try:
             sign = _baseline(evaluator)
             found = _search(settings, pset, evaluator, quiet)
-            if not found.interrupted and len(found.hall_of_fame):
+            _check_found(found, pset)
+            if not found.interrupted:
+                _write(settings, found, sign, None, why, started)
                 test = _confirm(found.hall_of_fame[0], evaluator, data, settings)
         except KeyboardInterrupt:
             found.interrupted = True
+        except _NotConfirmedError as error:
+            why = str(error)
+    return _write(settings, found, sign, test, why, started)
+
+
+class _NotConfirmedError(Exception):
+    """The test split could not be read; the message says why."""
+
+
+def _data(settings: Settings) -> Data:
+    data = load_data(settings.data, seed=settings.seed, **settings.data_settings)
+    if not data.has_test_split:  # known now, not after hours of search
+        raise GaafError(
+            f"a winner is confirmed on the test split, but {data.name} has none: add test/CLASS/ with images beside "
+            "train/CLASS/"
+        )
+    return data
+
+
+def _check_found(found: Evolution, pset: PrimitiveSet) -> None:
     if not len(found.hall_of_fame) and not found.interrupted:
         reasons = listed(f"{count} {reason}" for reason, count in found.rejected.most_common())
         raise GaafError(
             f"set {pset.name!r} must hold a candidate that can be trained, but all were rejected ({reasons}): add "
             "primitives or raise the limits"
         )
-    result = _result(settings, found, sign, test, time.perf_counter() - started)
-    outputs.write(settings.out, result, found)
-    return result
 
 
 def _baseline(evaluator: Evaluator) -> list[Outcome]:
@@ -140,7 +163,11 @@ def _confirm(best: Individual, evaluator: Evaluator, data: Data, settings: Setti
     The winner of a search looks better in it than it is, because it was picked for its luck too.
     """
     seeds = [FRESH * (settings.seed + 1) + i for i in range(settings.fresh_seeds)]
-    winner, sign = evaluator.train([best, None], seeds, open_test_split(data))
+    try:
+        split = open_test_split(data)
+    except GaafError as error:
+        raise _NotConfirmedError(str(error)) from error
+    winner, sign = evaluator.train([best, None], seeds, split)
     first, second = [o.accuracy for o in winner], [o.accuracy for o in sign]
     interval = paired_difference(first, second)
     return {
@@ -154,10 +181,10 @@ def _confirm(best: Individual, evaluator: Evaluator, data: Data, settings: Setti
     }
 
 
-def verdict(test: dict[str, Any] | None) -> str:
-    """Say in one sentence whether the evolved activation is better than the plain sign."""
+def verdict(test: dict[str, Any] | None, why: str) -> str:
+    """Say in one sentence whether the evolved activation is better than the plain sign, or ``why`` it is not known."""
     if test is None:
-        return "Not compared on the test split: the run was interrupted."
+        return f"Not compared on the test split: {why}"
     low, high, seeds = test["difference"]["low"], test["difference"]["high"], len(test["seeds"])
     span = f"{test['difference']['mean'] * 100:+.2f} points on the test split, 95 % interval {low * 100:+.2f} to "
     span += f"{high * 100:+.2f}, {seeds} fresh seeds"
@@ -172,9 +199,16 @@ def _config(settings: Settings, proxy: Proxy, pset: PrimitiveSet) -> dict[str, A
     return {**asdict(settings), "out": str(settings.out), "proxy": proxy.settings(), "pset": sorted(pset.mapping)}
 
 
-def _result(
-    settings: Settings, found: Evolution, sign: list[Outcome], test: dict[str, Any] | None, seconds: float
+def _write(
+    settings: Settings, found: Evolution, sign: list[Outcome], test: dict[str, Any] | None, why: str, started: float
 ) -> dict[str, Any]:
+    result = _result(settings, found, sign, test)
+    result |= {"verdict": verdict(test, why), "seconds": time.perf_counter() - started}
+    outputs.write(settings.out, result, found)
+    return result
+
+
+def _result(settings: Settings, found: Evolution, sign: list[Outcome], test: dict[str, Any] | None) -> dict[str, Any]:
     best = found.hall_of_fame[0] if len(found.hall_of_fame) else None
     return {
         "best": best and str(best),
@@ -185,11 +219,9 @@ def _result(
             "seeds": [settings.seed],
         },
         "test": test,
-        "verdict": verdict(test),
         "evaluations": len(found.records),
         "rejected": dict(found.rejected),
         "failures": dict(found.failures),
-        "seconds": seconds,
         "seconds_search": found.seconds,
         "seed": settings.seed,
         "workers": settings.workers,

@@ -23,9 +23,9 @@ from gaaf_gp.augment import augment
 from gaaf_gp.binary import build_network, clip_latent_weights
 from gaaf_gp.compile import Activation
 from gaaf_gp.data import Data, Split, normalize
-from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.errors import GaafError
 from gaaf_gp.individual import Individual
-from gaaf_gp.semantics import screen
+from gaaf_gp.semantics import failure_reason, screen
 
 WORST_ACCURACY = 0.0
 """The declared fitness of a candidate that failed: below anything that a trained network reaches."""
@@ -138,8 +138,8 @@ class Proxy:
             failure = None
         except _FailedError as failed:
             failure = str(failed)
-        except (MemoryError, RuntimeError, ArithmeticError) as error:
-            failure = _reason(error)
+        except Exception as error:  # primitives are anybody's code, and one bad candidate must not end a run
+            failure = failure_reason(error)
         accuracy = history[-1].accuracy if failure is None else WORST_ACCURACY
         return Outcome(seed, accuracy, tuple(history), time.perf_counter() - started, failure)
 
@@ -207,11 +207,3 @@ def _threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _reason(error: BaseException) -> str:
-    words = str(error).lower()
-    memory = (
-        isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in words or "of memory" in words
-    )
-    return "out of memory" if memory else one_line(error)

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from gaaf_gp.compile import Activation
+from gaaf_gp.errors import one_line
 from gaaf_gp.individual import Individual
 
 CONSTANT_SIGN = "constant sign"
 NOT_A_NUMBER = "not a number"
+OUT_OF_MEMORY = "out of memory"
 NORMAL_POINTS = 10_001
 
 
@@ -46,14 +48,27 @@ def positive_share(individual: Individual) -> float:
 def screen(individual: Individual) -> str | None:
     """Return why training this candidate would be wasted, or None.
 
-    Only what training cannot repair is rejected: a value that is not a number somewhere in [-64, 64], or a sign that
-    is the same for all inputs there. A tree with learnable operators may revive, so its sign is not judged.
+    Only what training cannot repair is rejected: a function that raises, a value that is not a number somewhere in
+    [-64, 64], or a sign that is the same for all inputs there. A tree with learnable operators may revive, so its sign
+    is not judged.
     """
-    activation = Activation(individual, 1)
-    values = activation(_visited())
+    try:
+        activation = Activation(individual, 1)
+        values = activation(_visited())
+    except Exception as error:  # primitives are anybody's code, and one bad candidate must not end a run
+        return failure_reason(error)
     if bool(torch.isnan(values).any()):
         return NOT_A_NUMBER
     signs = values >= 0
     if not any(True for _ in activation.parameters()) and bool((signs == signs[0]).all()):
         return CONSTANT_SIGN
     return None
+
+
+def failure_reason(error: BaseException) -> str:
+    """Return in one line why a candidate failed; memory that ran out, on any device, has one name."""
+    words = str(error).lower()
+    memory = (
+        isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in words or "of memory" in words
+    )
+    return OUT_OF_MEMORY if memory else one_line(error)

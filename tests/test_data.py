@@ -290,3 +290,13 @@ def test_data_put_together_by_hand_has_no_test_split(bundled: Data) -> None:
     by_hand = replace(bundled, _source=None)
     with pytest.raises(GaafError, match="without a place: load it with load_data"):
         open_test_split(by_hand)
+
+
+def test_it_is_known_without_opening_whether_there_is_a_test_split(tiny_data, image_folder, tmp_path):
+    import shutil
+
+    assert load_data().has_test_split
+    assert load_data(image_folder).has_test_split
+    shutil.copytree(image_folder / "train", tmp_path / "train")
+    assert not load_data(tmp_path).has_test_split
+    assert not tiny_data.has_test_split, "data put together by hand has no place to look in"

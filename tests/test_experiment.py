@@ -126,6 +126,41 @@ def test_ctrl_c_before_the_first_candidate_leaves_readable_files(settings, tmp_p
     assert outputs.hall_rows(tmp_path / "stopped") == []
 
 
+def test_a_folder_without_a_test_part_is_refused_before_the_search(settings, tmp_path):
+    import shutil
+    from dataclasses import replace
+
+    shutil.copytree(f"{settings.data}/train", tmp_path / "pictures" / "train")
+    with pytest.raises(GaafError, match=r"confirmed on the test split, but pictures has none"):
+        run(replace(settings, data=str(tmp_path / "pictures"), out=tmp_path / "out"), quiet=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_test_part_that_breaks_costs_the_comparison_only(settings, tmp_path):
+    import shutil
+    from dataclasses import replace
+
+    shutil.copytree(settings.data, tmp_path / "pictures")
+    next((tmp_path / "pictures" / "test" / "rows").iterdir()).write_bytes(b"torn")
+    found = run(replace(settings, data=str(tmp_path / "pictures"), out=tmp_path / "out"), quiet=True)
+    assert found["test"] is None
+    assert not found["interrupted"]
+    assert found["verdict"].startswith("Not compared on the test split: an image must be a whole 8-bit")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+
+
+def test_the_search_is_written_before_it_is_confirmed(settings, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    def crash(*arguments):
+        raise SystemError("the power went")
+
+    monkeypatch.setattr(experiment, "_confirm", crash)
+    with pytest.raises(SystemError):
+        run(replace(settings, out=tmp_path / "out"), quiet=True)
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["evaluations"] == 7
+
+
 def _interrupt(*arguments, **settings):
     raise KeyboardInterrupt
 
@@ -135,12 +170,13 @@ def _compared(low, mean, high):
 
 
 def test_the_verdict_is_honest():
-    assert verdict(_compared(0.01, 0.02, 0.03)).startswith(
+    assert verdict(_compared(0.01, 0.02, 0.03), "").startswith(
         "The evolved activation is better than the plain sign (+2.00"
     )
-    assert verdict(_compared(-0.01, 0.02, 0.05)).startswith("The evolved activation is NOT shown to be better")
-    assert "it is worse (-2.00 points" in verdict(_compared(-0.03, -0.02, -0.01))
-    assert "95 % interval +1.00 to +3.00, 3 fresh seeds" in verdict(_compared(0.01, 0.02, 0.03))
+    assert verdict(_compared(-0.01, 0.02, 0.05), "").startswith("The evolved activation is NOT shown to be better")
+    assert "it is worse (-2.00 points" in verdict(_compared(-0.03, -0.02, -0.01), "")
+    assert verdict(None, "no disk.") == "Not compared on the test split: no disk."
+    assert "95 % interval +1.00 to +3.00, 3 fresh seeds" in verdict(_compared(0.01, 0.02, 0.03), "")
 
 
 def test_a_set_without_a_live_candidate_says_so(settings, tmp_path):

@@ -41,6 +41,12 @@ def broken(x):
     return x * 1
 
 
+def picky(x):
+    if len(x) == BATCH:
+        raise IndexError("only whole dozens")
+    return x * 1
+
+
 @pytest.fixture(scope="module")
 def bad():
     pset = PrimitiveSet("bad")
@@ -49,6 +55,7 @@ def bad():
     pset.addPrimitive(torch.square, [Feature], Feature)
     pset.addPrimitive(hungry, [Feature], Feature)
     pset.addPrimitive(broken, [Feature], Feature)
+    pset.addPrimitive(picky, [Feature], Feature)
     return pset.check()
 
 
@@ -109,6 +116,7 @@ def test_global_random_numbers_and_threads_are_left_alone(tiny_proxy):
         ("square(x)", "constant sign"),
         ("hungry(x)", "out of memory"),
         ("broken(x)", "RuntimeError: no such kernel"),
+        ("picky(x)", "IndexError: only whole dozens"),
     ],
 )
 def test_a_failure_is_a_worst_accuracy_with_its_reason(tiny_proxy, bad, tree, reason):

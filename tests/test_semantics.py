@@ -105,3 +105,15 @@ def test_neither_records_gradients_nor_leaves_them_off() -> None:
         assert positive_share(tree) == pytest.approx(0.5, abs=2e-4)
         assert screen(tree) is None
         assert torch.is_grad_enabled()
+
+
+def few_only(x: torch.Tensor) -> torch.Tensor:
+    if len(x) > 1000:
+        raise ValueError("too many\nby far")
+    return x * 1
+
+
+def test_a_function_that_raises_is_rejected_with_what_it_said() -> None:
+    pset = PrimitiveSet("picky")
+    pset.addPrimitive(few_only, [Feature], Feature)
+    assert screen(parse("few_only(x)", pset)) == "ValueError: too many"
