@@ -1,15 +1,17 @@
 # make evolve: evolve activation functions on the bundled images (two to three minutes on two cores)
 # make test:   lint, types, import contracts and tests
-# Both make .venv first, if it is missing or if what it depends on has changed.
+# make bench:  what the speed-ups are on this machine (about twelve minutes on two cores)
+# All make .venv first, if it is missing or if what it depends on has changed.
 
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help evolve test check-wheel clean
+.PHONY: help evolve test bench check-wheel clean
 
 help:
 	@echo "make evolve       evolve activation functions on the bundled images"
 	@echo "make test         lint, types, import contracts and tests"
+	@echo "make bench        measure the speed-ups on this machine, in one run, against a textbook version"
 	@echo "make check-wheel  install the built wheel into an empty environment and run it there"
 	@echo "make clean        remove .venv and what was built"
 
@@ -29,6 +31,9 @@ test: .venv/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term tests
+
+bench: .venv/.installed
+	$(BIN)/python -m benchmarks
 
 check-wheel: .venv/.installed
 	sh scripts/check_wheel.sh $(BIN)/python

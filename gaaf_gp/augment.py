@@ -103,39 +103,56 @@ def augment(
         generator: Draws everything; the same state gives the same result on every device.
 
     Returns:
-        (B,C,H,W) of the same dtype on the same device.
+        (B,C,H,W) of the same dtype on the same device, in channels-last memory.
 
     Raises:
         GaafError: The images have no four dimensions, ``pad`` is negative, or ``pad_value`` does not fit.
     """
     if images.ndim != 4 or pad < 0:
         raise GaafError(f"augment takes (B,C,H,W) and pad >= 0, and came {tuple(images.shape)} and pad {pad}")
-    batch, channels, height, width = images.shape
     device = images.device
     rows, columns, mirrored = (
-        drawn.to(device) for drawn in draw_offsets(batch, pad=pad, flip=flip, generator=generator)
+        drawn.to(device) for drawn in draw_offsets(len(images), pad=pad, flip=flip, generator=generator)
     )
-    padded = _padded(images, pad, pad_value)
-    across = torch.arange(width, device=device).expand(batch, width)
-    across = torch.where(mirrored[:, None], width - 1 - across, across) + columns[:, None]
-    down = torch.arange(height, device=device) + rows[:, None]
-    return padded[
-        torch.arange(batch, device=device)[:, None, None, None],
-        torch.arange(channels, device=device)[None, :, None, None],
-        down[:, None, :, None],
-        across[:, None, None, :],
-    ]
+    return _cropped(_frames(images, pad, flip, pad_value), images.shape, pad, rows, columns, mirrored)
 
 
-def _padded(images: Tensor, pad: int, pad_value: float | Sequence[float]) -> Tensor:
+def _frames(images: Tensor, pad: int, flip: bool, pad_value: float | Sequence[float]) -> Tensor:
+    """Return the padded images, and if ``flip`` their mirrored twins after them: (B or 2B, H + 2 pad, W + 2 pad, C)."""
     batch, channels, height, width = images.shape
+    pixels = images.permute(0, 2, 3, 1)
+    versions = [pixels, pixels.flip(2)] if flip else [pixels]
+    shape = (len(versions), batch, height + 2 * pad, width + 2 * pad, channels)
+    frames = _filled(images, shape, pad_value)
+    for frame, version in zip(frames, versions, strict=True):
+        frame[:, pad : pad + height, pad : pad + width] = version
+    return frames.view(-1, *shape[2:])
+
+
+def _filled(images: Tensor, shape: tuple[int, ...], pad_value: float | Sequence[float]) -> Tensor:
+    if isinstance(pad_value, int) and pad_value == 0:
+        return images.new_zeros(shape)  # the usual case, without a tensor that must travel to the device
     wanted = torch.as_tensor(pad_value, dtype=torch.float64).reshape(-1)
     value = wanted.to(images.dtype)
+    channels = shape[-1]
     if len(wanted) not in (1, channels) or not (images.is_floating_point() or torch.equal(value.double(), wanted)):
         raise GaafError(
             f"pad_value must be one number or {channels}, each one that {images.dtype} can hold, and is {pad_value}"
         )
-    padded = images.new_empty(batch, channels, height + 2 * pad, width + 2 * pad)
-    padded[:] = value.to(images.device).view(-1, 1, 1)
-    padded[:, :, pad : pad + height, pad : pad + width] = images
-    return padded
+    return images.new_empty(shape).copy_(value.to(images.device).expand(shape))
+
+
+def _cropped(frames: Tensor, shape: torch.Size, pad: int, rows: Tensor, columns: Tensor, mirrored: Tensor) -> Tensor:
+    """Cut (B,C,H,W) out of the frames: every row of a crop is one stretch of memory, and is copied as one."""
+    batch, channels, height, width = shape
+    tall, wide = height + 2 * pad, (width + 2 * pad) * channels
+    # The mirrored twin is cropped where the mirror image of the wanted columns lies.
+    columns = torch.where(mirrored, 2 * pad - columns, columns)
+    frame = torch.arange(batch, device=frames.device) + mirrored * batch
+    first = (frame * tall + rows) * wide + columns * channels
+    starts = first[:, None] + torch.arange(0, height * wide, wide, device=frames.device)
+    stretch = width * channels
+    # Row k of this view is the stretch that begins at the k-th value; rows overlap and take no memory.
+    stretches = frames.as_strided((frames.numel() - stretch + 1, stretch), (1, 1))
+    crops = stretches.index_select(0, starts.view(-1))
+    return crops.view(batch, height, width, channels).permute(0, 3, 1, 2)

@@ -67,6 +67,17 @@ def evolve(
     network: Annotated[str, typer.Option(help="Binary network: small or resnet18.")] = "small",
     max_height: Annotated[int, typer.Option(help="Greatest height of a tree.")] = 6,
     max_size: Annotated[int, typer.Option(help="Most nodes of a tree.")] = 30,
+    racing: Annotated[
+        bool | None,
+        typer.Option(
+            "--racing/--no-racing",
+            help="Train all new candidates for a few epochs and only the best third of them on.",
+            show_default="racing from 3 epochs on",
+        ),
+    ] = None,
+    extra_seeds: Annotated[
+        int, typer.Option(help="Most seeds added to a candidate that cannot be told from the best or from the elite.")
+    ] = 0,
     fresh_seeds: Annotated[
         int, typer.Option(help="Trainings of the winner and of the plain sign on the test split.")
     ] = 5,
@@ -91,6 +102,8 @@ def evolve(
         seed=seed,
         population=population,
         fresh_seeds=fresh_seeds,
+        racing=racing,
+        extra_seeds=extra_seeds,
         limits=Limits(max_height, max_size),
         proxy={
             "epochs": epochs,

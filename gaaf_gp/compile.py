@@ -8,7 +8,7 @@ anything runs, and every learnable operator of the tree owns a parameter made in
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -30,6 +30,9 @@ class Activation(nn.Module):
     of the input. Learnable vectors are parameters ``s0, s1, ...`` of shape (C,), numbered in depth-first order;
     constants are 0-dim buffers ``c0, c1, ...``. Both are in ``state_dict`` and move with the module.
 
+    Attributes:
+        generated: f compiled to C by :mod:`gaaf_gp.native`, which layers on a CPU then use; None by default.
+
     Args:
         individual: an :class:`~gaaf_gp.Individual`, a stock ``gp.PrimitiveTree``, or text.
         channels: C, the number of channels of the inputs.
@@ -48,11 +51,7 @@ class Activation(nn.Module):
         chosen = getattr(individual, "pset", None) if pset is None else pset
         if chosen is None:
             raise GaafError("an activation must know the primitive set of its tree, got none: pass pset=")
-        if len(chosen.arguments) != 1:
-            raise GaafError(
-                f"an activation is a function of one argument, but set {chosen.name!r} has {len(chosen.arguments)}: "
-                f"{', '.join(chosen.arguments)}"
-            )
+        _check_arguments(chosen)
         if isinstance(individual, str) and not isinstance(chosen, PrimitiveSet):
             raise GaafError(f"text is read with a gaaf_gp.PrimitiveSet, got {type(chosen).__name__}: pass a tree")
         self.tree = parse(individual, chosen) if isinstance(individual, str) else individual
@@ -64,6 +63,13 @@ class Activation(nn.Module):
         for name, value in program.constants.items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.get_default_dtype()))
         self._set_program(program)
+        self.generated: object | None = None
+
+    def function(self) -> Callable[..., Tensor]:
+        """Return f as a function of x and of the learnable vectors, tensors of shapes that broadcast."""
+        program: _Program = self.__dict__["_program"]
+        constants = [torch.tensor(value) for value in program.constants.values()]
+        return lambda x, *vectors: program.module(x, *vectors, *constants)
 
     def _set_program(self, program: _Program) -> None:
         # Not a submodule: it holds no state of its own, and can always be made again from the tree.
@@ -100,11 +106,46 @@ class Activation(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         del state["_program"]
+        state["generated"] = None
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._set_program(_compile(self.tree, self.pset))
+
+
+def evaluate(tree: gp.PrimitiveTree, pset: gp.PrimitiveSetTyped, x: Tensor, vectors: Sequence[Tensor] = ()) -> Tensor:
+    """Return f(x) without making a module, whose code takes longer to write than to run: for trees looked at once.
+
+    Bit for bit what an :class:`Activation` returns, and its gradient too.
+
+    Args:
+        tree: the tree.
+        pset: its set.
+        x: floating tensor.
+        vectors: values of the learnable vectors in depth-first order, each of a shape that broadcasts over ``x``.
+
+    Raises:
+        GaafError: if the set has not one argument.
+    """
+    _check_arguments(pset)
+    compiler = _Compiler(pset)
+    root = fold(tree, compiler.node)
+    needed = _needed(compiler, root)
+    unused = iter(vectors)
+    own = {number: [next(unused) for _ in compiler.recipes[number][2]] for number in compiler.learnable()}
+    values: dict[int, Tensor] = {}
+    for number, (function, arguments, _) in enumerate(compiler.recipes):
+        if number not in needed:
+            continue
+        if number in compiler.numbers:
+            values[number] = torch.tensor(compiler.numbers[number], dtype=torch.get_default_dtype()).to(x.dtype)
+        elif function is None:
+            values[number] = own[number][0] if number in own else x
+        else:
+            values[number] = function(*(values[a] for a in arguments), *own.get(number, ()))
+    result = values[root]
+    return result if result.shape == x.shape else result.expand_as(x)
 
 
 def formula(tree: gp.PrimitiveTree, pset: gp.PrimitiveSetTyped) -> str:
@@ -162,6 +203,11 @@ class _Compiler:
         ordered = tuple(sorted(arguments)) if traits.commutative else tuple(arguments)
         return self.value(("call", node.name, ordered), traits.function, tuple(arguments))
 
+    def learnable(self) -> list[int]:
+        """Return the values that own learnable vectors in depth-first order, as in the formula."""
+        # the keys of learnable nodes hold their place in the tree
+        return [number for _, number in sorted((k[1], v) for k, v in self.keys.items() if k[0] == "learnable")]
+
     def _traits(self, node: Any) -> Traits:
         known = getattr(self.pset, "traits", {}).get(node.name)
         return known if known is not None else Traits(self.pset.context.get(node.name))
@@ -181,9 +227,7 @@ def _compile(tree: gp.PrimitiveTree, pset: gp.PrimitiveSetTyped) -> _Program:
     constants: dict[str, float] = {}
     vectors: dict[int, list[Any]] = {}
     argument = graph.placeholder("x")
-    # Keys of learnable nodes hold their place in the tree; the names follow it, as in the formula.
-    places = sorted((key[1], number) for key, number in compiler.keys.items() if key[0] == "learnable")
-    for _, number in places:
+    for number in compiler.learnable():
         for initial in compiler.recipes[number][2]:
             name = f"s{len(learnable)}"
             learnable[name] = initial
@@ -202,6 +246,14 @@ def _compile(tree: gp.PrimitiveTree, pset: gp.PrimitiveSetTyped) -> _Program:
             lines[number] = graph.call_function(_named(function), (*(lines[a] for a in arguments), *own))
     graph.output(lines[root])
     return _Program(fx.GraphModule(nn.Module(), graph), learnable, constants)
+
+
+def _check_arguments(pset: gp.PrimitiveSetTyped) -> None:
+    if len(pset.arguments) != 1:
+        raise GaafError(
+            f"an activation is a function of one argument, but set {pset.name!r} has {len(pset.arguments)}: "
+            f"{', '.join(pset.arguments)}"
+        )
 
 
 def _needed(compiler: _Compiler, root: int) -> set[int]:

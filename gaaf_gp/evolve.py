@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import random
 import time
 from collections import Counter
@@ -18,11 +19,13 @@ from gaaf_gp.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.individual import Individual
 from gaaf_gp.progress import Progress
 from gaaf_gp.pset import PrimitiveSet
-from gaaf_gp.semantics import screen
 from gaaf_gp.toolbox import make_toolbox
 
 ATTEMPTS = 100
 """Draws for one place in a population before a new random tree is tried instead, and then before giving up."""
+
+SAME = "same behaviour"
+"""The reason for which a candidate is rejected that would train as an earlier one."""
 
 
 @dataclass
@@ -31,10 +34,12 @@ class Evolution:
 
     Attributes:
         population: the last generation.
-        hall_of_fame: the best individuals ever seen, best first, distinct by canonical text.
+        hall_of_fame: the best individuals ever seen, best first, distinct by canonical text; only those that were
+            trained in full.
         logbook: DEAP's logbook, one row a generation, with chapters ``fitness`` and ``size``.
         records: every evaluation, in order.
-        rejected: reason -> number of candidates rejected without training.
+        rejected: reason -> number of candidates rejected without training; "same behaviour" for those that would train
+            as an earlier one.
         seconds: wall time.
         interrupted: whether Ctrl-C ended it early.
         exhausted: whether no new candidate could be found before the evaluations were spent.
@@ -53,6 +58,22 @@ class Evolution:
     def failures(self) -> Counter[str]:
         """Reason -> number of evaluated candidates that failed."""
         return Counter(record.failure for record in self.records if record.failure)
+
+    @property
+    def dropped(self) -> Counter[int]:
+        """Epochs -> number of candidates that dropped out of their race after so many."""
+        return Counter(record.outcomes[0].epochs for record in self.records if not record.complete)
+
+    @property
+    def duplicates(self) -> int:
+        """Number of candidates that were not trained because an earlier one trains alike."""
+        return self.rejected[SAME] + sum(record.same_as is not None for record in self.records)
+
+    @property
+    def best(self) -> Record | None:
+        """The record of the first in the hall of fame."""
+        first = self.hall_of_fame[0].canonical if len(self.hall_of_fame) else None
+        return next((record for record in self.records if record.text == first), None)
 
 
 def evolve(
@@ -75,8 +96,8 @@ def evolve(
 
     Each generation keeps the ``elite`` best and fills up with new candidates: two parents are selected by double
     tournament, mated with probability ``crossover``, and the child is mutated with probability ``mutation`` (always,
-    if it was not mated). A child that was evaluated before, or that :func:`gaaf_gp.semantics.screen` rejects, is drawn
-    again and costs nothing.
+    if it was not mated). A child that was evaluated before, that training could not repair, or that would train as one
+    that was evaluated (:mod:`gaaf_gp.behaviour`) is drawn again and costs nothing.
 
     Args:
         pset: the primitive set.
@@ -105,7 +126,7 @@ def evolve(
         make_toolbox(pset, evaluator, rng=rng, limits=limits, heights=_heights(limits)) if toolbox is None else toolbox
     )
     found = Evolution(hall_of_fame=_hall(hall_of_fame))
-    search = _Search(tools_, rng, found, crossover, mutation)
+    search = _Search(tools_, evaluator, rng, found, crossover, mutation)
     started = time.perf_counter()
     with Progress(evaluations, enabled=progress) as shown:
 
@@ -124,23 +145,32 @@ def evolve(
                 found.interrupted = True
                 children = [child for child in children if child.canonical in evaluator.records]
             if children:
-                search.take(survivors, children, [evaluator.records[child.canonical] for child in children])
+                search.take(survivors, children)
     found.seconds = time.perf_counter() - started
     return found
 
 
 class _Search:
-    """The state of one run: which texts were tried, and the operators to make new ones."""
+    """The state of one run: what was tried, and the operators to make new candidates."""
 
     def __init__(
-        self, toolbox: base.Toolbox, rng: random.Random, found: Evolution, crossover: float, mutation: float
+        self,
+        toolbox: base.Toolbox,
+        evaluator: Evaluator,
+        rng: random.Random,
+        found: Evolution,
+        crossover: float,
+        mutation: float,
     ) -> None:
         self.toolbox = toolbox
+        self.evaluator = evaluator
         self.rng = rng
         self.found = found
         self.crossover = crossover
         self.mutation = mutation
         self.tried: set[str] = set()
+        self.signatures: set[str] = set()
+        self.trained: dict[str, Individual] = {}
         self.statistics = tools.MultiStatistics(
             fitness=tools.Statistics(lambda ind: ind.fitness.values[0]), size=tools.Statistics(len)
         )
@@ -167,8 +197,10 @@ class _Search:
             if text in self.tried:
                 continue
             self.tried.add(text)
-            reason = screen(child)
+            behaviour = self.evaluator.behaviour(child)
+            reason = behaviour.failure or (SAME if behaviour.signature in self.signatures else None)
             if reason is None:
+                self.signatures.add(behaviour.signature)
                 return child
             self.found.rejected[reason] += 1
         return None
@@ -183,19 +215,24 @@ class _Search:
         del child.fitness.values
         return child
 
-    def take(self, survivors: list[Individual], children: list[Individual], records: list[Record]) -> None:
+    def take(self, survivors: list[Individual], children: list[Individual]) -> None:
         """Make the next generation of survivors and evaluated children, and log it."""
-        found = self.found
-        for child, record in zip(children, records, strict=True):
-            child.fitness.values = (record.accuracy,)
-        found.records.extend(records)
+        found, records = self.found, self.evaluator.records
+        self.trained.update((child.canonical, child) for child in children)
+        found.records = [records[text] for text in self.trained]
         found.population = survivors + children
-        found.hall_of_fame.update(children)
+        # Added seeds may have changed what earlier candidates are worth.
+        for text, individual in self.trained.items():
+            individual.fitness.values = (records[text].fitness,)
+        complete = [individual for text, individual in self.trained.items() if records[text].complete]
+        found.hall_of_fame.clear()
+        found.hall_of_fame.update(heapq.nlargest(found.hall_of_fame.maxsize, complete, key=_value))
+        best = found.best
         found.logbook.record(
             gen=len(found.logbook),
             nevals=len(children),
             evaluations=len(found.records),
-            best=found.hall_of_fame[0].fitness.values[0],
+            best=0.0 if best is None else best.fitness,
             **self.statistics.compile(found.population),
         )
 
@@ -206,6 +243,10 @@ def _plain(function: Callable[[Any], Any], values: Any) -> float:
 
 def _hall(size: int) -> tools.HallOfFame:
     return tools.HallOfFame(size, similar=_same)
+
+
+def _value(individual: Individual) -> float:
+    return float(individual.fitness.values[0])
 
 
 def _same(first: Individual, second: Individual) -> bool:

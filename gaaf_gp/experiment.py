@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gaaf_gp import outputs
+from gaaf_gp import outputs, results
 from gaaf_gp.data import Data, load_data, open_test_split
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evolve import Evolution, evolve
@@ -19,14 +18,16 @@ from gaaf_gp.fitness import Evaluator
 from gaaf_gp.generation import Limits
 from gaaf_gp.individual import Individual
 from gaaf_gp.loading import load_primitives
-from gaaf_gp.proxy import Outcome, Proxy
+from gaaf_gp.proxy import Proxy
 from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.racing import Racing
 from gaaf_gp.statistics import paired_difference
 
 FRESH = 1_000_000
 """Fresh seeds start here times (seed + 1), far from any seed that a search uses."""
 INTERRUPTED = "the run was interrupted."
-PACKAGES = ("gaaf-gp", "deap", "torch", "torchvision", "numpy", "scipy")
+LEAST_TO_RACE = 3
+"""Epochs of a training from which candidates race by default: with fewer there is little to save."""
 
 
 def available_cores() -> int:
@@ -47,6 +48,9 @@ class Settings:
         seed: of the search, the split and the training; one seed, one result.
         population: individuals of a generation.
         fresh_seeds: trainings of the winner and of the plain sign on the test split; at least 2.
+        racing: whether the candidates of a generation race each other (:class:`gaaf_gp.racing.Racing`); None for yes
+            if a training has at least 3 epochs.
+        extra_seeds: most seeds that are added to candidates that contest a place.
         limits: of every tree.
         proxy: arguments of :class:`gaaf_gp.Proxy` beside the data.
     """
@@ -59,6 +63,8 @@ class Settings:
     seed: int = 0
     population: int = 20
     fresh_seeds: int = 5
+    racing: bool | None = None
+    extra_seeds: int = 0
     limits: Limits = field(default_factory=Limits)
     proxy: dict[str, Any] = field(default_factory=dict)
     data_settings: dict[str, Any] = field(default_factory=dict)
@@ -70,9 +76,15 @@ class Settings:
             ("seed", self.seed, 0),
             ("population", self.population, 2),
             ("fresh_seeds", self.fresh_seeds, 2),
+            ("extra_seeds", self.extra_seeds, 0),
         ):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+    @property
+    def elite(self) -> int:
+        """Individuals that live on."""
+        return min(2, self.population - 1)
 
 
 def run(settings: Settings, *, quiet: bool = False) -> dict[str, Any]:
@@ -90,17 +102,18 @@ def run(settings: Settings, *, quiet: bool = False) -> dict[str, Any]:
     pset = load_primitives(settings.primitives)
     data = _data(settings)
     proxy = Proxy(data, **settings.proxy)
-    with Evaluator(proxy, pset, seeds=(settings.seed,), workers=settings.workers) as evaluator:
-        outputs.start(settings.out, _config(settings, proxy, pset))
-        sign: list[Outcome] = []
+    with _evaluator(settings, proxy, pset) as evaluator:
+        outputs.start(settings.out, _config(settings, evaluator))
+        sign: dict[int, float] = {}
         found = Evolution()
         test: dict[str, Any] | None = None
         why = INTERRUPTED
         try:
-            sign = _baseline(evaluator)
+            sign = _baseline(evaluator, evaluator.seeds)
             found = _search(settings, pset, evaluator, quiet)
             _check_found(found, pset)
             if not found.interrupted:
+                sign |= _baseline(evaluator, _added(found, evaluator))
                 _write(settings, found, sign, None, why, started)
                 test = _confirm(found.hall_of_fame[0], evaluator, data, settings)
         except KeyboardInterrupt:
@@ -133,15 +146,35 @@ def _check_found(found: Evolution, pset: PrimitiveSet) -> None:
         )
 
 
-def _baseline(evaluator: Evaluator) -> list[Outcome]:
-    outcomes = evaluator.train([None], evaluator.seeds)[0]
+def _evaluator(settings: Settings, proxy: Proxy, pset: PrimitiveSet) -> Evaluator:
+    racing = proxy.epochs >= LEAST_TO_RACE if settings.racing is None else settings.racing
+    return Evaluator(
+        proxy,
+        pset,
+        seeds=(settings.seed,),
+        workers=settings.workers,
+        racing=Racing() if racing else None,
+        extra_seeds=settings.extra_seeds,
+        places=settings.elite,
+    )
+
+
+def _added(found: Evolution, evaluator: Evaluator) -> list[int]:
+    """Return the seeds that were added to any in the hall of fame: the plain sign is to be seen on them too."""
+    used = {seed for individual in found.hall_of_fame for seed in evaluator.records[individual.canonical].by_seed}
+    return [seed for seed in evaluator.extra if seed in used]
+
+
+def _baseline(evaluator: Evaluator, seeds: Sequence[int]) -> dict[int, float]:
+    """Return the validation accuracy of the plain sign for each seed."""
+    outcomes = evaluator.train([None], seeds)[0]
     failure = next((outcome.failure for outcome in outcomes if outcome.failure), None)
     if failure is not None:
         raise GaafError(
             f"the training task must work for the plain sign, but that failed ({failure}): train longer, on more "
             "images, or with a smaller network"
         )
-    return outcomes
+    return {outcome.seed: outcome.accuracy for outcome in outcomes}
 
 
 def _search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet: bool) -> Evolution:
@@ -150,7 +183,7 @@ def _search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet:
         evaluator,
         evaluations=settings.evaluations,
         population_size=settings.population,
-        elite=min(2, settings.population - 1),
+        elite=settings.elite,
         limits=settings.limits,
         seed=settings.seed,
         progress=not quiet,
@@ -181,60 +214,31 @@ def _confirm(best: Individual, evaluator: Evaluator, data: Data, settings: Setti
     }
 
 
-def verdict(test: dict[str, Any] | None, why: str) -> str:
-    """Say in one sentence whether the evolved activation is better than the plain sign, or ``why`` it is not known."""
-    if test is None:
-        return f"Not compared on the test split: {why}"
-    low, high, seeds = test["difference"]["low"], test["difference"]["high"], len(test["seeds"])
-    span = f"{test['difference']['mean'] * 100:+.2f} points on the test split, 95 % interval {low * 100:+.2f} to "
-    span += f"{high * 100:+.2f}, {seeds} fresh seeds"
-    if low > 0:
-        return f"The evolved activation is better than the plain sign ({span})."
-    if high < 0:
-        return f"The evolved activation is NOT better than the plain sign: it is worse ({span})."
-    return f"The evolved activation is NOT shown to be better than the plain sign ({span})."
-
-
-def _config(settings: Settings, proxy: Proxy, pset: PrimitiveSet) -> dict[str, Any]:
-    return {**asdict(settings), "out": str(settings.out), "proxy": proxy.settings(), "pset": sorted(pset.mapping)}
-
-
-def _write(
-    settings: Settings, found: Evolution, sign: list[Outcome], test: dict[str, Any] | None, why: str, started: float
-) -> dict[str, Any]:
-    result = _result(settings, found, sign, test)
-    result |= {"verdict": verdict(test, why), "seconds": time.perf_counter() - started}
-    outputs.write(settings.out, result, found)
-    return result
-
-
-def _result(settings: Settings, found: Evolution, sign: list[Outcome], test: dict[str, Any] | None) -> dict[str, Any]:
-    best = found.hall_of_fame[0] if len(found.hall_of_fame) else None
+def _config(settings: Settings, evaluator: Evaluator) -> dict[str, Any]:
+    proxy, racing = evaluator.proxy, evaluator.racing
     return {
-        "best": best and str(best),
-        "best_infix": best and best.infix(),
-        "validation": {
-            "best": best and best.fitness.values[0],
-            "sign": statistics.fmean(outcome.accuracy for outcome in sign) if sign else None,
-            "seeds": [settings.seed],
-        },
-        "test": test,
-        "evaluations": len(found.records),
-        "rejected": dict(found.rejected),
-        "failures": dict(found.failures),
-        "seconds_search": found.seconds,
-        "seed": settings.seed,
-        "workers": settings.workers,
-        "interrupted": found.interrupted,
-        "versions": {"python": platform.python_version(), **_versions()},
+        **asdict(settings),
+        "out": str(settings.out),
+        "racing": racing and {**asdict(racing), "rungs": racing.resolved(proxy.epochs)},
+        "proxy": proxy.settings(),
+        "pset": sorted(evaluator.pset.mapping),
     }
 
 
-def _versions() -> dict[str, str]:
-    known = {}
-    for package in PACKAGES:
-        try:
-            known[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            known[package] = "not installed"
-    return known
+def _write(
+    settings: Settings,
+    found: Evolution,
+    sign: dict[int, float],
+    test: dict[str, Any] | None,
+    why: str,
+    started: float,
+) -> dict[str, Any]:
+    result = {
+        **results.summary(found, sign, test),
+        "seed": settings.seed,
+        "workers": settings.workers,
+        "verdict": results.verdict(test, why),
+        "seconds": time.perf_counter() - started,
+    }
+    outputs.write(settings.out, result, found, sign)
+    return result

@@ -1,18 +1,18 @@
 """Fitness: candidates are evaluated once each, on paired seeds, in as many processes as wanted.
 
-The canonical text of a candidate is its identity: two trees that differ in the order of commutative arguments only
-share one evaluation. A failed candidate has a declared worst fitness and keeps its reason.
+The canonical text of a candidate is its identity, and its behaviour is a second one: trees that train alike share one
+training, and those that training could not repair get none. A failed candidate has a declared worst fitness and keeps
+its reason.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 
 from deap import gp
 
+from gaaf_gp.behaviour import Behaviour, behaviour
 from gaaf_gp.data import Split
 from gaaf_gp.errors import GaafError
 from gaaf_gp.executors import WorkerLost, Workers
@@ -20,57 +20,81 @@ from gaaf_gp.individual import Individual
 from gaaf_gp.parser import parse
 from gaaf_gp.proxy import WORST_ACCURACY, Outcome, Proxy
 from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.racing import Curve, Racing, race
+from gaaf_gp.records import Memory, Record, contenders, judged
+from gaaf_gp.training import TrainingState
+
+__all__ = ["WORKER_LOST", "Evaluator", "Record"]
 
 WORKER_LOST = "worker lost"
 
-
-@dataclass(frozen=True)
-class Record:
-    """One evaluated candidate.
-
-    ``accuracy`` is the mean over the seeds (0 to 1), or ``WORST_ACCURACY`` with a reason in ``failure`` if any
-    training failed; ``seconds`` is the sum of the trainings' wall times.
-    """
-
-    text: str
-    accuracy: float
-    outcomes: tuple[Outcome, ...]
-    failure: str | None
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of all trainings of this candidate."""
-        return sum(outcome.seconds for outcome in self.outcomes)
-
-
+OnRecord = Callable[[Record], None]
 _State = tuple[Proxy, PrimitiveSet]
+_Job = tuple[str | None, int, Split | None, int | None, TrainingState | None]
 
 
-def _train(state: _State, text: str | None, seed: int, score: Split | None) -> Outcome:
+def _train(
+    state: _State, text: str | None, seed: int, score: Split | None, epochs: int | None, saved: TrainingState | None
+) -> Outcome:
     proxy, pset = state
-    return proxy.train(None if text is None else parse(text, pset), seed, score)
+    individual = None if text is None else parse(text, pset)
+    if epochs is None:
+        return proxy.train(individual, seed, score)
+    return proxy.train(individual, seed, score, epochs=epochs, state=saved)
 
 
 class Evaluator:
     """Evaluates individuals by training them in a proxy; ``evaluator(individual)`` returns DEAP's fitness tuple.
+
+    Extra seeds are the numbers that follow the largest of ``seeds``, the same for all candidates: 1 and 2 after 0. A
+    candidate gets the next one where it contests a place, see :func:`gaaf_gp.records.contenders`.
 
     Args:
         proxy: the training task.
         pset: the set that individuals come from.
         seeds: each candidate is trained once per seed, and all candidates on the same seeds.
         workers: number of processes; results are the same for any.
+        racing: rules by which the new candidates of one call drop out early; None trains all of them in full.
+        extra_seeds: most seeds that are added for one candidate.
+        places: the last place that lives on in a search (its elite); first place is always contested.
+
+    Attributes:
+        records: canonical text -> record, in the order in which candidates were first given.
 
     Raises:
-        GaafError: without a seed, with repeated seeds or fewer than one worker.
+        GaafError: without a seed, with repeated seeds, fewer than one worker or place, or a negative number of extra
+            seeds.
     """
 
-    def __init__(self, proxy: Proxy, pset: PrimitiveSet, *, seeds: Sequence[int] = (0,), workers: int = 1) -> None:
+    def __init__(
+        self,
+        proxy: Proxy,
+        pset: PrimitiveSet,
+        *,
+        seeds: Sequence[int] = (0,),
+        workers: int = 1,
+        racing: Racing | None = None,
+        extra_seeds: int = 0,
+        places: int = 1,
+    ) -> None:
         if not seeds or len(set(seeds)) != len(seeds):
             raise GaafError(f"seeds must be one or more different whole numbers, got {list(seeds)}")
+        for name, value, least in (("extra_seeds", extra_seeds, 0), ("places", places, 1)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        if racing is not None:
+            racing.resolved(proxy.epochs)  # refuses rungs beyond the schedule
         self.proxy = proxy
         self.pset = pset.check()
         self.seeds = tuple(seeds)
+        self.extra = tuple(max(seeds) + 1 + number for number in range(extra_seeds))
+        self.racing = racing
+        self.places = places
         self.records: dict[str, Record] = {}
+        self._memory = Memory(self.records, self.seeds)
+        self._behaviours: dict[str, Behaviour] = {}
+        self._first: dict[str, str] = {}  # signature -> the text that was trained
+        self._epochs: int | None = getattr(proxy, "epochs", None)
         self._workers: Workers[_State] = Workers((proxy, pset), workers)
 
     @property
@@ -79,64 +103,159 @@ class Evaluator:
         return self._workers.workers
 
     def __call__(self, individual: gp.PrimitiveTree) -> tuple[float]:
-        """Return ``(validation accuracy,)`` of one individual, from memory if it was evaluated before.
+        """Return ``(fitness,)`` of one individual, from memory if it was evaluated before.
 
         Stock ``gp.PrimitiveTree`` objects made of the set's nodes are welcome too.
         """
-        return (self.evaluate([individual])[0].accuracy,)
+        return (self.evaluate([individual])[0].fitness,)
 
-    def evaluate(
-        self, individuals: Sequence[gp.PrimitiveTree], on_record: Callable[[Record], None] | None = None
-    ) -> list[Record]:
+    def behaviour(self, individual: gp.PrimitiveTree) -> Behaviour:
+        """Return how f behaves in the proxy's network; computed once for each canonical text."""
+        known = self._individual(individual)
+        return self._behaves(known.canonical, known)
+
+    def evaluate(self, individuals: Sequence[gp.PrimitiveTree], on_record: OnRecord | None = None) -> list[Record]:
         """Return a record for each individual, training those that are new, side by side.
+
+        A candidate that training could not repair is not trained, and one that behaves as another takes its record.
+        With ``racing`` the new candidates race each other. Then extra seeds are spent; they may change the records of
+        earlier candidates too. What was trained in full stays known after an interruption, a race that it broke off
+        does not.
 
         Args:
             individuals: any number, duplicates allowed.
-            on_record: called for each candidate as its last training finishes, in any order.
+            on_record: called once for each new candidate when it is judged, in any order.
         """
         texts = [self._text(individual) for individual in individuals]
-        new = [text for text in dict.fromkeys(texts) if text not in self.records]
-        jobs = [(text, seed, None) for text in new for seed in self.seeds]
-        waiting: dict[str, dict[int, Outcome]] = {text: {} for text in new}
-        finished: dict[str, Record] = {}
-        for index, result in self._workers.run(_train, jobs):
-            text, seed, _ = jobs[index]
-            waiting[text][seed] = _outcome(result, seed)
-            if len(waiting[text]) == len(self.seeds):
-                finished[text] = self._record(text, waiting.pop(text))
-                # Into the cache at once: what is evaluated stays so even if the rest is interrupted.
-                self.records[text] = finished[text]
-                if on_record is not None:
-                    on_record(finished[text])
-        for text in new:  # the order of the cache does not depend on which worker was quicker
-            self.records[text] = self.records.pop(text)
+        new = {t: individual for t, individual in zip(texts, individuals, strict=True) if t not in self.records}
+        if new:
+            try:
+                self._evaluate_new(new, on_record or _ignore)
+            finally:
+                for text in new:  # the order of the records does not depend on which worker was quicker
+                    if text in self.records:
+                        self.records[text] = self.records.pop(text)
         return [self.records[text] for text in texts]
 
     def train(
         self, individuals: Sequence[gp.PrimitiveTree | None], seeds: Sequence[int], score: Split | None = None
     ) -> list[list[Outcome]]:
-        """Return for each individual (None: plain sign) its outcomes on ``seeds``, without using or filling the cache.
+        """Return for each individual (None: plain sign) its outcomes on ``seeds``, without using or filling the memory.
 
         Args:
-            individuals: candidates and baselines.
+            individuals: candidates and baselines; they are trained in full.
             seeds: usually fresh ones, to confirm what a search found.
             score: the split whose accuracy is returned; the validation split by default.
         """
-        jobs = [(None if i is None else self._text(i), seed, score) for i in individuals for seed in seeds]
-        results: dict[int, Outcome] = {}
+        texts = [None if individual is None else self._text(individual) for individual in individuals]
+        jobs: list[_Job] = [(text, seed, score, None, None) for text in texts for seed in seeds]
+        results = dict(self._run(jobs))
+        return [[results[row * len(seeds) + place] for place in range(len(seeds))] for row in range(len(texts))]
+
+    def _evaluate_new(self, new: Mapping[str, gp.PrimitiveTree], on_record: OnRecord) -> None:
+        fresh: dict[str, str] = {}
+        twins: dict[str, str] = {}
+        for text, individual in new.items():
+            found = self._behaves(text, self._individual(individual))
+            if found.failure is not None:
+                self._keep(Record(text, WORST_ACCURACY, (), found.failure, fidelity=0.0), on_record)
+            elif (first := self._first.get(found.signature, fresh.get(found.signature))) is not None:
+                twins[text] = first
+            else:
+                fresh[found.signature] = text
+        try:
+            self._compete(list(fresh.values()), on_record)
+        finally:
+            self._first.update((signature, text) for signature, text in fresh.items() if text in self.records)
+        for text, first in twins.items():
+            on_record(self._memory.add_twin(text, first))
+        if self.extra:
+            self._add_seeds()
+
+    def _compete(self, texts: list[str], on_record: OnRecord) -> None:
+        """Train new candidates that behave differently, all in full or in a race."""
+        saved: dict[str, list[Outcome]] = {}
+        if self.racing is None or not texts:
+            self._advance(texts, None, saved, on_record)
+            return
+        reached = race(
+            self.racing,
+            texts,
+            self.proxy.epochs,
+            lambda names, epochs: self._advance(names, epochs, saved, on_record),
+            self._memory.finished,
+        )
+        dropped = [judged(text, saved[text], self._epochs) for text in reached if text not in self.records]
+        for record in self._memory.end_race(reached, dropped, self.places):
+            on_record(record)
+
+    def _advance(
+        self, texts: list[str], epochs: int | None, saved: dict[str, list[Outcome]], on_record: OnRecord
+    ) -> dict[str, Curve]:
+        """Train candidates up to an epoch and keep those that are finished or failed; return the others' curves too."""
+        jobs: list[_Job] = [
+            (text, seed, None, epochs, saved[text][place].state if text in saved else None)
+            for text in texts
+            for place, seed in enumerate(self.seeds)
+        ]
+        waiting: dict[str, dict[int, Outcome]] = {text: {} for text in texts}
+        curves: dict[str, Curve] = {}
+        for index, outcome in self._run(jobs):
+            text = texts[index // len(self.seeds)]
+            waiting[text][outcome.seed] = outcome
+            if len(waiting[text]) < len(self.seeds):
+                continue
+            saved[text] = [waiting[text][seed] for seed in self.seeds]
+            record = judged(text, saved[text], self._epochs)
+            if record.failure is None:
+                curves[text] = record.curve
+            if record.complete:
+                # At once: what is evaluated stays so even if the rest is interrupted.
+                self._keep(record, on_record)
+        return curves
+
+    def _add_seeds(self) -> None:
+        """Train contenders on one more seed each, those with the fewest first, until no place is contested."""
+        every = self.seeds + self.extra
+        while True:
+            rows, fit = self._memory.revalue()
+            values = {text: self.records[text].fitness for text in rows}
+            contested = contenders(rows, values, fit, sorted({1, self.places}))
+            able = [text for text in contested if len(rows[text]) < len(every)]
+            if not able:
+                return
+            fewest = min(len(rows[text]) for text in able)
+            jobs: list[_Job] = [(text, every[fewest], None, None, None) for text in able if len(rows[text]) == fewest]
+            try:
+                for index, outcome in self._run(jobs):
+                    text = str(jobs[index][0])
+                    self.records[text] = judged(text, (*self.records[text].outcomes, outcome), self._epochs)
+            except BaseException:
+                self._memory.revalue()
+                raise
+
+    def _behaves(self, text: str, individual: Individual) -> Behaviour:
+        if text not in self._behaviours:
+            judge = getattr(self.proxy, "behaviour", behaviour)
+            self._behaviours[text] = judge(individual)
+        return self._behaviours[text]
+
+    def _keep(self, record: Record, on_record: OnRecord) -> None:
+        self.records[record.text] = record
+        on_record(record)
+
+    def _run(self, jobs: Sequence[_Job]) -> Iterator[tuple[int, Outcome]]:
         for index, result in self._workers.run(_train, jobs):
-            results[index] = _outcome(result, jobs[index][1])
-        ordered = [results[index] for index in range(len(jobs))]
-        return [ordered[start : start + len(seeds)] for start in range(0, len(ordered), len(seeds))]
+            if isinstance(result, WorkerLost):
+                yield index, Outcome(jobs[index][1], WORST_ACCURACY, (), 0.0, WORKER_LOST)
+            else:
+                yield index, result
+
+    def _individual(self, tree: gp.PrimitiveTree) -> Individual:
+        return tree if isinstance(tree, Individual) else Individual(tree, self.pset)
 
     def _text(self, tree: gp.PrimitiveTree) -> str:
-        return (tree if isinstance(tree, Individual) else Individual(tree, self.pset)).canonical
-
-    def _record(self, text: str, outcomes: dict[int, Outcome]) -> Record:
-        ordered = tuple(outcomes[seed] for seed in self.seeds)
-        failure = next((outcome.failure for outcome in ordered if outcome.failure), None)
-        accuracy = WORST_ACCURACY if failure else statistics.fmean(outcome.accuracy for outcome in ordered)
-        return Record(text, accuracy, ordered, failure)
+        return self._individual(tree).canonical
 
     def close(self) -> None:
         """End the worker processes."""
@@ -151,5 +270,5 @@ class Evaluator:
         self.close()
 
 
-def _outcome(result: Outcome | WorkerLost, seed: int) -> Outcome:
-    return Outcome(seed, WORST_ACCURACY, (), 0.0, WORKER_LOST) if isinstance(result, WorkerLost) else result
+def _ignore(_record: Record) -> None:
+    pass

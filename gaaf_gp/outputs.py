@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolve import Evolution
 from gaaf_gp.plot import plot_history, plot_tree, save_figure
+from gaaf_gp.results import sign_accuracy
 
 TABLE_ROWS = 5
 
@@ -52,17 +53,25 @@ def start(folder: Path, config: dict[str, Any]) -> None:
         raise GaafError(f"the output folder must be writable, but {folder} is not ({error.strerror})") from error
 
 
-def write(folder: Path, result: dict[str, Any], found: Evolution) -> None:
+def write(folder: Path, result: dict[str, Any], found: Evolution, sign: Mapping[int, float]) -> None:
     """Write result.json, logbook.csv, hall_of_fame.csv, best_tree.png and history.png.
 
-    The figures need at least one evaluated candidate and are left out without.
+    The figures need at least one evaluated candidate and are left out without. The history shows the candidates that
+    were trained in full: what others reached earlier cannot be compared.
+
+    Args:
+        folder: where to.
+        result: what result.json holds.
+        found: the search.
+        sign: validation accuracy of the plain sign for each seed.
     """
     _json(folder / "result.json", result)
     _csv(folder / "logbook.csv", _logbook_rows(found))
-    _csv(folder / "hall_of_fame.csv", _hall_rows(found))
+    _csv(folder / "hall_of_fame.csv", _hall_rows(found, sign))
     if len(found.hall_of_fame):
         save_figure(plot_tree(found.hall_of_fame[0]), folder / "best_tree.png")
-        save_figure(plot_history(found.records, result["validation"]["sign"]), folder / "history.png")
+        complete = [record for record in found.records if record.complete]
+        save_figure(plot_history(complete, result["validation"]["sign"]), folder / "history.png")
 
 
 def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], folder: Path, console: Console) -> None:
@@ -79,8 +88,10 @@ def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], 
     sign = result["validation"]["sign"]
     for row in found_rows[:TABLE_ROWS]:
         accuracy = float(row["accuracy"])
-        table.add_row(row["rank"], row["infix"], row["size"], f"{accuracy:.2%}", f"{(accuracy - sign) * 100:+.2f}")
-    table.add_row("", "x (plain sign)", "1", f"{sign:.2%}", "", style="dim")
+        error = f" ± {100 * float(row['standard_error']):.2f}" if row.get("standard_error") else ""
+        over = accuracy - float(row.get("sign") or sign)
+        table.add_row(row["rank"], row["infix"], row["size"], f"{accuracy:.2%}{error}", f"{over * 100:+.2f}")
+    table.add_row("", "x (plain sign)", "1", "" if sign is None else f"{sign:.2%}", "", style="dim")
     console.print(table)
     rejected = sum(result["rejected"].values())
     failed = sum(result["failures"].values())
@@ -89,8 +100,18 @@ def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], 
         f"{result['seconds']:.0f} s",
         highlight=False,
     )
+    for line in _savings(result):
+        console.print(line, highlight=False, soft_wrap=True)
     console.print(result["verdict"], highlight=False, markup=False)
     console.print(f"Everything is in {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _savings(result: Mapping[str, Any]) -> Iterable[str]:
+    if result.get("duplicates"):
+        yield f"{result['duplicates']} would have trained as an earlier one and were not"
+    if result.get("dropped"):
+        counts = [f"{count} after epoch {epochs}" for epochs, count in result["dropped"].items()]
+        yield f"dropped out of races: {', '.join(counts)}; {result['epochs_trained']} epochs trained in all"
 
 
 def hall_rows(folder: Path) -> list[dict[str, str]]:
@@ -122,13 +143,20 @@ def _logbook_rows(found: Evolution) -> Iterable[dict[str, Any]]:
         yield flat
 
 
-def _hall_rows(found: Evolution) -> Iterable[dict[str, Any]]:
+def _hall_rows(found: Evolution, sign: Mapping[int, float]) -> Iterable[dict[str, Any]]:
+    records = {record.text: record for record in found.records}
     for rank, individual in enumerate(found.hall_of_fame, 1):
+        record = records[individual.canonical]
         yield {
             "rank": rank,
             "text": str(individual),
             "infix": individual.infix(),
-            "accuracy": individual.fitness.values[0],
+            "accuracy": record.accuracy,
+            "standard_error": "" if record.standard_error is None else record.standard_error,
+            "seeds": len(record.outcomes),
+            "fidelity": record.fidelity,
+            "fitness": record.fitness,
+            "sign": sign_accuracy(sign, record),
             "size": individual.size,
             "height": individual.height,
             "cost": individual.cost,

@@ -10,7 +10,7 @@ from rich.progress import Progress as RichProgress
 
 from gaaf_gp.fitness import Record
 
-OTHER_WIDTH = 72
+OTHER_WIDTH = 86
 """Characters of a line that are not the best formula."""
 
 
@@ -20,6 +20,7 @@ class Progress:
     def __init__(self, total: int, *, enabled: bool = True, console: Console | None = None) -> None:
         self.best: Record | None = None
         self.failed = 0
+        self.dropped = 0
         screen = Console(stderr=True) if console is None else console
         self._room = max(8, screen.width - OTHER_WIDTH)
         self._bar = RichProgress(
@@ -36,13 +37,21 @@ class Progress:
         self._task = self._bar.add_task("", total=total)
 
     def advance(self, record: Record) -> None:
-        """Count one evaluated candidate."""
+        """Count one evaluated candidate; only one that was trained in full may be the best."""
         self.failed += record.failure is not None
-        if self.best is None or record.accuracy > self.best.accuracy:
+        self.dropped += not record.complete
+        if record.complete and (self.best is None or record.fitness > self.best.fitness):
             self.best = record
+        counts = "".join(
+            f", {count} {what}" for count, what in ((self.dropped, "dropped"), (self.failed, "failed")) if count
+        )
+        self._bar.update(self._task, advance=1, description=self._best() + counts)
+
+    def _best(self) -> str:
+        if self.best is None:
+            return "no candidate trained in full yet"
         text = self.best.text if len(self.best.text) <= self._room else self.best.text[: self._room - 3] + "..."
-        failed = f", {self.failed} failed" if self.failed else ""
-        self._bar.update(self._task, advance=1, description=f"best {self.best.accuracy:.2%} {text}{failed}")
+        return f"best {self.best.accuracy:.2%} {text}"
 
     def __enter__(self) -> Progress:
         if not self._bar.disable:  # a disabled bar of an older rich still writes an empty line

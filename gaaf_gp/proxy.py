@@ -12,49 +12,34 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
-from gaaf_gp.augment import augment
-from gaaf_gp.binary import build_network, clip_latent_weights
-from gaaf_gp.compile import Activation
-from gaaf_gp.data import Data, Split, normalize
+from gaaf_gp.batches import Batches
+from gaaf_gp.behaviour import Behaviour, behaviour, failure_reason
+from gaaf_gp.binary import ActivationFactory, Surrogate, best_kernels, binary_layers, build_network, use_kernels
+from gaaf_gp.binary.networks import PAPER
+from gaaf_gp.data import Data, Split
 from gaaf_gp.errors import GaafError
 from gaaf_gp.individual import Individual
-from gaaf_gp.semantics import failure_reason, screen
+from gaaf_gp.training import (
+    LATENT_LIMIT,
+    WORST_ACCURACY,
+    Epoch,
+    Outcome,
+    Training,
+    TrainingState,
+    activation_factory,
+)
 
-WORST_ACCURACY = 0.0
-"""The declared fitness of a candidate that failed: below anything that a trained network reaches."""
-LATENT_LIMIT = 1.3
-"""Latent weights are clipped to +-1.3 after each step (GAAF's published training code)."""
+__all__ = ["LATENT_LIMIT", "WORST_ACCURACY", "Epoch", "Outcome", "Proxy", "Training", "TrainingState"]
+
 SCORING_BATCH = 500
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch: mean training loss (cross-entropy, nats) and accuracy on the scored split (0 to 1)."""
-
-    loss: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one training went.
-
-    ``accuracy`` is that of the last epoch on the scored split (0 to 1), or ``WORST_ACCURACY`` with the reason in
-    ``failure``; the best of all epochs would be biased upwards by its noise. ``seconds`` is wall time.
-    """
-
-    seed: int
-    accuracy: float
-    history: tuple[Epoch, ...]
-    seconds: float
-    failure: str | None = None
+WORTH_COMPILING = 100
+"""Steps from which a training repays the compilation of a learnable function (a third of a second)."""
 
 
 class _FailedError(Exception):
@@ -79,6 +64,10 @@ class Proxy:
         flip: whether images are mirrored at random.
         seconds: wall-time budget of one training, None for no limit; a candidate over it fails.
         threads: CPU threads of one training. Fixed, because the order of sums, and so the result, depends on it.
+        tables: look up functions without learnable operators, the plain sign among them, in tables of all bfloat16
+            values (:mod:`gaaf_gp.binary.tables`): one speed for all of them. Inputs of f are rounded to bfloat16 then.
+        kernels: what computes binary convolutions on a CPU, one of :data:`gaaf_gp.binary.KERNELS`, or "auto" for the
+            quickest that this machine has; the name then says which. The result depends on it by rounding.
 
     Raises:
         GaafError: for a setting out of its range.
@@ -94,6 +83,8 @@ class Proxy:
     flip: bool = True
     seconds: float | None = None
     threads: int = 1
+    tables: bool = True
+    kernels: str = "auto"
 
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("batch_size", self.batch_size), ("threads", self.threads)):
@@ -107,96 +98,171 @@ class Proxy:
             raise GaafError(
                 f"batch_size must be at most the {len(self.data.train)} training images, got {self.batch_size}"
             )
+        if self.kernels == "auto":
+            self.kernels = best_kernels()
+        self.surrogate  # noqa: B018  refuses a wrong one in the words of the user's own setting
         self._build(None)  # refuses an unknown network or setting before anything is trained
 
     def settings(self) -> dict[str, Any]:
         """Return everything that the outcome depends on but the candidate and the seed, as JSON-able values."""
-        fields = {name: value for name, value in self.__dict__.items() if name != "data"}
-        return {**fields, "network_settings": dict(self.network_settings), "data": self.data.settings()}
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "data"}
+        return {**values, "network_settings": dict(self.network_settings), "data": self.data.settings()}
 
-    def train(self, individual: Individual | None, seed: int, score: Split | None = None) -> Outcome:
+    @property
+    def surrogate(self) -> Surrogate:
+        """The surrogate gradient of the inputs' sign in this network."""
+        chosen = {**PAPER, **self.network_settings}
+        return Surrogate(chosen["surrogate"], chosen["window"], chosen.get("sharpness"))
+
+    def behaviour(self, individual: Individual) -> Behaviour:
+        """Return how f behaves in this network: candidates of one signature train alike here."""
+        # Only where padding adds zeros do negated signs and negated weights give the same sums.
+        return behaviour(individual, self.surrogate, negation=not {**PAPER, **self.network_settings}["pad_value"])
+
+    def train(
+        self,
+        individual: Individual | None,
+        seed: int,
+        score: Split | None = None,
+        *,
+        epochs: int | None = None,
+        state: TrainingState | None = None,
+    ) -> Outcome:
         """Train one candidate and score it.
+
+        A training may be stopped after any epoch and gone on with: it is the same schedule, and the result is bit for
+        bit that of a training that never stopped.
 
         Args:
             individual: the candidate; None for the plain sign.
             seed: of the initial weights, the order of the batches and the augmentation.
             score: the split whose accuracy is returned; the validation split by default.
+            epochs: stop after this epoch of the schedule; the last one by default.
+            state: that of an outcome of the same candidate and seed, to go on from.
 
         Returns:
-            The outcome. A value that is not a number, a constant sign, a loss that is not finite, one class for every
-            image, memory that runs out, an exhausted time budget or an operation that fails end only this training.
+            The outcome, with the history from the first epoch on. A value that is not a number, a constant sign, a loss
+            that is not finite, one class for every image, memory that runs out, an exhausted time budget or an
+            operation that fails end only this training.
+
+        Raises:
+            GaafError: if ``state`` is of another training, or ``epochs`` not ahead of it and within the schedule.
         """
-        started = time.perf_counter()
-        history: list[Epoch] = []
+        last = self._last(individual, seed, epochs, state)
+        started = time.perf_counter() - (0.0 if state is None else state.seconds)
+        history = [] if state is None else list(state.history)
+        kept: TrainingState | None = None
         try:
             with _threads(self.threads):
-                reason = None if individual is None else screen(individual)
-                if reason is not None:
-                    raise _FailedError(reason)
-                for epoch in self._epochs(individual, seed, self.data.val if score is None else score, started):
-                    history.append(epoch)
+                training = self._begun(individual, seed, state)
+                for _ in range(len(history), last):
+                    history.append(self._epoch(training, self.data.val if score is None else score, started))
+                if last < self.epochs:
+                    kept = training.state(_text(individual), seed, tuple(history), time.perf_counter() - started)
             failure = None
         except _FailedError as failed:
             failure = str(failed)
         except Exception as error:  # primitives are anybody's code, and one bad candidate must not end a run
             failure = failure_reason(error)
         accuracy = history[-1].accuracy if failure is None else WORST_ACCURACY
-        return Outcome(seed, accuracy, tuple(history), time.perf_counter() - started, failure)
+        return Outcome(seed, accuracy, tuple(history), time.perf_counter() - started, failure, kept)
 
-    def _build(self, individual: Individual | None) -> nn.Module:
-        activation = None if individual is None else functools.partial(Activation, individual)
-        classes, channels = self.data.num_classes, self.data.channels
-        return build_network(self.network, classes, channels, activation, **self.network_settings)
+    def training(self, individual: Individual | None, seed: int) -> Training:
+        """Return a training at its start: the network on its device, the optimiser and the schedule.
 
-    def _epochs(self, individual: Individual | None, seed: int, score: Split, started: float) -> Iterator[Epoch]:
+        Where f(1) is negative all latent weights start negated (with zero padding): f and -f then train bit for bit
+        alike, and the sign that a tree happens to carry decides nothing.
+
+        The training runs on as many threads as torch is set to; :meth:`train` sets them.
+        """
+        return self._built(individual, seed, 1 if individual is None else self.behaviour(individual).orientation)
+
+    def _begun(self, individual: Individual | None, seed: int, state: TrainingState | None) -> Training:
+        if state is not None:
+            training = self._built(individual, seed, 1)
+            training.restore(state)
+            return training
+        if individual is None:
+            return self._built(None, seed, 1)
+        found = self.behaviour(individual)
+        if found.failure is not None:
+            raise _FailedError(found.failure)
+        return self._built(individual, seed, found.orientation)
+
+    def _built(self, individual: Individual | None, seed: int, orientation: int) -> Training:
         device = self.data.train.images.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            model = self._build(individual)
-        model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = torch.optim.Adam(model.parameters(), lr=self.learning_rate, fused=True)
-        steps = len(self.data.train) // self.batch_size
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs * steps)
-        generator = torch.Generator(device).manual_seed(seed)
-        for number in range(1, self.epochs + 1):
-            loss = torch.zeros((), device=device)
-            model.train()
-            for images, labels in self._batches(generator):
-                if self.seconds is not None and time.perf_counter() - started > self.seconds:
-                    raise _FailedError(f"time budget of {self.seconds:g} s exhausted in epoch {number}")
-                step_loss = functional.cross_entropy(model(images), labels)
-                optimizer.zero_grad()
-                step_loss.backward()
-                optimizer.step()
-                schedule.step()
-                clip_latent_weights(model, LATENT_LIMIT)
-                loss += step_loss.detach()  # summed on the device: reading it each step would stall a GPU
-            mean_loss = float(loss) / steps
-            if not math.isfinite(mean_loss):
-                raise _FailedError(f"non-finite loss in epoch {number}")
-            yield Epoch(mean_loss, self._accuracy(model, score, last=number == self.epochs))
+            model = self._build(individual).to(device)
+        if orientation < 0:
+            with torch.no_grad():
+                for layer in binary_layers(model):
+                    layer.weight.neg_()
+        steps = self.epochs * len(self.batches)
+        return Training(model, learning_rate=self.learning_rate, total_steps=steps, seed=seed)
 
-    def _batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        train = self.data.train
-        order = torch.randperm(len(train), generator=generator, device=train.images.device)
-        for start in range(0, len(order) - self.batch_size + 1, self.batch_size):
-            chosen = order[start : start + self.batch_size]
-            images = augment(train.images[chosen], pad=self.pad, flip=self.flip, generator=generator)
-            yield self._prepared(images), train.labels[chosen]
+    @functools.cached_property
+    def batches(self) -> Batches:
+        """The training batches; made once in each process."""
+        return Batches(self.data, self.batch_size, pad=self.pad, flip=self.flip)
 
-    def _prepared(self, images: Tensor) -> Tensor:
-        return normalize(images, self.data.mean, self.data.std).contiguous(memory_format=torch.channels_last)
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "batches"}
+
+    def _last(self, individual: Individual | None, seed: int, epochs: int | None, state: TrainingState | None) -> int:
+        if state is not None and (state.text, state.seed) != (_text(individual), seed):
+            raise GaafError(
+                f"a training goes on with the candidate and the seed that it began with, got {_text(individual)!r} and "
+                f"{seed} for {state!r}: pass the state of an outcome of this candidate"
+            )
+        done = 0 if state is None else state.epochs
+        last = self.epochs if epochs is None else epochs
+        if isinstance(last, bool) or not isinstance(last, int) or not done < last <= self.epochs:
+            raise GaafError(f"epochs must be a whole number from {done + 1} to {self.epochs}, got {epochs!r}")
+        return last
+
+    def _build(self, individual: Individual | None) -> nn.Module:
+        classes, channels = self.data.num_classes, self.data.channels
+        factory = self._activation_factory(individual)
+        model = build_network(self.network, classes, channels, factory, **self.network_settings)
+        use_kernels(model, self.kernels)
+        return model
+
+    def _activation_factory(self, individual: Individual | None) -> ActivationFactory | None:
+        # a compiler run costs as much as about a hundred steps of a small network gain
+        generated = self.kernels != "torch" and self.epochs * len(self.batches) >= WORTH_COMPILING
+        device = self.data.train.images.device
+        return activation_factory(individual, self.surrogate, tables=self.tables, device=device, generated=generated)
+
+    def _epoch(self, training: Training, score: Split, started: float) -> Epoch:
+        """Train for one epoch and score it. Only its end waits for the device."""
+        steps = len(self.batches)
+        number = training.steps // steps + 1
+        training.model.train()
+        loss = torch.zeros((), device=self.data.train.images.device)
+        for images, labels in self.batches.epoch(training.generator):
+            if self.seconds is not None and time.perf_counter() - started > self.seconds:
+                raise _FailedError(f"time budget of {self.seconds:g} s exhausted in epoch {number}")
+            loss += training.step(images, labels)
+        mean_loss = float(loss) / steps
+        if not math.isfinite(mean_loss):
+            raise _FailedError(f"non-finite loss in epoch {number}")
+        return Epoch(mean_loss, self._accuracy(training.model, score, last=number == self.epochs))
 
     @torch.no_grad()
     def _accuracy(self, model: nn.Module, split: Split, last: bool) -> float:
         model.eval()
-        logits = torch.cat([model(self._prepared(images)) for images in split.images.split(SCORING_BATCH)])
+        logits = torch.cat([model(self.batches.normalized(images)) for images in split.images.split(SCORING_BATCH)])
         if not bool(torch.isfinite(logits).all()):
             raise _FailedError("non-finite output")
         predicted = logits.argmax(1)
         if last and bool((predicted == predicted[0]).all()):
             raise _FailedError(f"constant output: every image is called {self.data.classes[int(predicted[0])]!r}")
         return float((predicted == split.labels).double().mean())
+
+
+def _text(individual: Individual | None) -> str | None:
+    return None if individual is None else individual.canonical
 
 
 @contextmanager

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -20,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from gaaf_gp.data import Data, Split
-from gaaf_gp.proxy import Epoch, Outcome, Proxy
+from gaaf_gp.proxy import Epoch, Outcome, Proxy, TrainingState
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.types import Feature
 from primitives import gaaf
@@ -253,18 +255,51 @@ def tiny_proxy(tiny_data: Data, tiny_settings: dict[str, Any]) -> Proxy:
 
 
 class StubProxy:
-    """Stands for training: the accuracy is a fixed function of the text, in no time. Search logic is tested with it."""
+    """Stands for training: the accuracy is a fixed function of the text, in no time. Search logic is tested with it.
 
-    def __init__(self) -> None:
+    Args:
+        epochs: of a full training; the accuracy rises to its final value, for some texts early and for others late.
+        noise: standard deviation of what the seed adds, a different number for each text.
+    """
+
+    def __init__(self, epochs: int = 1, noise: float = 0.0) -> None:
+        self.epochs = epochs
+        self.noise = noise
         self.trained: list[tuple[str, int]] = []
+        self.spent = 0
 
-    def train(self, individual: Any, seed: int, score: Split | None = None) -> Outcome:
+    def train(
+        self,
+        individual: Any,
+        seed: int,
+        score: Split | None = None,
+        *,
+        epochs: int | None = None,
+        state: TrainingState | None = None,
+    ) -> Outcome:
         """Return an accuracy between 0.2 and 0.8: sines help, the rest is a fixed noise of the text and the seed."""
         text = "sign" if individual is None else str(individual)
-        self.trained.append((text, seed))
+        last, done = self.epochs if epochs is None else epochs, 0 if state is None else state.epochs
+        assert state is None or (state.text, state.seed) == (text, seed)
+        assert done < last <= self.epochs
+        if not done:
+            self.trained.append((text, seed))
+        self.spent += last - done
         digest = hashlib.sha256(text.encode()).digest()
-        accuracy = 0.2 + 0.05 * min(8, text.count("sin(")) + 0.1 * digest[0] / 255 + 0.001 * (seed % 7)
-        return Outcome(seed, accuracy, (Epoch(1.0, accuracy),), 0.0)
+        final = 0.2 + 0.05 * min(8, text.count("sin(")) + 0.1 * digest[0] / 255 + 0.001 * (seed % 7)
+        final += self.noise * random.Random(f"{text} {seed}").gauss(0, 1)
+        slow = digest[1] / 255
+        history = tuple(
+            Epoch(1.0, final * (1 - 0.3 * slow * (1 - epoch / self.epochs))) for epoch in range(1, last + 1)
+        )
+        kept = TrainingState(text, seed, history, 0.0, 0, {}, {}, np.zeros(0, np.uint8)) if last < self.epochs else None
+        return Outcome(seed, history[-1].accuracy, history, 0.0, state=kept)
+
+
+@pytest.fixture(scope="session")
+def make_stub() -> type[StubProxy]:
+    """See StubProxy; for other arguments than the usual ones."""
+    return StubProxy
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ def test_it_equals_slicing_one_by_one(
     images = sample((batch, channels, height, width), dtype, seed)
     result = augment(images, pad=pad, flip=flip, pad_value=value, generator=seeded(seed))
     assert result.dtype == dtype
+    assert result.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(result, augmented_one_by_one(images, pad, flip, [value] * channels, seed))
 
 

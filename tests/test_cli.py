@@ -70,6 +70,22 @@ def test_ctrl_c_ends_a_run_with_what_was_found(image_folder, tmp_path):
     assert 0 <= result["evaluations"] < 100000
 
 
+def test_races_and_added_seeds_can_be_asked_for(capsys, image_folder, tmp_path):
+    arguments = ("--data", image_folder, "--evaluations", 9, "--workers", 1, "--epochs", 3, "--batch-size", 8)
+    arguments += ("--population", 9, "--seed", 1, "--fresh-seeds", 2, "--quiet", "--extra-seeds", 1)
+    found = {}
+    for option in ("--racing", "--no-racing"):
+        out = tmp_path / option
+        status, text, err = call(capsys, "evolve", *arguments, option, "--out", out)
+        assert (status, err) == (0, "")
+        found[option] = json.loads((out / "result.json").read_text())
+        assert ("dropped out of races" in text) == (option == "--racing")
+        assert " ± " in text
+    assert found["--racing"]["dropped"] == {"1": 6}
+    assert found["--no-racing"]["dropped"] == {}
+    assert found["--racing"]["epochs_trained"] < found["--no-racing"]["epochs_trained"]
+
+
 def test_show_says_what_a_tree_is(capsys):
     status, out, err = call(capsys, "show", "add(sin(x), x)")
     assert (status, err) == (0, "")
@@ -130,6 +146,10 @@ def folders(tmp_path_factory, image_folder):
         ("evolve --data ROOT/one_empty", r"dogs"),
         ("evolve --data GOOD --evaluations 0", "evaluations must be a whole number of at least 1, got 0"),
         ("evolve --data GOOD --evaluations many", "Invalid value for '--evaluations'"),
+        (
+            "evolve --data GOOD --batch-size 8 --extra-seeds -1",
+            "extra_seeds must be a whole number of at least 0, got -1",
+        ),
         ("evolve --data GOOD --workers 0", "workers must be a whole number of at least 1, got 0"),
         ("evolve --data GOOD --network lenet --batch-size 8", "known: small, resnet18"),
         ("evolve --data GOOD --batch-size 8 --threads 0", "threads must be a whole number of at least 1, got 0"),

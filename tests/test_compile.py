@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from gaaf_gp.compile import Activation, formula
+from gaaf_gp.compile import Activation, evaluate, formula
 from gaaf_gp.errors import GaafError
 from gaaf_gp.individual import Individual
 from gaaf_gp.parser import parse
@@ -116,6 +116,25 @@ def test_a_module_is_its_tree_forward_and_backward(name: str, seed: int, shape: 
     for mine, theirs in zip(own, gradients, strict=True):
         scale = theirs.abs().nan_to_num(0, 0, 0).max().clamp(min=1.0)
         assert_close(mine.flatten() / scale, theirs.flatten() / scale)
+
+
+@pytest.mark.parametrize("name", SETS)
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), shape=st.sampled_from([(64, 1), (4, CHANNELS, 3, 2)]))
+def test_evaluation_without_a_module_is_the_same_bit_for_bit(name: str, seed: int, shape: tuple[int, ...]) -> None:
+    tree = grown(SETS[name], seed)
+    activation = trained(Activation(tree, shape[1]))
+    x = inputs(*shape, seed=seed, dtype=torch.float32).requires_grad_()
+    vectors = vectors_of(activation, x)
+    actual, expected = evaluate(tree, tree.pset, x, vectors), activation(x)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=0, equal_nan=True)
+    assert actual.requires_grad == expected.requires_grad
+    if actual.requires_grad:
+        wanted = [x, *activation.parameters()]
+        theirs = torch.autograd.grad(expected.sum(), wanted, allow_unused=True, materialize_grads=True)
+        mine = torch.autograd.grad(actual.sum(), [x, *vectors], allow_unused=True, materialize_grads=True)
+        for one, other in zip(mine, theirs, strict=True):
+            torch.testing.assert_close(one.view_as(other), other, rtol=0, atol=0, equal_nan=True)
 
 
 def distinct_values(tree: Individual) -> tuple[int, int, int]:

@@ -1,13 +1,14 @@
-"""The loop: exact budget, no candidate twice, repeatable, elitist, and nothing lost on Ctrl-C."""
-
-import sys
+"""The loop: exact budget, no candidate and no behaviour twice, repeatable, elitist, and nothing lost on Ctrl-C."""
 
 import pytest
 
+from gaaf_gp.behaviour import behaviour
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolve import evolve
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.generation import Limits
+from gaaf_gp.parser import parse
+from gaaf_gp.racing import Racing
 from gaaf_gp.semantics import screen
 from gaaf_gp.toolbox import make_toolbox
 
@@ -108,21 +109,66 @@ def test_ctrl_c_keeps_what_was_evaluated(stub_proxy, free):
 
 
 def test_ctrl_c_between_two_generations_keeps_the_last_one(stub_proxy, free, monkeypatch):
-    from gaaf_gp import semantics
-
-    calls = []
-
     def stop(individual):
-        calls.append(individual)
         if len(stub_proxy.trained) == 8:  # the first generation is trained, the second is being bred
             raise KeyboardInterrupt
-        return semantics.screen(individual)
+        return behaviour(individual)
 
-    monkeypatch.setattr(sys.modules["gaaf_gp.evolve"], "screen", stop)
+    monkeypatch.setattr(stub_proxy, "behaviour", stop, raising=False)
     found = _run(stub_proxy, free, evaluations=30, population_size=8)
     assert found.interrupted
     assert len(found.records) == len(found.population) == 8
     assert len(found.logbook) == 1
+
+
+def test_no_behaviour_is_trained_twice(stub_proxy, free):
+    found = _run(stub_proxy, free, evaluations=60)
+    signatures = [behaviour(individual).signature for individual in _individuals(found, free)]
+    assert len(set(signatures)) == len(signatures) == len(found.records) == 60
+    assert found.rejected["same behaviour"] > 0
+    assert all(record.same_as is None for record in found.records)
+
+
+def _individuals(found, pset):
+    return [parse(record.text, pset) for record in found.records]
+
+
+def test_a_race_spends_less_and_finds_the_same_kind_of_winner(make_stub, free):
+    racing, plain = make_stub(9), make_stub(9)
+    with Evaluator(racing, free, racing=Racing()) as evaluator:
+        raced = evolve(free, evaluator, evaluations=90, population_size=20, seed=3)
+    whole = _run(plain, free, evaluations=90, population_size=20)
+    assert len(raced.records) == len(whole.records) == 90
+    assert racing.spent < plain.spent / 2
+    assert plain.spent == 90 * 9
+    assert raced.hall_of_fame[0].fitness.values[0] > max(record.accuracy for record in whole.records[:20])
+    assert set(raced.dropped) == {1, 3}
+    assert sum(raced.dropped.values()) == sum(not record.complete for record in raced.records)
+
+
+def test_only_fully_trained_candidates_are_called_the_best(make_stub, free):
+    with Evaluator(make_stub(9), free, racing=Racing()) as evaluator:
+        found = evolve(free, evaluator, evaluations=60, population_size=20, seed=1)
+        fidelity = {text: record.fidelity for text, record in evaluator.records.items()}
+    assert min(fidelity.values()) == pytest.approx(1 / 9)
+    assert {fidelity[individual.canonical] for individual in found.hall_of_fame} == {1.0}
+    assert found.best.fidelity == 1
+    assert found.best.fitness == found.hall_of_fame[0].fitness.values[0]
+    assert len(found.hall_of_fame) == min(10, sum(value == 1 for value in fidelity.values()))
+
+
+def test_fitness_is_refreshed_when_seeds_were_added(make_stub, free):
+    proxy = make_stub(noise=0.02)
+    with Evaluator(proxy, free, extra_seeds=2, places=2) as evaluator:
+        found = evolve(free, evaluator, evaluations=50, population_size=10, seed=2)
+    worth = {record.text: record.fitness for record in found.records}
+    assert worth == {text: record.fitness for text, record in evaluator.records.items()}
+    for individual in [*found.population, *found.hall_of_fame]:
+        assert individual.fitness.values == (worth[individual.canonical],)
+    assert found.hall_of_fame[0].fitness.values[0] == max(worth.values())
+    seeds = {len(record.outcomes) for record in found.records}
+    assert seeds == {1, 2, 3}
+    assert len(found.best.outcomes) > 1
 
 
 def test_failures_are_counted_by_reason(tiny_proxy, free, monkeypatch):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -10,9 +11,10 @@ from PIL import Image
 from gaaf_gp import experiment, outputs
 from gaaf_gp.data import load_data, open_test_split
 from gaaf_gp.errors import GaafError
-from gaaf_gp.experiment import FRESH, Settings, run, verdict
+from gaaf_gp.experiment import FRESH, Settings, run
 from gaaf_gp.parser import parse
 from gaaf_gp.proxy import Proxy
+from gaaf_gp.racing import Racing
 from primitives import minimal
 
 FILES = {"config.json", "result.json", "logbook.csv", "hall_of_fame.csv", "best_tree.png", "history.png"}
@@ -94,6 +96,49 @@ def test_the_same_settings_give_the_same_run(result, settings, tmp_path):
         assert (tmp_path / "again" / name).read_bytes() == (settings.out / name).read_bytes()
 
 
+def test_a_race_and_added_seeds_are_reported(settings, tmp_path):
+    from dataclasses import replace
+
+    proxy = {**PROXY, "epochs": 3}
+    some = replace(settings, out=tmp_path / "raced", evaluations=12, population=8, extra_seeds=2, proxy=proxy)
+    result = run(some, quiet=True)
+    config = json.loads((some.out / "config.json").read_text())
+    assert config["racing"] == {**asdict(Racing()), "rungs": [1, 3]}
+    assert set(result["dropped"]) == {"1"}
+    assert 0 < result["dropped"]["1"] < 12
+    assert result["duplicates"] == result["rejected"].get("same behaviour", 0)
+    rows = outputs.hall_rows(some.out)
+    assert {row["fidelity"] for row in rows} == {"1.0"}
+    assert len(rows) == 12 - result["dropped"]["1"]
+    assert [float(row["fitness"]) for row in rows] == sorted((float(row["fitness"]) for row in rows), reverse=True)
+    assert max(float(row["standard_error"]) for row in rows) > 0
+    assert max(int(row["seeds"]) for row in rows) > 1
+    seeds = result["validation"]["seeds"]
+    assert seeds == [2, 3, 4][: int(rows[0]["seeds"])]
+    proxy = Proxy(load_data(some.data, seed=2), **proxy)
+    best = [proxy.train(parse(result["best"], minimal.make_pset()), seed).accuracy for seed in seeds]
+    sign = [proxy.train(None, seed).accuracy for seed in seeds]
+    assert result["validation"]["best"] == float(rows[0]["accuracy"]) == pytest.approx(sum(best) / len(best))
+    assert result["validation"]["best_standard_error"] == float(rows[0]["standard_error"])
+    assert result["validation"]["sign"] == float(rows[0]["sign"]) == pytest.approx(sum(sign) / len(sign))
+    trained = 12 - result["dropped"]["1"]
+    extra = sum(int(row["seeds"]) - 1 for row in rows)
+    assert result["epochs_trained"] == 12 + 2 * trained + 3 * extra
+
+
+@pytest.mark.parametrize(
+    ("racing", "epochs", "rungs"), [(None, 2, None), (None, 3, [1, 3]), (True, 2, [1, 2]), (False, 9, None)]
+)
+def test_races_are_held_where_they_save_something(settings, tmp_path, monkeypatch, racing, epochs, rungs):
+    from dataclasses import replace
+
+    monkeypatch.setattr(experiment, "evolve", _interrupt)
+    proxy = {**PROXY, "epochs": epochs}
+    run(replace(settings, out=tmp_path / "out", racing=racing, proxy=proxy), quiet=True)
+    held = json.loads((tmp_path / "out" / "config.json").read_text())["racing"]
+    assert (held and held["rungs"]) == rungs
+
+
 def test_the_test_split_stays_closed_until_the_search_is_over(settings, tmp_path, monkeypatch):
     from dataclasses import replace
 
@@ -165,20 +210,6 @@ def _interrupt(*arguments, **settings):
     raise KeyboardInterrupt
 
 
-def _compared(low, mean, high):
-    return {"seeds": [1, 2, 3], "difference": {"low": low, "mean": mean, "high": high}}
-
-
-def test_the_verdict_is_honest():
-    assert verdict(_compared(0.01, 0.02, 0.03), "").startswith(
-        "The evolved activation is better than the plain sign (+2.00"
-    )
-    assert verdict(_compared(-0.01, 0.02, 0.05), "").startswith("The evolved activation is NOT shown to be better")
-    assert "it is worse (-2.00 points" in verdict(_compared(-0.03, -0.02, -0.01), "")
-    assert verdict(None, "no disk.") == "Not compared on the test split: no disk."
-    assert "95 % interval +1.00 to +3.00, 3 fresh seeds" in verdict(_compared(0.01, 0.02, 0.03), "")
-
-
 def test_a_set_without_a_live_candidate_says_so(settings, tmp_path):
     from dataclasses import replace
 
@@ -199,6 +230,7 @@ def test_a_set_without_a_live_candidate_says_so(settings, tmp_path):
         ({"evaluations": 0}, "evaluations must be a whole number of at least 1, got 0"),
         ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         ({"fresh_seeds": 1}, "fresh_seeds must be a whole number of at least 2"),
+        ({"extra_seeds": -1}, "extra_seeds must be a whole number of at least 0, got -1"),
         ({"population": True}, "population must be a whole number of at least 2"),
     ],
 )

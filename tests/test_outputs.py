@@ -62,3 +62,41 @@ def test_the_summary_names_the_best_the_baseline_and_the_verdict(tmp_path):
     assert "9 candidates trained (1 failed), 3 rejected without training, 12 s" in lines
     assert result["verdict"] in lines
     assert str(tmp_path) in lines
+
+
+def test_the_summary_gives_errors_and_what_was_saved(tmp_path):
+    row = {"rank": "1", "infix": "sin(x)", "size": "2", "accuracy": "0.8", "standard_error": "0.00345", "sign": "0.78"}
+    result = {
+        "validation": {"sign": 0.75, "best": 0.8},
+        "rejected": {"constant sign": 3, "same behaviour": 4},
+        "failures": {},
+        "evaluations": 30,
+        "duplicates": 4,
+        "dropped": {"1": 20, "3": 6},
+        "epochs_trained": 68,
+        "seconds": 12.3,
+        "verdict": "None.",
+    }
+    text = io.StringIO()
+    print_summary(result, [row, {**row, "rank": "2", "standard_error": "", "sign": ""}], tmp_path, Console(file=text))
+    shown = text.getvalue()
+    assert "80.00% ± 0.34" in shown
+    assert "+2.00" in shown, "against the plain sign on the same seeds"
+    assert "+5.00" in shown, "against the plain sign as a whole, where that is not known"
+    assert "4 would have trained as an earlier one and were not" in shown
+    assert "dropped out of races: 20 after epoch 1, 6 after epoch 3; 68 epochs trained in all" in shown
+
+
+def test_a_run_that_ended_early_has_a_summary_too(tmp_path):
+    result = {
+        "validation": {"sign": None, "best": None},
+        "rejected": {},
+        "failures": {},
+        "evaluations": 0,
+        "seconds": 1.0,
+        "verdict": "Not compared on the test split: the run was interrupted.",
+    }
+    text = io.StringIO()
+    print_summary(result, [], tmp_path, Console(file=text, width=100))
+    assert "0 candidates trained" in text.getvalue()
+    assert result["verdict"] in text.getvalue()

@@ -39,3 +39,14 @@ def test_a_long_formula_is_cut_so_that_the_times_stay_readable(width):
 
 def test_nothing_is_shown_when_not_wanted():
     assert _shown(100, enabled=False) == ""
+
+
+def test_one_that_dropped_out_is_counted_and_never_the_best():
+    screen = io.StringIO()
+    with Progress(3, console=Console(file=screen, width=160, force_terminal=False)) as progress:
+        progress.advance(Record("cos(x)", 0.9, (), None, fidelity=1 / 3, value=0.4))
+        assert progress.best is None
+        progress.advance(Record("sin(x)", 0.5, (), None))
+        progress.advance(Record("tan(x)", 0.6, (), None, value=0.45))
+    assert progress.best.text == "sin(x)", "by what it is ranked by"
+    assert "best 50.00% sin(x), 1 dropped" in screen.getvalue()

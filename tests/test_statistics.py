@@ -1,13 +1,23 @@
-"""Intervals against numbers worked out by hand."""
+"""Intervals against numbers worked out by hand, fits against least squares with a column for every unknown."""
 
+import itertools
 import math
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import stats
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.statistics import paired_difference
+from gaaf_gp.statistics import (
+    AdditiveFit,
+    additive_fit,
+    indistinguishable,
+    paired_difference,
+    pooled_deviation,
+    standard_error,
+)
 
 T_4 = 2.7764451051977987
 """The 97.5 % quantile of Student's t with 4 degrees of freedom, from a printed table."""
@@ -53,3 +63,98 @@ def test_too_few_or_unpaired_values_are_refused(first, second):
 def test_confidence_out_of_range_is_refused():
     with pytest.raises(GaafError, match=r"between 0 and 1, got 95"):
         paired_difference([1.0, 2.0], [1.0, 1.0], 95)
+
+
+def test_standard_errors_are_those_of_scipy():
+    values = [0.4, 0.5, 0.55, 0.3]
+    assert standard_error(values) == pytest.approx(stats.sem(values))
+    assert standard_error(values, 9.0) == pytest.approx(stats.sem(values)), "its own seeds say more than others'"
+    assert standard_error([0.4]) is None
+    assert standard_error([0.4], 0.01) == 0.01
+
+
+def test_the_pooled_deviation_is_within_groups():
+    groups = [[1.0, 3.0], [10.0, 10.0, 13.0], [7.0]]
+    assert pooled_deviation(groups) == pytest.approx(math.sqrt((2.0 + 6.0) / 3))
+    equal = np.random.default_rng(0).normal(size=(6, 4))
+    assert pooled_deviation(equal.tolist()) == pytest.approx(np.sqrt(equal.var(axis=1, ddof=1).mean()))
+    assert pooled_deviation([[1.0], [2.0]]) is None
+    assert pooled_deviation([]) is None
+
+
+def test_a_full_table_is_fitted_by_its_means():
+    table = np.random.default_rng(1).normal(size=(5, 3)) + np.array([0.5, -1.0, 2.0])
+    fit = additive_fit([{7: a, 2: b, 9: c} for a, b, c in table.tolist()])
+    columns = table.mean(0) - table.mean()
+    residuals = table - table.mean(1, keepdims=True) - columns
+    assert fit.effects == pytest.approx(dict(zip((7, 2, 9), columns.tolist(), strict=True)))
+    assert fit.freedom == (5 - 1) * (3 - 1)
+    assert fit.deviation == pytest.approx(math.sqrt((residuals**2).sum() / fit.freedom))
+
+
+tables = st.lists(st.dictionaries(st.integers(0, 3), st.floats(0, 1), min_size=1), min_size=1, max_size=7)
+
+
+@given(tables)
+def test_a_table_with_gaps_is_fitted_by_least_squares(rows):
+    rows = [{0: 0.5, **row} for row in rows]  # all have one seed in common
+    useful = [row for row in rows if len(row) > 1]
+    assume(useful)
+    seeds = sorted({seed for row in useful for seed in row})
+    cells = [(number, seeds.index(seed), value) for number, row in enumerate(useful) for seed, value in row.items()]
+    design = np.zeros((len(cells), len(useful) + len(seeds)))
+    for line, (number, place, _) in enumerate(cells):
+        design[line, number] = design[line, len(useful) + place] = 1
+    values = np.array([value for *_, value in cells])
+    found, *_ = np.linalg.lstsq(design, values, rcond=None)
+    freedom = len(cells) - np.linalg.matrix_rank(design)
+    residuals = values - design @ found
+    fit = additive_fit(rows)
+    effects = found[len(useful) :] - found[len(useful) :].mean()
+    assert [fit.effects[seed] for seed in seeds] == pytest.approx(effects.tolist(), abs=1e-9)
+    assert fit.freedom == freedom
+    expected = math.sqrt((residuals**2).sum() / freedom) if freedom else 0.0
+    assert fit.deviation == pytest.approx(expected, abs=1e-9)
+
+
+@given(tables, st.floats(-1, 1))
+def test_an_easy_seed_changes_no_noise(rows, easy):
+    moved = [{seed: value + easy * (seed == 2) for seed, value in row.items()} for row in rows]
+    before, after = additive_fit(rows), additive_fit(moved)
+    assert after.deviation == pytest.approx(before.deviation, abs=1e-9)
+    assert after.freedom == before.freedom
+
+
+def test_single_values_say_nothing_of_seeds():
+    assert additive_fit([{0: 0.5}, {0: 0.7}, {1: 0.2}]) == AdditiveFit({}, 0.0, 0)
+    assert additive_fit([{0: 0.5, 1: 0.7}]).freedom == 0
+
+
+def test_the_least_significant_difference_by_hand():
+    fit = AdditiveFit({}, 0.02, 4)
+    half = T_4 * 0.02 * math.sqrt(2 / 3)
+    first = {0: 0.5, 1: 0.6, 2: 0.7, 9: 0.0}
+    for shift, close in ((half - 1e-9, True), (half + 1e-9, False), (-half + 1e-9, True), (-half - 1e-9, False)):
+        second = {seed: first[seed] + shift for seed in (0, 1, 2)} | {5: 1.0}
+        assert indistinguishable(first, second, fit) is close
+        assert indistinguishable(second, first, fit) is close
+
+
+def test_of_equal_candidates_one_in_twenty_is_told_apart():
+    generator = np.random.default_rng(3)
+    rounds = 400
+    apart = 0
+    for _ in range(rounds):
+        table = generator.normal(size=(4, 3)) + generator.normal(size=3)
+        rows = [dict(enumerate(row)) for row in table.tolist()]
+        fit = additive_fit(rows)
+        apart += sum(not indistinguishable(a, b, fit) for a, b in itertools.combinations(rows, 2))
+    share = apart / (rounds * 6)
+    assert share == pytest.approx(0.05, abs=0.015)
+
+
+def test_a_comparison_without_grounds_is_refused():
+    with pytest.raises(GaafError, match="got 0 common seeds and 3 degrees of freedom"):
+        indistinguishable({0: 0.5}, {1: 0.5}, AdditiveFit({}, 0.1, 3))
+    with pytest.raises(GaafError, match="got 1 common seeds and 0 degrees of freedom"):
+        indistinguishable({0: 0.5}, {0: 0.5}, AdditiveFit({}, 0.0, 0))

@@ -95,7 +95,8 @@ def test_map_evaluates_side_by_side_and_is_map_otherwise(stub_proxy, free, monke
     assert batches == []
     assert toolbox.map(toolbox.evaluate, iter(population)) == [toolbox.evaluate(tree) for tree in population]
     assert batches[0] == 5
-    assert len(stub_proxy.trained) == len({tree.canonical for tree in population})
+    behaved = [evaluator.behaviour(tree) for tree in population]
+    assert len(stub_proxy.trained) == len({found.signature for found in behaved if found.failure is None})
 
 
 def test_the_seed_decides_the_population(stub_proxy, free):

@@ -1,7 +1,16 @@
 """Binary networks: the sign with its surrogate gradients, layers over latent weights, and whole networks."""
 
 from gaaf_gp.binary.binarize import SURROGATES, Surrogate, binarize
-from gaaf_gp.binary.layers import BinaryConv2d, BinaryLayer, BinaryLinear, binary_layers, clip_latent_weights
+from gaaf_gp.binary.layers import (
+    KERNELS,
+    BinaryConv2d,
+    BinaryLayer,
+    BinaryLinear,
+    best_kernels,
+    binary_layers,
+    clip_latent_weights,
+    use_kernels,
+)
 from gaaf_gp.binary.networks import (
     NETWORKS,
     ActivationFactory,
@@ -12,8 +21,18 @@ from gaaf_gp.binary.networks import (
     resnet18,
     small_network,
 )
+from gaaf_gp.binary.tables import (
+    SignTables,
+    TableActivation,
+    bfloat16_inputs,
+    table_binarize,
+    table_binarize_raw,
+    tabulate,
+    windowed_slope,
+)
 
 __all__ = [
+    "KERNELS",
     "NETWORKS",
     "SURROGATES",
     "ActivationFactory",
@@ -23,11 +42,20 @@ __all__ = [
     "BinaryNetwork",
     "PooledRepeat",
     "Residual",
+    "SignTables",
     "Surrogate",
+    "TableActivation",
+    "best_kernels",
+    "bfloat16_inputs",
     "binarize",
     "binary_layers",
     "build_network",
     "clip_latent_weights",
     "resnet18",
     "small_network",
+    "table_binarize",
+    "table_binarize_raw",
+    "tabulate",
+    "use_kernels",
+    "windowed_slope",
 ]

@@ -8,6 +8,7 @@ their operands (Winograd, FFT). Under autocast the products stay exact too, but 
 precision: bfloat16 holds eight bits, so results above 256 may be off by rounding.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -15,10 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gaaf_gp import native
 from gaaf_gp.binary.binarize import Surrogate, binarize, positive_number, whole_number
-from gaaf_gp.errors import GaafError
+from gaaf_gp.binary.tables import SignTables, TableActivation, tabulate
+from gaaf_gp.errors import GaafError, listed
 
 PAD_VALUES = (0.0, 1.0, -1.0)
+KERNELS = ("torch", "float32", "fixed")
+"""What computes binary convolutions: torch; compiled kernels; compiled kernels with gradients in whole numbers."""
 
 
 def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
@@ -71,6 +76,11 @@ class BinaryLayer(nn.Module):
             raise GaafError(
                 f"activation must be a torch module or None, got {activation!r}; wrap a plain function in a module"
             )
+        if isinstance(activation, TableActivation) and activation.surrogate != self.surrogate:
+            raise GaafError(
+                f"tables must hold the surrogate of their layer, {self.surrogate}, got {activation.surrogate}; "
+                "tabulate f with that one"
+            )
         if isinstance(getattr(self, "activation", None), nn.Module):
             del self.activation  # a module overwritten by None would stay listed as an empty child
         self.activation = activation
@@ -85,15 +95,24 @@ class BinaryLayer(nn.Module):
         Raises:
             GaafError: the activation changes the shape.
         """
-        if self.activation is None:
-            return binarize(x, self.surrogate)
-        y = self.activation(x)
+        if isinstance(self.activation, TableActivation):
+            signs: Tensor = self.activation(x)
+            return signs
+        return binarize(self.activated(x), self.surrogate)
+
+    def activated(self, x: Tensor) -> Tensor:
+        """Return f(x), or x without an activation.
+
+        Raises:
+            GaafError: the activation changes the shape.
+        """
+        y = x if self.activation is None else self.activation(x)
         if y.shape != x.shape:
             raise GaafError(
                 f"an activation must keep the shape of its input, got {tuple(y.shape)} from {tuple(x.shape)}; "
                 "use a function of single values and channels"
             )
-        return binarize(y, self.surrogate)
+        return y
 
     def binary_weight(self) -> Tensor:
         """Return the signs of the latent weights, in their shape and dtype."""
@@ -164,16 +183,39 @@ class BinaryConv2d(BinaryLayer):
         self.dilation = _pair("dilation", dilation)
         self.groups = groups
         self.pad_value = float(pad_value)
+        self.kernels = "torch"
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of a float (N, in_channels, H, W) as (N, out_channels, H', W')."""
+        fits = x.is_cpu and x.dtype == self.weight.dtype == torch.float32 and x.dim() == 4 and x.numel() > 0
+        if self.kernels != "torch" and fits:
+            return self._compiled(x)
+        padding, stride = self.padding, self.stride
+        if self.kernel_size == (1, 1) and not any(padding):
+            # the pixels in between meet no tap; torch 2.13's strided backward pass writes past its memory for few
+            # channels in channels-last memory
+            x, stride = x[..., :: stride[0], :: stride[1]], (1, 1)
         signs = self.binary_input(x)
-        padding = self.padding
         if self.pad_value and any(padding):
             height, width = padding
             signs = functional.pad(signs, (width, width, height, height), value=self.pad_value)
             padding = (0, 0)
-        return functional.conv2d(signs, self.binary_weight(), None, self.stride, padding, self.dilation, self.groups)
+        return functional.conv2d(signs, self.binary_weight(), None, stride, padding, self.dilation, self.groups)
+
+    def _compiled(self, x: Tensor) -> Tensor:
+        geometry = native.Geometry(self.stride, self.padding, int(self.pad_value))
+        window, whole = self.weight_surrogate.window, self.kernels == "fixed"
+        generated = getattr(self.activation, "generated", None)
+        if isinstance(generated, native.Generated) and self.surrogate.name == "clipped":
+            vectors = tuple(self.activation.parameters()) if self.activation is not None else ()
+            windows = (self.surrogate.window, window)
+            return native.generated_convolution(x, self.weight, generated, vectors, geometry, windows, whole)
+        if isinstance(self.activation, TableActivation):
+            sign, slope = self.activation.sign, self.activation.slope
+        else:
+            x, tables = self.activated(x), _plain_sign(self.surrogate)
+            sign, slope = tables.sign, tables.slope
+        return native.binary_convolution(x, self.weight, sign, slope, geometry, window, whole)
 
     def extra_repr(self) -> str:
         """Return the settings that ``repr`` shows."""
@@ -225,6 +267,44 @@ class BinaryLinear(BinaryLayer):
     def extra_repr(self) -> str:
         """Return the settings that ``repr`` shows."""
         return f"{self.in_features}, {self.out_features}, " + super().extra_repr()
+
+
+@functools.cache
+def _plain_sign(surrogate: Surrogate) -> SignTables:
+    return tabulate(nn.Identity(), surrogate)
+
+
+def best_kernels() -> str:
+    """Return the quickest of :data:`KERNELS` that this machine has; the first call may compile them."""
+    if not native.available():
+        return "torch"
+    return "fixed" if native.whole_numbers() else "float32"
+
+
+def use_kernels(model: nn.Module, kernels: str) -> None:
+    """Let the binary convolutions and batch norms of ``model`` use ``kernels``, one of :data:`KERNELS`.
+
+    This is about float32 on a CPU; other dtypes and devices stay with torch, and so do convolutions with groups or
+    dilation.
+    Forward the compiled kernels give the same integers as torch. Backward "float32" sums in another order, and "fixed"
+    rounds gradients as a bfloat16 would. Inputs are rounded to bfloat16 ahead of the sign and its window.
+
+    Raises:
+        GaafError: unknown kernels, or ones that this machine does not have.
+    """
+    if kernels not in KERNELS:
+        raise GaafError(f"kernels must be one of {listed(KERNELS)}, got {kernels!r}; choose one of them")
+    if kernels != "torch" and not native.available():
+        raise GaafError(
+            f"kernels {kernels!r} must be compiled here, but {native.unavailable_reason()}; or choose 'torch'"
+        )
+    if kernels == "fixed" and not native.whole_numbers():
+        raise GaafError("kernels 'fixed' need a processor with AVX2, and this one has none; choose 'float32'")
+    for module in model.modules():
+        # batch norms of gaaf_gp.binary.networks have kernels too
+        fits = not isinstance(module, BinaryConv2d) or (module.groups == 1 and module.dilation == (1, 1))
+        if fits and str(getattr(module, "kernels", "")) in KERNELS:
+            setattr(module, "kernels", kernels)  # noqa: B010  no attribute of every module
 
 
 def binary_layers(model: nn.Module) -> Iterator[BinaryLayer]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gaaf_gp import native
 from gaaf_gp.binary.binarize import whole_number
 from gaaf_gp.binary.layers import BinaryConv2d, binary_layers
 from gaaf_gp.errors import GaafError, listed
@@ -44,18 +45,58 @@ PAPER: BinarySettings = {"pad_value": 0.0, "surrogate": "clipped", "window": 1.3
 """The settings of the GAAF paper's networks."""
 
 
-class Residual(nn.Module):
-    """The sum of a body and its shortcut, both of which see the same (N, C, H, W) input."""
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalization that adds a shortcut in the same pass where it has the compiled kernels.
 
-    def __init__(self, body: nn.Module, shortcut: nn.Module) -> None:
+    Attributes:
+        kernels: one of :data:`gaaf_gp.binary.KERNELS`; all but "torch" stand for the compiled ones.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.kernels = "torch"
+
+    def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+        """Return the normalized (N, C, H, W), plus ``shortcut`` of the same shape if there is one."""
+        fits = x.is_cpu and x.dtype == torch.float32 and x.dim() == 4 and x.numel() > x.shape[1]
+        if self.kernels == "torch" or not fits or not self.track_running_stats:
+            y = super().forward(x)
+            return y if shortcut is None else y + shortcut
+        moments = None if self.training else (self.running_mean, self.running_var)
+        y, mean, variance = native.batch_norm(x, self.weight, self.bias, self.eps, shortcut, moments)
+        if self.training:
+            count = x.numel() // x.shape[1]
+            self.num_batches_tracked.add_(1)
+            # without a momentum torch keeps the average of all batches
+            momentum = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(variance * (count / (count - 1)), momentum)  # the unbiased one, as torch keeps
+        return y
+
+
+class Residual(nn.Module):
+    """The sum of a body and its shortcut, both of which see the same (N, C, H, W) input.
+
+    The body is a sequence that ends with a :class:`BatchNorm`, which does the sum.
+    """
+
+    def __init__(self, body: nn.Sequential, shortcut: nn.Module) -> None:
         super().__init__()
         self.body = body
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         """Return body(x) + shortcut(x)."""
-        y: Tensor = self.body(x) + self.shortcut(x)
-        return y
+        *layers, last = self.body
+        y = x
+        for layer in layers:
+            y = layer(y)
+        total: Tensor = last(y, self.shortcut(x))
+        return total
 
 
 class PooledRepeat(nn.Module):
@@ -227,7 +268,7 @@ def _convolution(binary: BinarySettings) -> Callable[..., BinaryConv2d]:
 
 
 def _normalized(convolution: BinaryConv2d | nn.Conv2d) -> nn.Sequential:
-    return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels))
+    return nn.Sequential(convolution, BatchNorm(convolution.out_channels))
 
 
 def _basic_block(convolution: Callable[..., BinaryConv2d], before: int, after: int, stride: int) -> Residual:

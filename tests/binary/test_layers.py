@@ -13,8 +13,26 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gaaf_gp.binary import BinaryConv2d, BinaryLayer, BinaryLinear, Surrogate, binary_layers, clip_latent_weights
+from gaaf_gp import native
+from gaaf_gp.binary import (
+    KERNELS,
+    BinaryConv2d,
+    BinaryLayer,
+    BinaryLinear,
+    Surrogate,
+    TableActivation,
+    best_kernels,
+    binary_layers,
+    clip_latent_weights,
+    tabulate,
+    use_kernels,
+)
 from gaaf_gp.errors import GaafError
+
+NEEDS_KERNELS = pytest.mark.skipif(not native.available(), reason=f"no kernels: {native.unavailable_reason()}")
+NEEDS_AVX2 = pytest.mark.skipif(not native.whole_numbers(), reason="whole numbers need AVX2")
+COMPILED = [pytest.param("float32", marks=NEEDS_KERNELS), pytest.param("fixed", marks=[NEEDS_KERNELS, NEEDS_AVX2])]
+PRECISION = {"float32": 1e-5, "fixed": 4e-3}
 
 
 class Wave(nn.Module):
@@ -304,3 +322,180 @@ def test_bad_arguments_are_refused_in_one_line(build: Callable[[], object], mess
     with pytest.raises(GaafError, match=message) as caught:
         build()
     assert "\n" not in str(caught.value)
+
+
+def tables(function: Callable[[Tensor], Tensor] = torch.sin, window: float = 0.8) -> TableActivation:
+    return TableActivation(tabulate(function, Surrogate("clipped", window)))
+
+
+def relative_error(actual: Tensor | None, expected: Tensor | None) -> float:
+    assert actual is not None
+    assert expected is not None
+    return float((actual.double() - expected.double()).norm() / expected.double().norm())
+
+
+@pytest.mark.parametrize("kernels", COMPILED)
+@pytest.mark.parametrize("activation", [lambda: None, tables, lambda: Wave(6)], ids=["none", "tables", "learnable"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "pad_value"),
+    [(3, 1, 1, 0.0), (3, (2, 1), (1, 2), 1.0), ((2, 3), 1, 1, -1.0), (1, 2, 0, 0.0)],
+)
+def test_compiled_kernels_do_what_torch_does(
+    kernels: str,
+    activation: Callable[[], nn.Module | None],
+    kernel: int | tuple[int, int],
+    stride: int | tuple[int, int],
+    padding: int | tuple[int, int],
+    pad_value: float,
+) -> None:
+    layer = BinaryConv2d(
+        6, 20, kernel, stride=stride, padding=padding, pad_value=pad_value, window=0.8, activation=activation()
+    )
+    set_weight(layer)
+    twin = copy.deepcopy(layer)
+    use_kernels(twin, kernels)
+    assert (layer.kernels, twin.kernels) == ("torch", kernels)
+    # of values that bfloat16 holds, for without tables torch does not round
+    x = seeded(5, 6, 9, 8).bfloat16().float().requires_grad_()
+    y = x.detach().clone().requires_grad_()
+    out, twin_out = layer(x), twin(y)
+    assert torch.equal(out, twin_out)
+    incoming = torch.randn(out.shape, generator=torch.Generator().manual_seed(4))
+    out.backward(incoming)
+    twin_out.backward(incoming)
+    assert relative_error(y.grad, x.grad) < PRECISION[kernels]
+    for own, other in zip(twin.parameters(), layer.parameters(), strict=True):
+        assert relative_error(own.grad, other.grad) < PRECISION[kernels]
+
+
+@pytest.mark.parametrize("kernels", COMPILED)
+def test_compiled_kernels_read_tables_whatever_became_of_them(kernels: str) -> None:
+    layer = BinaryConv2d(3, 4, 3, padding=1, window=0.8, activation=tables())
+    use_kernels(layer, kernels)
+    x = seeded(2, 3, 5, 5).float()
+    results: list[tuple[Tensor, Tensor]] = []
+    conversions: list[Callable[[BinaryConv2d], BinaryConv2d]] = [
+        lambda m: m,
+        lambda m: m.float(),
+        lambda m: m.double().float(),
+        copy.deepcopy,
+    ]
+    for convert in conversions:
+        leaf = x.clone().requires_grad_()
+        y: Tensor = convert(layer)(leaf)
+        (gradient,) = torch.autograd.grad(y.square().sum(), leaf)
+        results.append((y, gradient))
+    for y, gradient in results[1:]:
+        assert torch.equal(y, results[0][0])
+        assert torch.equal(gradient, results[0][1])
+
+
+@pytest.mark.parametrize("kernels", COMPILED)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: (BinaryConv2d(4, 4, 3), seeded(2, 4, 5, 5)),  # float64 goes with a layer in float64
+        lambda: (BinaryConv2d(4, 4, 3, padding=1), seeded(4, 5, 5).float()),  # a single image
+        lambda: (BinaryConv2d(4, 4, 1, stride=2), seeded(4, 5, 5).float()),
+        lambda: (BinaryConv2d(4, 4, 3), seeded(0, 4, 5, 5).float()),
+        lambda: (BinaryConv2d(4, 4, 3, groups=2), seeded(2, 4, 5, 5).float()),
+        lambda: (BinaryConv2d(4, 4, 3, dilation=(1, 2)), seeded(2, 4, 5, 5).float()),
+        lambda: (BinaryConv2d(4, 4, 3).bfloat16(), seeded(2, 4, 5, 5).bfloat16()),
+    ],
+)
+def test_what_the_kernels_cannot_do_stays_with_torch(
+    kernels: str, make: Callable[[], tuple[BinaryConv2d, Tensor]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, x = make()
+    layer = layer.to(x.dtype)
+    expected = layer(x)
+    use_kernels(layer, kernels)
+    assert layer.kernels == ("torch" if layer.groups > 1 or layer.dilation != (1, 1) else kernels)
+    monkeypatch.setattr(native, "binary_convolution", pytest.fail)
+    assert torch.equal(layer(x), expected)
+
+
+@pytest.mark.parametrize("kernels", COMPILED)
+def test_inputs_that_do_not_fit_the_layer_are_refused(kernels: str) -> None:
+    layer = BinaryConv2d(4, 4, 3)
+    use_kernels(layer, kernels)
+    with pytest.raises(GaafError, match="x and weight must have the same channels, got 3 and 4"):
+        layer(torch.zeros(2, 3, 5, 5))
+    with pytest.raises(GaafError, match="a kernel must fit into the padded image, got 3x3 on 2x9"):
+        layer(torch.zeros(2, 4, 2, 9))
+    layer.set_activation(nn.AvgPool2d(2))
+    with pytest.raises(GaafError, match="keep the shape of its input"):
+        layer(torch.zeros(2, 4, 8, 8))
+
+
+@NEEDS_KERNELS
+def test_use_kernels_reaches_binary_convolutions_only() -> None:
+    class Machine(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kernels = "rbf"
+
+    layer, machine, linear = BinaryConv2d(2, 2, 3), Machine(), BinaryLinear(2, 2)
+    model = nn.Sequential(layer, nn.Sequential(machine, linear))
+    use_kernels(model, "float32")
+    assert (layer.kernels, machine.kernels, hasattr(linear, "kernels")) == ("float32", "rbf", False)
+    assert pickle.loads(pickle.dumps(layer)).kernels == "float32"
+    use_kernels(model, "torch")
+    assert (layer.kernels, machine.kernels) == ("torch", "rbf")
+
+
+def test_kernels_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = BinaryConv2d(2, 2, 3)
+    with pytest.raises(GaafError, match="kernels must be one of torch, float32, fixed, got 'cuda'; choose one of them"):
+        use_kernels(layer, "cuda")
+    monkeypatch.setattr(native, "whole_numbers", lambda: False)
+    monkeypatch.setattr(native, "available", lambda: True)
+    with pytest.raises(GaafError, match=r"kernels 'fixed' need a processor with AVX2.*choose 'float32'"):
+        use_kernels(layer, "fixed")
+    assert best_kernels() == "float32"
+    monkeypatch.setattr(native, "whole_numbers", lambda: True)
+    assert best_kernels() == "fixed"
+    monkeypatch.setattr(native, "available", lambda: False)
+    monkeypatch.setattr(native, "unavailable_reason", lambda: "it rains")
+    assert best_kernels() == "torch"
+    for kernels in KERNELS[1:]:
+        with pytest.raises(GaafError, match=f"kernels '{kernels}' must be compiled here, but it rains; or choose 'tor"):
+            use_kernels(layer, kernels)
+    use_kernels(layer, "torch")
+    assert layer.kernels == "torch"
+
+
+@pytest.mark.parametrize("layer", [BinaryConv2d(2, 2, 3, window=0.8), BinaryLinear(2, 2, window=0.8)])
+def test_tables_of_another_surrogate_are_refused(layer: BinaryLayer) -> None:
+    layer.set_activation(tables())
+    for activation in (tables(window=0.9), TableActivation(tabulate(torch.sin, Surrogate("triangle", 0.8)))):
+        with pytest.raises(GaafError, match=r"tables must hold .* layer, clipped\(window=0\.8\), got"):
+            layer.set_activation(activation)
+    assert isinstance(layer.activation, TableActivation)
+    with pytest.raises(GaafError, match="tables must hold the surrogate of their layer"):
+        BinaryConv2d(2, 2, 3, activation=tables(window=0.9))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 16])
+@pytest.mark.parametrize("stride", [(2, 2), (3, 1), (1, 4)])
+def test_a_strided_point_convolution_leaves_pixels_out_before_the_sign(channels: int, stride: tuple[int, int]) -> None:
+    layer = BinaryConv2d(channels, 5, 1, stride=stride, activation=Wave(channels), window=0.8, weight_window=1.2)
+    weight = set_weight(layer)
+    incoming = seeded(3, 5, -(-7 // stride[0]), -(-6 // stride[1]), seed=2)
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        layer.zero_grad()
+        x = seeded(3, channels, 7, 6, scale=2).float().contiguous(memory_format=memory_format).requires_grad_()
+        y = layer(x)
+        y.backward(incoming.float())
+        f = torch.sin(torch.linspace(0.5, 1.5, channels).view(1, -1, 1, 1) * x.detach())
+        signs, weight_signs = sign(f).double().requires_grad_(), sign(weight).double().requires_grad_()
+        expected = functional.conv2d(signs, weight_signs, None, stride)
+        assert torch.equal(y.double(), expected)
+        expected.backward(incoming)
+        assert signs.grad is not None
+        assert weight_signs.grad is not None
+        slope = torch.cos(torch.linspace(0.5, 1.5, channels).view(1, -1, 1, 1) * x.detach())
+        slope = slope * torch.linspace(0.5, 1.5, channels).view(1, -1, 1, 1) * (f.abs() <= 0.8)
+        torch.testing.assert_close(x.grad, (signs.grad * slope).float(), rtol=1e-5, atol=1e-6)
+        of_weight = weight_signs.grad * (weight.abs() <= 1.2)
+        torch.testing.assert_close(layer.weight.grad, of_weight.float(), rtol=1e-5, atol=1e-5)

@@ -1,8 +1,10 @@
 """The networks: shapes, which layers are binary, one training step, and initial weights that pair up."""
 
+import copy
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -11,21 +13,30 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gaaf_gp import native
 from gaaf_gp.binary import (
     NETWORKS,
     ActivationFactory,
     BinaryConv2d,
     PooledRepeat,
+    Residual,
     Surrogate,
+    TableActivation,
     binary_layers,
     build_network,
     clip_latent_weights,
     resnet18,
     small_network,
+    tabulate,
+    use_kernels,
 )
+from gaaf_gp.binary.networks import BatchNorm
 from gaaf_gp.errors import GaafError
 
 NARROW = {"small": (4, 8, 16), "resnet18": (4, 8, 16, 32)}
+NEEDS_KERNELS = pytest.mark.skipif(not native.available(), reason=f"no kernels: {native.unavailable_reason()}")
+NEEDS_AVX2 = pytest.mark.skipif(not native.whole_numbers(), reason="whole numbers need AVX2")
+COMPILED = [pytest.param("float32", marks=NEEDS_KERNELS), pytest.param("fixed", marks=[NEEDS_KERNELS, NEEDS_AVX2])]
 
 
 class Shift(nn.Module):
@@ -270,3 +281,113 @@ def test_bad_arguments_are_refused_in_one_line(build: Callable[[], object], mess
     with pytest.raises(GaafError, match=message) as caught:
         build()
     assert "\n" not in str(caught.value)
+
+
+def wavy(_channels: int) -> nn.Module:
+    """sin(2x) in tables."""
+    return TableActivation(tabulate(lambda x: torch.sin(2 * x), Surrogate("clipped", 1.3)))
+
+
+def twins(name: str, kernels: str, **settings: Any) -> tuple[nn.Module, nn.Module]:
+    """Return one network in torch and the same with compiled kernels, with statistics of a few batches."""
+    torch.manual_seed(0)
+    theirs = build_network(name, 4, 1, wavy, widths=NARROW[name], **settings)
+    for seed in range(3):
+        theirs(seeded(16, 1, 16, 16, seed=seed))
+    ours = copy.deepcopy(theirs)
+    use_kernels(ours, kernels)
+    return theirs, ours
+
+
+@pytest.mark.parametrize("kernels", COMPILED)
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("training", [False, True])
+def test_compiled_layers_get_the_same_from_the_same(name: str, kernels: str, training: bool) -> None:
+    """Layer by layer: the integers bit for bit, the batch norms up to rounding."""
+    theirs, ours = twins(name, kernels, pad_value=-1.0)
+    theirs.train(training)
+    ours.train(training)
+    assert {layer.kernels for layer in convolutions(ours)} == {kernels}
+    assert {m.kernels for m in ours.modules() if isinstance(m, BatchNorm)} == {kernels}
+    compared: list[str] = []
+
+    def compare(key: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            twin = ours.get_submodule(key)(*inputs)
+            if isinstance(twin_module := ours.get_submodule(key), BinaryConv2d):
+                assert torch.equal(twin, output), key
+            else:
+                assert isinstance(twin_module, BatchNorm)
+                torch.testing.assert_close(twin, output, rtol=1e-5, atol=1e-5)
+            compared.append(key)
+
+        return hook
+
+    for key, module in theirs.named_modules():
+        if isinstance(module, (BinaryConv2d, BatchNorm)):
+            module.register_forward_hook(compare(key))
+    theirs(seeded(8, 1, 16, 16, seed=7))
+    assert len(compared) == len(set(compared)) == 2 * len(convolutions(theirs)) + 1
+
+
+@pytest.mark.parametrize("kernels", COMPILED)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_compiled_networks_give_the_same_logits(name: str, kernels: str) -> None:
+    theirs, ours = (network.eval() for network in twins(name, kernels))
+    x = seeded(32, 1, 16, 16, seed=7)
+    with torch.no_grad():
+        same = ((theirs(x) - ours(x)).abs() < 1e-4).all(1)
+    # the last bit of a batch norm may turn a sign; that is one of a great many
+    assert same.double().mean() > 0.9
+
+
+@pytest.mark.parametrize("kernels", COMPILED)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_compiled_networks_take_the_same_step(name: str, kernels: str) -> None:
+    theirs, ours = twins(name, kernels)
+    x, labels = seeded(16, 1, 16, 16, seed=7), torch.arange(16) % 4
+    steps, losses = [], []
+    for network in (theirs, ours):
+        before = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        loss = functional.cross_entropy(network(x), labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        steps.append(torch.cat([parameter.detach().flatten() for parameter in network.parameters()]) - before)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    assert (steps[0] - steps[1]).norm() / steps[0].norm() < {"float32": 2e-3, "fixed": 2e-2}[kernels]
+    for (key, own), other in zip(ours.named_buffers(), theirs.buffers(), strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4, msg=key)
+
+
+@pytest.mark.parametrize("kernels", [pytest.param("torch"), *COMPILED])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_residual_is_the_sum_of_its_body_and_its_shortcut(kernels: str, training: bool) -> None:
+    torch.manual_seed(0)
+    body = nn.Sequential(BinaryConv2d(4, 8, 3, stride=2, padding=1), BatchNorm(8))
+    unit = Residual(body, PooledRepeat(2)).train(training)
+    use_kernels(unit, kernels)
+    x = seeded(3, 4, 7, 7)
+    expected = copy.deepcopy(body)(x) + PooledRepeat(2)(x)
+    torch.testing.assert_close(unit(x), expected, rtol=1e-6, atol=1e-6)
+    assert next(iter(unit.state_dict())) == "body.0.weight"
+
+
+@pytest.mark.parametrize("kernels", COMPILED)
+def test_the_small_network_learns_with_compiled_kernels(kernels: str) -> None:
+    torch.manual_seed(0)
+    x = seeded(64, 1, 12, 12)
+    target = (x[:, 0, :6].mean((1, 2)) > x[:, 0, 6:].mean((1, 2))).long()
+    network = small_network(2, 1, widths=(8, 16))
+    use_kernels(network, kernels)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    losses = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(network(x), target)
+        loss.backward()
+        optimizer.step()
+        clip_latent_weights(network, 1.3)
+        losses.append(loss.item())
+    assert losses[-1] < 0.6 * losses[0]

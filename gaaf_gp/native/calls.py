@@ -1,0 +1,56 @@
+"""How Python calls the kernels: which tensors they can read, their addresses, and what a failure becomes.
+
+C believes every size and type that it is told. Whatever comes from outside is checked here first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from gaaf_gp.errors import GaafError
+
+
+def require(name: str, tensor: Tensor, dtype: torch.dtype, *sizes: int | None) -> None:
+    """Check that ``tensor`` is what a kernel reads.
+
+    Args:
+        name: what the message calls it.
+        tensor: to be checked.
+        dtype: what its numbers must be.
+        sizes: what its shape must be, None for any number of at least one.
+
+    Raises:
+        GaafError: it has another type or shape, or is not on the CPU.
+    """
+    shape = tuple(tensor.shape)
+    fits = len(shape) == len(sizes) and all(
+        have == want if want is not None else have > 0 for have, want in zip(shape, sizes, strict=True)
+    )
+    if not fits or tensor.dtype != dtype or not tensor.is_cpu:
+        wanted = "(" + ", ".join("any" if size is None else str(size) for size in sizes) + ")"
+        raise GaafError(
+            f"{name} must be a {_named(dtype)} tensor of shape {wanted} on the CPU, got a {_named(tensor.dtype)} "
+            f"tensor of shape {shape} on {tensor.device.type}; convert it, or use torch's own operations"
+        )
+
+
+def _named(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def address(tensor: Tensor | None) -> ctypes.c_void_p:
+    """Return where the numbers of ``tensor`` lie, null for None. The caller keeps the tensor alive."""
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+
+
+def check(failed: int) -> None:
+    """Raise what a kernel reported.
+
+    Raises:
+        MemoryError: it could not allocate memory.
+    """
+    if failed:
+        raise MemoryError("out of memory: the compiled kernels could not allocate what they need")

@@ -1,0 +1,67 @@
+/* What the kernels share: the shape of a convolution, and bits in words. Tensors are dense, (N, H, W, C) in memory. */
+#ifndef GAAF_GP_COMMON_H
+#define GAAF_GP_COMMON_H
+#include <stdint.h>
+#include <string.h>
+
+typedef uint64_t word;
+enum { BITS = 64 };
+
+typedef struct {
+    int64_t images, height, width, channels;     /* of the input */
+    int64_t out_height, out_width, out_channels; /* of the output */
+    int64_t kernel_height, kernel_width, stride_height, stride_width, pad_height, pad_width;
+    int64_t pad_sign; /* what padding adds to the signs: 0, +1 or -1 */
+} shape;
+
+typedef struct {
+    int32_t number, pixel; /* of a tap, and of the output pixel that it meets */
+} meeting;
+
+static inline int64_t parts(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
+
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static inline float bfloat16_value(uint16_t bits) {
+    const uint32_t wide = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &wide, sizeof value);
+    return value;
+}
+
+/* The lowest bits of `count` bytes, at most 64, as one word; the bytes up to the next multiple of eight are 0. The product
+ * moves the bits of eight bytes side by side. */
+static inline word collect_word(const uint8_t *flags, int64_t count) {
+    word collected = 0;
+    for (int64_t i = 0; 8 * i < count; i++) {
+        word eight;
+        memcpy(&eight, flags + 8 * i, 8);
+        collected |= (eight * 0x0102040810204080u >> 56) << (8 * i);
+    }
+    return collected;
+}
+
+/* row *= slope[index], and an exact zero where the slope is zero, whatever comes in. */
+static inline void apply_slope(float *row, const uint16_t *slope, const uint16_t *index, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        const float factor = bfloat16_value(slope[index[i]]);
+        row[i] = factor == 0.0f ? 0.0f : row[i] * factor;
+    }
+}
+
+/* The taps through which the input at (row, column) reaches an output. */
+static inline int64_t meetings_of(const shape *s, int64_t row, int64_t column, meeting *met) {
+    int64_t count = 0;
+    for (int64_t down = 0; down < s->kernel_height; down++) {
+        const int64_t y = row + s->pad_height - down;
+        if (y < 0 || y % s->stride_height || y / s->stride_height >= s->out_height) continue;
+        for (int64_t across = 0; across < s->kernel_width; across++) {
+            const int64_t x = column + s->pad_width - across;
+            if (x < 0 || x % s->stride_width || x / s->stride_width >= s->out_width) continue;
+            met[count].number = (int32_t)(down * s->kernel_width + across);
+            met[count++].pixel = (int32_t)(y / s->stride_height * s->out_width + x / s->stride_width);
+        }
+    }
+    return count;
+}
+#endif

@@ -1,0 +1,181 @@
+"""One network trained for many candidates at once: what a GPU needs, which small networks leave waiting for launches.
+
+Weights, running statistics and tables have the candidates in their first dimension. Each candidate keeps to its own
+slice, forward and backward, so that it trains as it would alone, up to the rounding of sums.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.func import functional_call, vmap
+from torch.nn import functional
+
+from gaaf_gp.binary import BinaryLayer, TableActivation, binarize
+from gaaf_gp.training import LATENT_LIMIT, Epoch, Training, TrainingState
+
+
+class Stack:
+    """One network, trained for many candidates side by side; the steps are those of :class:`Training`.
+
+    Attributes:
+        parameters: by name, each (candidates, ...), leaves of the graph.
+        buffers: by name, each (candidates, ...): running statistics.
+        generator: draws the order of the batches and the augmentation, on the device.
+        steps: steps made so far.
+
+    Args:
+        training: a training of the plain sign from tables, at its start; the stack takes its model and generator over.
+        activations: the tables of each candidate, on the device of the model.
+        orientations: +1, or -1 for a candidate whose latent weights start negated.
+        learning_rate: of the first step.
+        total_steps: those of the whole schedule, whether or not they are all made.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        activations: Sequence[TableActivation],
+        orientations: Sequence[int],
+        *,
+        learning_rate: float,
+        total_steps: int,
+    ) -> None:
+        self.generator = training.generator
+        self.steps = 0
+        self._learning_rate = learning_rate
+        self._total_steps = total_steps
+        self._model = training.model
+        layers = {name: one for name, one in self._model.named_modules() if isinstance(one, BinaryLayer)}
+        self._latent = {f"{name}.weight": layer.weight_surrogate for name, layer in layers.items()}
+        for layer in layers.values():
+            _take_signs(layer)
+        tables = {kind: torch.stack([getattr(one, kind) for one in activations]) for kind in ("sign", "slope")}
+        self._tables = {f"{name}.activation.{kind}": table for name in layers for kind, table in tables.items()}
+        turns = torch.tensor(orientations, device=self.generator.device)
+        self.parameters: dict[str, Tensor] = {}
+        for name, value in self._model.named_parameters():
+            copies = _copies(value, len(activations))
+            if name in self._latent:
+                copies *= turns.view(-1, *(1,) * value.dim())
+            self.parameters[name] = copies.requires_grad_()
+        learned = self._model.state_dict().keys() - self.parameters.keys()
+        self.buffers = {
+            name: _copies(value, len(activations)) for name, value in self._model.named_buffers() if name in learned
+        }
+        self.optimizer = torch.optim.Adam(self.parameters.values(), lr=learning_rate, fused=True)
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Make one step for every candidate; return their losses, (candidates,), which nothing has waited for.
+
+        Args:
+            images: (B,C,H,W) normalized floats, the same for all.
+            labels: (B,) int64.
+        """
+        self._model.train()
+        logits = self._logits(images)
+        targets = labels.expand(len(logits), -1)
+        losses = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+        losses = losses.view_as(targets).mean(1)
+        self.optimizer.zero_grad()
+        losses.sum().backward()  # no slice meets another, so each loss gets its own gradients
+        cosine = math.cos(math.pi * self.steps / self._total_steps)
+        self.optimizer.param_groups[0]["lr"] = self._learning_rate * (1 + cosine) / 2
+        self.optimizer.step()
+        self.steps += 1
+        with torch.no_grad():
+            for name in self._latent:
+                self.parameters[name].clamp_(-LATENT_LIMIT, LATENT_LIMIT)
+        return losses.detach()
+
+    @torch.no_grad()
+    def scores(self, images: Tensor) -> Tensor:
+        """Return the logits of normalized ``images`` with the running statistics, (candidates, B, classes)."""
+        self._model.eval()
+        return self._logits(images)
+
+    def states(
+        self, texts: Sequence[str | None], seed: int, histories: Sequence[Sequence[Epoch]], seconds: Sequence[float]
+    ) -> list[TrainingState]:
+        """Return for each candidate what :meth:`Training.state` would: single trainings can go on from it too."""
+        model = {name: _array(value) for name, value in (self.parameters | self.buffers).items()}
+        moments = {
+            number: {name: _array(value) for name, value in self.optimizer.state[parameter].items()}
+            for number, parameter in enumerate(self.parameters.values())
+            if parameter in self.optimizer.state
+        }
+        generator = _array(self.generator.get_state())
+        return [
+            TrainingState(
+                text,
+                seed,
+                tuple(history),
+                spent,
+                self.steps,
+                _slices(model, place),
+                {number: _slices(values, place) for number, values in moments.items()},
+                generator,
+            )
+            for place, (text, history, spent) in enumerate(zip(texts, histories, seconds, strict=True))
+        ]
+
+    @torch.no_grad()
+    def restore(self, states: Sequence[TrainingState]) -> None:
+        """Go on from ``states``, one for each candidate, of the same step and with the same generator."""
+        for name, value in (self.parameters | self.buffers).items():
+            value.copy_(torch.from_numpy(np.stack([state.model[name] for state in states])))
+        parameters = list(self.parameters.values())
+        for number, names in states[0].moments.items():
+            every = [state.moments[number] for state in states]
+            self.optimizer.state[parameters[number]] = {
+                name: _moment([moments[name] for moments in every], parameters[number]) for name in names
+            }
+        self.steps = states[0].steps
+        self.generator.set_state(torch.from_numpy(states[0].generator))
+
+    def _logits(self, images: Tensor) -> Tensor:
+        signs = {name: binarize(self.parameters[name], surrogate) for name, surrogate in self._latent.items()}
+
+        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+            # layers share tables, but each of them is handed its own name for them
+            return cast(Tensor, functional_call(self._model, (parameters, buffers), (images,), tie_weights=False))
+
+        return vmap(one)(self.parameters | signs, self.buffers | self._tables)
+
+
+def _take_signs(layer: BinaryLayer) -> None:
+    """Let ``layer`` use its weights as they are: under vmap it is handed signs.
+
+    The sign and its gradient are taken of the whole stack instead, since no tensor tells inside of vmap whether it
+    needs a gradient.
+    """
+    layer.binary_weight = lambda: layer.weight  # type: ignore[method-assign]
+
+
+def _copies(tensor: Tensor, number: int) -> Tensor:
+    return torch.stack([tensor.detach()] * number)
+
+
+def _moment(arrays: Sequence[NDArray[Any]], parameter: Tensor) -> Tensor:
+    """Return a moment of all candidates in the memory layout of its parameter: the optimiser walks both side by side.
+
+    The count of steps is one for all.
+    """
+    if not arrays[0].ndim:
+        return torch.from_numpy(arrays[0]).to(parameter.device, copy=True)
+    return torch.empty_like(parameter, requires_grad=False).copy_(torch.from_numpy(np.stack(arrays)))
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    return tensor.detach().cpu().contiguous().numpy().copy()
+
+
+def _slices(stacks: dict[str, NDArray[Any]], place: int) -> dict[str, NDArray[Any]]:
+    """Return what is one candidate's; Adam's count of steps is everybody's."""
+    return {name: np.array(stack[place] if stack.ndim else stack) for name, stack in stacks.items()}

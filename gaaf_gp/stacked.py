@@ -1,0 +1,233 @@
+"""Trains many candidates at once, in stacks, and says how each of them went.
+
+The candidates of a stack are paired as all candidates are: they start from the same weights and see the same batches
+with the same augmentation.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from gaaf_gp.behaviour import OUT_OF_MEMORY, failure_reason
+from gaaf_gp.binary import TableActivation
+from gaaf_gp.data import Split
+from gaaf_gp.errors import GaafError
+from gaaf_gp.individual import Individual
+from gaaf_gp.proxy import SCORING_BATCH, Proxy
+from gaaf_gp.stack import Stack
+from gaaf_gp.training import WORST_ACCURACY, Epoch, Outcome, TrainingState, activation_factory
+
+AT_ONCE = 32
+"""Most candidates in one stack: its memory grows with them."""
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A candidate that can be stacked, and its place among those given."""
+
+    place: int
+    individual: Individual | None
+    activation: TableActivation
+    orientation: int
+    state: TrainingState | None
+
+    @property
+    def text(self) -> str | None:
+        return None if self.individual is None else self.individual.canonical
+
+    @property
+    def point(self) -> tuple[int, bytes]:
+        """Where in the schedule it starts: only candidates at one point can share their batches."""
+        return (0, b"") if self.state is None else (self.state.steps, self.state.generator.tobytes())
+
+
+def train_stacked(
+    proxy: Proxy,
+    individuals: Sequence[Individual | None],
+    seed: int,
+    score: Split | None = None,
+    *,
+    epochs: int | None = None,
+    states: Sequence[TrainingState | None] | None = None,
+    at_once: int = AT_ONCE,
+) -> list[Outcome]:
+    """Train many candidates at once and return for each the outcome that ``proxy.train`` would give it.
+
+    Stacked are candidates that are looked up in tables, where torch computes the network: on a GPU, or on a CPU with
+    the kernels "torch". All others are trained by ``proxy.train``, one after another, in the same call: those with
+    learnable operators or primitives that look at other values, all with ``tables=False`` or with compiled kernels, and
+    one that is left alone. A candidate that fails does not touch the others of its stack.
+
+    Stacks sum in another order than single trainings, and in one that depends on the size of the stack. Training
+    multiplies such rounding: late losses and accuracies differ as those of two machines do.
+
+    Args:
+        proxy: the training task.
+        individuals: the candidates; None for the plain sign.
+        seed: of all of them, see :meth:`Proxy.train`.
+        score: the split whose accuracy is returned; the validation split by default.
+        epochs: stop after this epoch of the schedule; the last one by default.
+        states: one for each candidate to go on from, or None; they may come from single trainings.
+        at_once: most candidates in one stack. A stack that memory does not suffice for is trained in halves.
+
+    Returns:
+        The outcomes in the order of ``individuals``. ``seconds`` of a stacked one is its share of the stack's wall
+        time, which is also what the proxy's time budget is compared with.
+
+    Raises:
+        GaafError: ``at_once`` is below 1, there is not one state for each candidate, or :meth:`Proxy.train` refuses
+            ``epochs`` or a state.
+    """
+    if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
+        raise GaafError(f"at_once must be a whole number of at least 1, got {at_once!r}; give for example {AT_ONCE}")
+    if states is not None and len(states) != len(individuals):
+        raise GaafError(f"there must be a state or None for each of {len(individuals)} candidates, got {len(states)}")
+    pairs = list(zip(individuals, [None] * len(individuals) if states is None else states, strict=True))
+    for individual, state in pairs:
+        proxy._last(individual, seed, epochs, state)  # refuses what does not fit before anything is trained
+    outcomes: dict[int, Outcome] = {}
+    groups: dict[tuple[int, bytes], list[_Member]] = {}
+    for place, (individual, state) in enumerate(pairs):
+        member = _member(proxy, place, individual, state)
+        if member is None:
+            outcomes[place] = proxy.train(individual, seed, score, epochs=epochs, state=state)
+        else:
+            groups.setdefault(member.point, []).append(member)
+    for members in groups.values():
+        for start in range(0, len(members), at_once):
+            outcomes |= _outcomes(proxy, members[start : start + at_once], seed, score, epochs)
+    return [outcomes[place] for place in range(len(pairs))]
+
+
+def _member(proxy: Proxy, place: int, individual: Individual | None, state: TrainingState | None) -> _Member | None:
+    """Return None for what ``proxy.train`` must see to."""
+    device = proxy.data.train.images.device
+    if not proxy.tables or (device.type == "cpu" and proxy.kernels != "torch"):
+        return None
+    found = None if individual is None else proxy.behaviour(individual)
+    if found is not None and found.failure is not None:
+        return None
+    try:
+        factory = activation_factory(individual, proxy.surrogate, tables=True, device=device)
+        activation = None if factory is None else factory(1)
+    except Exception:  # primitives are anybody's code; trained alone, the candidate gets its reason
+        return None
+    if not isinstance(activation, TableActivation):
+        return None
+    return _Member(place, individual, activation, 1 if found is None else found.orientation, state)
+
+
+def _outcomes(
+    proxy: Proxy, members: Sequence[_Member], seed: int, score: Split | None, epochs: int | None
+) -> dict[int, Outcome]:
+    """Train a stack, or its halves if there is not the memory for it; return the outcomes by place."""
+    if len(members) == 1:
+        (one,) = members
+        return {one.place: proxy.train(one.individual, seed, score, epochs=epochs, state=one.state)}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(proxy.threads)
+    try:
+        return _Run(proxy, members, seed).outcomes(proxy.data.val if score is None else score, epochs)
+    except Exception as error:
+        if failure_reason(error) != OUT_OF_MEMORY:
+            raise
+    finally:
+        torch.set_num_threads(threads)
+    # not in the handler: there the error still holds what the stack had allocated
+    half = len(members) // 2
+    return _outcomes(proxy, members[:half], seed, score, epochs) | _outcomes(proxy, members[half:], seed, score, epochs)
+
+
+class _Run:
+    """One stack on its way: what it has learned of each candidate so far."""
+
+    def __init__(self, proxy: Proxy, members: Sequence[_Member], seed: int) -> None:
+        self.proxy = proxy
+        self.members = members
+        self.seed = seed
+        self.started = time.perf_counter()
+        self.histories = [[] if one.state is None else list(one.state.history) for one in members]
+        self.failures: dict[int, str] = {}
+
+    def outcomes(self, split: Split, epochs: int | None) -> dict[int, Outcome]:
+        proxy, members = self.proxy, self.members
+        last = proxy.epochs if epochs is None else epochs
+        kept: Sequence[TrainingState | None] = [None] * len(members)
+        stack = self._begun()
+        for number in range(len(self.histories[0]) + 1, last + 1):
+            self._epoch(stack, split, number)
+        seconds = self._seconds()
+        if last < proxy.epochs:
+            kept = stack.states([one.text for one in members], self.seed, self.histories, seconds)
+        return {one.place: self._outcome(place, seconds[place], kept[place]) for place, one in enumerate(members)}
+
+    def _begun(self) -> Stack:
+        proxy = self.proxy
+        stack = Stack(
+            proxy.training(None, self.seed),
+            [one.activation for one in self.members],
+            [one.orientation for one in self.members],
+            learning_rate=proxy.learning_rate,
+            total_steps=proxy.epochs * len(proxy.batches),
+        )
+        states = [one.state for one in self.members if one.state is not None]
+        if states:
+            stack.restore(states)
+        return stack
+
+    def _epoch(self, stack: Stack, split: Split, number: int) -> None:
+        """Train all for one epoch and score them. Only its end waits for the device."""
+        batches = self.proxy.batches
+        losses = torch.zeros(len(self.members), device=stack.generator.device)
+        for images, labels in batches.epoch(stack.generator):
+            self._check_budget(number)
+            if len(self.failures) == len(self.members):
+                return
+            losses += stack.step(images, labels)
+        means = [loss / len(batches) for loss in losses.tolist()]
+        for place, mean in enumerate(means):
+            if not math.isfinite(mean):
+                self.failures.setdefault(place, f"non-finite loss in epoch {number}")
+        accuracies = self._accuracies(stack, split, last=number == self.proxy.epochs)
+        for place, history in enumerate(self.histories):
+            if place not in self.failures:
+                history.append(Epoch(means[place], accuracies[place]))
+
+    def _accuracies(self, stack: Stack, split: Split, last: bool) -> list[float]:
+        # a stack of pictures takes no more memory than a step did
+        size = max(self.proxy.batch_size, SCORING_BATCH // len(self.members))
+        normalized = self.proxy.batches.normalized
+        logits = torch.cat([stack.scores(normalized(images)) for images in split.images.split(size)], 1)
+        predicted = logits.argmax(2)
+        first = predicted[:, 0].tolist()
+        for place, finite in enumerate(logits.isfinite().flatten(1).all(1).tolist()):
+            if not finite:
+                self.failures.setdefault(place, "non-finite output")
+        for place, constant in enumerate((predicted == predicted[:, :1]).all(1).tolist()):
+            if last and constant:
+                name = self.proxy.data.classes[first[place]]
+                self.failures.setdefault(place, f"constant output: every image is called {name!r}")
+        accuracies: list[float] = (predicted == split.labels).double().mean(1).tolist()
+        return accuracies
+
+    def _seconds(self) -> list[float]:
+        share = (time.perf_counter() - self.started) / len(self.members)
+        return [share + (0.0 if one.state is None else one.state.seconds) for one in self.members]
+
+    def _check_budget(self, number: int) -> None:
+        budget = self.proxy.seconds
+        if budget is None:
+            return
+        for place, spent in enumerate(self._seconds()):
+            if spent > budget:
+                self.failures.setdefault(place, f"time budget of {budget:g} s exhausted in epoch {number}")
+
+    def _outcome(self, place: int, seconds: float, kept: TrainingState | None) -> Outcome:
+        history, failure = tuple(self.histories[place]), self.failures.get(place)
+        accuracy = WORST_ACCURACY if failure is not None else history[-1].accuracy
+        return Outcome(self.seed, accuracy, history, seconds, failure, kept if failure is None else None)

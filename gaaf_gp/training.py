@@ -1,0 +1,219 @@
+"""One training, step by step, that can be put aside between two epochs and gone on with as if it had never stopped.
+
+Here is what a training is made of: the activations of the layers, the steps, the state that is put aside, the outcome.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gaaf_gp import native
+from gaaf_gp.behaviour import visited
+from gaaf_gp.binary import ActivationFactory, Surrogate, binary_layers
+from gaaf_gp.binary.tables import TableActivation, tabulate
+from gaaf_gp.compile import Activation
+from gaaf_gp.individual import Individual
+
+LATENT_LIMIT = 1.3
+"""Latent weights are clipped to +-1.3 after each step (GAAF's published training code)."""
+
+
+WORST_ACCURACY = 0.0
+"""The declared fitness of a candidate that failed: below anything that a trained network reaches."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch: mean training loss (cross-entropy, nats) and accuracy on the scored split (0 to 1)."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainingState:
+    """A training put aside after an epoch: everything that the epochs to come depend on, exactly.
+
+    It holds numpy arrays and no tensors, because torch would pickle those through shared memory, which is small in
+    containers.
+
+    Attributes:
+        text: canonical text of the candidate, None for the plain sign.
+        seed: of the training.
+        history: the epochs so far.
+        seconds: wall time so far.
+        steps: optimiser steps so far.
+        model: parameters and buffers by name.
+        moments: Adam's state, one mapping per parameter that has one, by the number of the parameter.
+        generator: state of the generator of batch order and augmentation.
+    """
+
+    text: str | None
+    seed: int
+    history: tuple[Epoch, ...]
+    seconds: float
+    steps: int
+    model: dict[str, NDArray[Any]]
+    moments: dict[int, dict[str, NDArray[Any]]]
+    generator: NDArray[np.uint8]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained so far."""
+        return len(self.history)
+
+    def __repr__(self) -> str:
+        return f"TrainingState({self.text or 'plain sign'}, seed {self.seed}, {self.epochs} epochs)"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one training went.
+
+    ``accuracy`` is that of the last epoch on the scored split (0 to 1), or ``WORST_ACCURACY`` with the reason in
+    ``failure``; the best of all epochs would be biased upwards by its noise. ``seconds`` is wall time. ``state`` is
+    what a training that was stopped between two epochs goes on from, None for one that is finished or has failed.
+    """
+
+    seed: int
+    accuracy: float
+    history: tuple[Epoch, ...]
+    seconds: float
+    failure: str | None = None
+    state: TrainingState | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained."""
+        return len(self.history)
+
+
+class Training:
+    """A model, its optimiser and the schedule of its steps.
+
+    The loss is cross-entropy, the optimiser Adam; step t of ``total_steps`` has the learning rate
+    ``learning_rate (1 + cos(pi t / total_steps)) / 2``, and latent weights are clipped to +-1.3 after it.
+
+    Attributes:
+        model: the network, in channels-last memory on the device.
+        optimizer: fused Adam over all its parameters.
+        generator: draws the order of the batches and the augmentation, on the device.
+        steps: steps made so far.
+
+    Args:
+        model: a network, on its device already.
+        learning_rate: of the first step.
+        total_steps: those of the whole schedule, whether or not they are all made.
+        seed: of the generator.
+    """
+
+    def __init__(self, model: nn.Module, *, learning_rate: float, total_steps: int, seed: int) -> None:
+        self.model: nn.Module = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=learning_rate, fused=True)
+        self.steps = 0
+        self._learning_rate = learning_rate
+        self._total_steps = total_steps
+        self._latent = [layer.weight for layer in binary_layers(self.model)]
+        device = next(self.model.parameters()).device
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Make one step and return its loss, a 0-dim tensor on the device that nothing has waited for.
+
+        Args:
+            images: (B,C,H,W) normalized floats.
+            labels: (B,) int64.
+        """
+        loss = functional.cross_entropy(self.model(images), labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        cosine = math.cos(math.pi * self.steps / self._total_steps)
+        self.optimizer.param_groups[0]["lr"] = self._learning_rate * (1 + cosine) / 2
+        self.optimizer.step()
+        self.steps += 1
+        with torch.no_grad():
+            for weight in self._latent:
+                weight.clamp_(-LATENT_LIMIT, LATENT_LIMIT)
+        return loss.detach()
+
+    def state(self, text: str | None, seed: int, history: tuple[Epoch, ...], seconds: float) -> TrainingState:
+        """Return a copy of all that the steps to come depend on; the arguments go into it as they are."""
+        moments = {
+            number: {name: _array(value) for name, value in self.optimizer.state[parameter].items()}
+            for number, parameter in enumerate(self.model.parameters())
+            if parameter in self.optimizer.state
+        }
+        model = {name: _array(value) for name, value in self.model.state_dict().items()}
+        return TrainingState(
+            text, seed, history, seconds, self.steps, model, moments, _array(self.generator.get_state())
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Go back, or on, to ``state``, which a training of the same candidate in the same network left."""
+        self.model.load_state_dict({name: torch.from_numpy(value) for name, value in state.model.items()})
+        parameters = list(self.model.parameters())
+        for number, moments in state.moments.items():
+            self.optimizer.state[parameters[number]] = {
+                name: _placed(torch.from_numpy(value), parameters[number]) for name, value in moments.items()
+            }
+        self.steps = state.steps
+        self.generator.set_state(torch.from_numpy(state.generator))
+
+
+def activation_factory(
+    individual: Individual | None, surrogate: Surrogate, *, tables: bool, device: torch.device, generated: bool = False
+) -> ActivationFactory | None:
+    """Return what makes the activation of a layer: tables that all layers share, or the function itself.
+
+    Args:
+        individual: the candidate; None for the plain sign.
+        surrogate: of the sign of f, part of the tables.
+        tables: whether to use them where f has no learnable operator.
+        device: where the layers are.
+        generated: whether to compile a function with learnable operators, where that can be done.
+    """
+    function: Activation | nn.Identity = nn.Identity() if individual is None else Activation(individual, 1)
+    vectors, elementwise = len(list(function.parameters())), _elementwise(function)
+    if tables and not vectors and elementwise:
+        made = tabulate(function, surrogate).to(device)
+        formula = "x" if individual is None else individual.infix()
+        return lambda _channels: TableActivation(made, formula)
+    if individual is None:
+        return None
+    made_in_c = None
+    if generated and elementwise and vectors and isinstance(function, Activation):
+        made_in_c = native.generate(function.function(), vectors)
+
+    def learnable(channels: int) -> nn.Module:
+        activation = Activation(individual, channels)
+        activation.generated = made_in_c
+        return activation
+
+    return learnable
+
+
+@torch.no_grad()
+def _elementwise(function: nn.Module) -> bool:
+    """Return whether f(v) seems to depend on v alone: a primitive that looks at other values has no table."""
+    inputs = visited()
+    some = inputs[::97]
+    return torch.allclose(function(inputs)[::97], function(some), rtol=1e-3, equal_nan=True)
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    return tensor.detach().cpu().contiguous().numpy().copy()
+
+
+def _placed(moment: Tensor, parameter: Tensor) -> Tensor:
+    """Return a moment in the memory layout of its parameter: the fused optimiser walks both side by side."""
+    if moment.shape != parameter.shape:
+        return moment.to(parameter.device, copy=True)
+    return torch.empty_like(parameter, requires_grad=False, dtype=moment.dtype).copy_(moment)
