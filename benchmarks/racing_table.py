@@ -56,7 +56,7 @@ def write(table: dict[str, Any]) -> None:
     temporary = TABLE.with_suffix(".tmp")
     rows = ",\n".join(f"  {json.dumps(text)}: {json.dumps(curves)}" for text, curves in table["curves"].items())
     head = json.dumps({key: value for key, value in table.items() if key != "curves"}, indent=1)
-    temporary.write_text(f"{head[:-2]},\n \"curves\": {{\n{rows}\n }}\n}}\n", encoding="utf-8")
+    temporary.write_text(f'{head[:-2]},\n "curves": {{\n{rows}\n }}\n}}\n', encoding="utf-8")
     temporary.replace(TABLE)
 
 

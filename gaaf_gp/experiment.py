@@ -21,6 +21,7 @@ from gaaf_gp.loading import load_primitives
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.racing import Racing
+from gaaf_gp.stacked import AT_ONCE
 from gaaf_gp.statistics import paired_difference
 
 FRESH = 1_000_000
@@ -156,6 +157,8 @@ def _evaluator(settings: Settings, proxy: Proxy, pset: PrimitiveSet) -> Evaluato
         racing=Racing() if racing else None,
         extra_seeds=settings.extra_seeds,
         places=settings.elite,
+        # the small networks of a GPU wait for launches; a CPU's compiled kernels take one candidate at a time
+        at_once=AT_ONCE if proxy.data.train.images.is_cuda else 1,
     )
 
 

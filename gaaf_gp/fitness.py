@@ -22,6 +22,7 @@ from gaaf_gp.proxy import WORST_ACCURACY, Outcome, Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.racing import Curve, Racing, race
 from gaaf_gp.records import Memory, Record, contenders, judged
+from gaaf_gp.stacked import train_stacked
 from gaaf_gp.training import TrainingState
 
 __all__ = ["WORKER_LOST", "Evaluator", "Record"]
@@ -43,6 +44,19 @@ def _train(
     return proxy.train(individual, seed, score, epochs=epochs, state=saved)
 
 
+def _train_stack(
+    state: _State,
+    texts: Sequence[str | None],
+    seed: int,
+    score: Split | None,
+    epochs: int | None,
+    saved: Sequence[TrainingState | None],
+) -> list[Outcome]:
+    proxy, pset = state
+    individuals = [None if text is None else parse(text, pset) for text in texts]
+    return train_stacked(proxy, individuals, seed, score, epochs=epochs, states=saved, at_once=len(texts))
+
+
 class Evaluator:
     """Evaluates individuals by training them in a proxy; ``evaluator(individual)`` returns DEAP's fitness tuple.
 
@@ -57,6 +71,9 @@ class Evaluator:
         racing: rules by which the new candidates of one call drop out early; None trains all of them in full.
         extra_seeds: most seeds that are added for one candidate.
         places: the last place that lives on in a search (its elite); first place is always contested.
+        at_once: candidates that are trained as one stack, see :func:`gaaf_gp.stacked.train_stacked`. On a GPU, small
+            networks wait for launches, and 32 cost little more than one; with the CPU's compiled kernels nothing is
+            stacked. The size of a stack is part of what decides the rounding of a result.
 
     Attributes:
         records: canonical text -> record, in the order in which candidates were first given.
@@ -76,10 +93,11 @@ class Evaluator:
         racing: Racing | None = None,
         extra_seeds: int = 0,
         places: int = 1,
+        at_once: int = 1,
     ) -> None:
         if not seeds or len(set(seeds)) != len(seeds):
             raise GaafError(f"seeds must be one or more different whole numbers, got {list(seeds)}")
-        for name, value, least in (("extra_seeds", extra_seeds, 0), ("places", places, 1)):
+        for name, value, least in (("extra_seeds", extra_seeds, 0), ("places", places, 1), ("at_once", at_once, 1)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
         if racing is not None:
@@ -90,6 +108,7 @@ class Evaluator:
         self.extra = tuple(max(seeds) + 1 + number for number in range(extra_seeds))
         self.racing = racing
         self.places = places
+        self.at_once = at_once
         self.records: dict[str, Record] = {}
         self._memory = Memory(self.records, self.seeds)
         self._behaviours: dict[str, Behaviour] = {}
@@ -245,11 +264,28 @@ class Evaluator:
         on_record(record)
 
     def _run(self, jobs: Sequence[_Job]) -> Iterator[tuple[int, Outcome]]:
+        if self.at_once > 1:
+            yield from self._run_stacks(jobs)
+            return
         for index, result in self._workers.run(_train, jobs):
             if isinstance(result, WorkerLost):
-                yield index, Outcome(jobs[index][1], WORST_ACCURACY, (), 0.0, WORKER_LOST)
+                yield index, _lost(jobs[index][1])
             else:
                 yield index, result
+
+    def _run_stacks(self, jobs: Sequence[_Job]) -> Iterator[tuple[int, Outcome]]:
+        alike: dict[tuple[int, int | None, int], list[int]] = {}
+        for index, (_, seed, score, epochs, _) in enumerate(jobs):
+            alike.setdefault((seed, epochs, id(score)), []).append(index)
+        size = self.at_once
+        stacks = [own[start : start + size] for own in alike.values() for start in range(0, len(own), size)]
+        work = [([jobs[i][0] for i in own], *jobs[own[0]][1:4], [jobs[i][4] for i in own]) for own in stacks]
+        for number, result in self._workers.run(_train_stack, work):
+            own = stacks[number]
+            if isinstance(result, WorkerLost):
+                yield from ((index, _lost(jobs[index][1])) for index in own)
+            else:
+                yield from zip(own, result, strict=True)
 
     def _individual(self, tree: gp.PrimitiveTree) -> Individual:
         return tree if isinstance(tree, Individual) else Individual(tree, self.pset)
@@ -268,6 +304,10 @@ class Evaluator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _lost(seed: int) -> Outcome:
+    return Outcome(seed, WORST_ACCURACY, (), 0.0, WORKER_LOST)
 
 
 def _ignore(_record: Record) -> None:

@@ -357,3 +357,24 @@ def test_a_set_that_cannot_be_closed_is_refused(stub_proxy):
     pset = PrimitiveSet("open", arguments=("x",), ret_type=type("Never", (Feature,), {}))
     with pytest.raises(GaafError, match="no tree returns Never"):
         Evaluator(stub_proxy, pset)
+
+
+def test_candidates_trained_at_once_get_the_records_of_single_trainings(tiny_data, tiny_settings, free):
+    proxy = Proxy(tiny_data, **tiny_settings, kernels="torch")
+    trees = [parse(text, free) for text in ("sin(x)", "add(sin(x), x)", "scale(x)", "zero(x)", "cube(x)")]
+    found = []
+    for at_once in (1, 3):
+        with Evaluator(proxy, free, seeds=(0, 1), at_once=at_once) as evaluator:
+            found.append(evaluator.evaluate(trees))
+    for single, stacked in zip(*found, strict=True):
+        assert (single.text, single.failure, single.fidelity) == (stacked.text, stacked.failure, stacked.fidelity)
+        assert [outcome.seed for outcome in single.outcomes] == [outcome.seed for outcome in stacked.outcomes]
+        for one, other in zip(single.outcomes, stacked.outcomes, strict=True):
+            assert other.history[0].loss == pytest.approx(one.history[0].loss, rel=1e-2)
+        # a failed worker or a lost order would show as another accuracy; rounding moves a few of 30 pictures
+        assert stacked.accuracy == pytest.approx(single.accuracy, abs=0.2)
+
+
+def test_at_once_must_be_a_whole_number(stub_proxy, free):
+    with pytest.raises(GaafError, match="at_once must be a whole number of at least 1, got 0"):
+        Evaluator(stub_proxy, free, at_once=0)

@@ -125,6 +125,17 @@ def test_errors_come_from_others_where_there_is_one_seed():
     assert records["a"].value == pytest.approx(0.55 - 0.075)
 
 
+def test_failures_and_those_that_dropped_out_say_nothing_of_the_noise():
+    records = {text: record(text, row) for text, row in {"a": {0: 0.5, 1: 0.6}, "b": {0: 0.3, 1: 0.5}}.items()}
+    memory = Memory(records, (0,))
+    rows, fit = memory.revalue()
+    records["c"] = judged("c", [outcome(0, 0.9), outcome(1, 0.1, failure="lost")], 1)
+    records["d"] = judged("d", [outcome(0, 0.9), outcome(1, 0.1)], 3)
+    memory.add_twin("e", "a")
+    assert memory.revalue() == (rows, fit)
+    assert (records["c"].fitness, records["d"].fitness) == (WORST_ACCURACY, 0.5)
+
+
 def test_a_twin_follows_its_first():
     records = {"a": record("a", {0: 0.5})}
     memory = Memory(records, (0,))

@@ -60,7 +60,8 @@ int signs_of(const float *x_, const float *vectors, int64_t pixels, int64_t chan
                 @FORWARD@
                 flags[c] = @VALUE@ >= 0;
             }
-            for (int64_t w = 0; w < words; w++) bits[i * words + w] = collect_word(flags + w * BITS, least(BITS, channels - w * BITS));
+            for (int64_t w = 0; w < words; w++)
+                bits[i * words + w] = collect_word(flags + w * BITS, least(BITS, channels - w * BITS));
         }
     }
     free(memory);

@@ -83,14 +83,15 @@ class _BatchNorm(torch.autograd.Function):
             exact = mean.double()
         inverse = (variance.double() + epsilon).rsqrt()
         scale = inverse * weight.double()
-        scales, shifts = scale.float(), (bias.double() + (mean.double() - exact) * scale).float()
+        rounding = mean.double() - exact
+        scales, shifts = scale.float(), (bias.double() + rounding * scale).float()
         if shortcut is not None:
             shortcut = shortcut.contiguous(memory_format=torch.channels_last)
         y = torch.empty_like(x)
         library().norm_apply(
             *(address(tensor) for tensor in (x, shortcut, mean, scales, shifts)), *sizes, address(y), threads
         )
-        ctx.save_for_backward(x, weight, exact, inverse)
+        ctx.save_for_backward(x, weight, mean, inverse, rounding)
         ctx.mark_non_differentiable(mean, variance)
         ctx.set_materialize_grads(False)
         return y, mean, variance
@@ -100,9 +101,7 @@ class _BatchNorm(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor | None, *_moments: Tensor | None) -> tuple[Tensor | None, ...]:
         if gradient is None:
             return (None,) * 7
-        x, weight, exact, inverse = ctx.saved_tensors
-        mean = exact.float()
-        apart = mean.double() - exact
+        x, weight, mean, inverse, rounding = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         pixels, channels = x.numel() // x.shape[1], x.shape[1]
         sizes = ctypes.c_int64(pixels), ctypes.c_int64(channels)
@@ -111,10 +110,10 @@ class _BatchNorm(torch.autograd.Function):
         check(
             library().norm_covariances(address(gradient), address(x), address(mean), *sizes, address(totals), threads)
         )
-        totals[1] += apart * totals[0]
+        totals[1] += rounding * totals[0]
         of_g = inverse * weight.double()
         of_x = -of_g * inverse.square() * totals[1] / pixels if ctx.batch else torch.zeros_like(of_g)
-        rest = of_x * apart - of_g * totals[0] / pixels if ctx.batch else torch.zeros_like(of_g)
+        rest = of_x * rounding - of_g * totals[0] / pixels if ctx.batch else torch.zeros_like(of_g)
         factors = [mean, *(factor.float() for factor in (of_g, of_x, rest))]
         dx = torch.empty_like(x)
         library().norm_backward(

@@ -260,6 +260,21 @@ def test_whole_numbers_keep_what_they_can_hold_exactly() -> None:
         assert error_of(actual.weight, expected.weight) < 3e-7
 
 
+@pytest.mark.parametrize("whole", MODES)
+@pytest.mark.parametrize(("value", "latent"), [(1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)])
+def test_nothing_overflows_where_all_products_agree(value: float, latent: float, whole: bool) -> None:
+    case = Case(3, 20, (9, 11), 130, (3, 3), (1, 1), (1, 1), 1)
+    x, weight = (torch.full_like(tensor, latent).requires_grad_() for tensor in case.tensors())
+    tables = torch.ones(65536, dtype=torch.bool), torch.ones(65536, dtype=torch.bfloat16)
+    y = compiled(case, x, weight, whole=whole, tables=tables)
+    y.backward(torch.full_like(y, value))
+    assert x.grad is not None
+    assert weight.grad is not None
+    inner = x.grad[:, :, 1:-1, 1:-1]
+    torch.testing.assert_close(inner, torch.full_like(inner, 9 * 130 * value * latent), rtol=1e-6, atol=0.0)
+    torch.testing.assert_close(weight.grad, torch.full_like(weight, 3 * 9 * 11 * value), rtol=1e-6, atol=0.0)
+
+
 @WHOLE
 def test_whole_numbers_are_unbiased() -> None:
     case, draws = Case(4, 6, (5, 5), 7, (3, 3), (1, 1), (1, 1), 0), 400
