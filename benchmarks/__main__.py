@@ -31,6 +31,7 @@ PARTS: dict[str, tuple[Measure, Show]] = {
     "scaling": (scaling.measure, scaling.show),
 }
 MOST_THREADS = 1024
+FILE_WIDTH = 180
 INTERRUPTED = 130
 
 
@@ -54,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Measure the parts that are asked for, in order, and show each as it is finished."""
-    console, progress = Console(), Console(stderr=True)
+    # a file or a pipe has no width of its own, and the tables are wide
+    width = None if sys.stdout.isatty() else FILE_WIDTH
+    console, progress = Console(width=width), Console(stderr=True)
     started = time.perf_counter()
 
     def say(line: str) -> None:

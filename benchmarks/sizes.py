@@ -83,6 +83,19 @@ class Sizes:
     resnet18_widths: tuple[int, ...] = RESNET18.widths
 
 
+SHORT_TARGET = 0.63
+"""Three points above the plain sign, whose mean over eight seeds was 60 % on both sides.
+
+Measured on seeds from 1000 on, which no benchmark uses: under the textbook evaluation 3 of 60 random genotypes of the
+paper reached it, and 3 of 4 of our searches did within 40 evaluations. One training varies by five points there and by
+two here, so that luck helps the textbook side more.
+"""
+FULL_TARGET = 0.77
+"""One to three points above the plain sign, which had 73.9 % on the textbook's side (6 seeds) and 75.8 % on ours (4).
+
+Measured on seeds from 1000 on: the mean of sub(atan(x), exp_neg_abs(x)) was 77.5 % over three of our trainings.
+"""
+
 SHORT = Sizes(
     resnet18_steps=3,
     small_steps=15,
@@ -90,7 +103,9 @@ SHORT = Sizes(
     candidate_images=None,
     candidate_seeds=5,
     candidate_all=False,
-    search=SearchSize(SMALL.but(widths=(8, 16, 32), epochs=2, batch_size=32), 4000, 0.60, 30, 20, val_fraction=0.5),
+    search=SearchSize(
+        SMALL.but(widths=(8, 16, 32), epochs=2, batch_size=32), 4000, SHORT_TARGET, 40, 20, val_fraction=0.5
+    ),
     scaling_images=2500,
     tree_sizes=(5, 200),
     batches=(32, 128, 512),
@@ -104,7 +119,7 @@ FULL = Sizes(
     candidate_images=None,
     candidate_seeds=10,
     candidate_all=True,
-    search=SearchSize(SMALL.but(epochs=3), None, 0.85, 300, 20),
+    search=SearchSize(SMALL.but(epochs=3), None, FULL_TARGET, 300, 20),
     scaling_jobs=8,
     scaling_rounds=9,
 )

@@ -13,6 +13,7 @@ from gaaf_gp.individual import Fitness, Individual
 from gaaf_gp.parser import parse
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.racing import Racing
 from gaaf_gp.toolbox import make_toolbox
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ __all__ = [
     "Individual",
     "PrimitiveSet",
     "Proxy",
+    "Racing",
     "binarize",
     "evolve",
     "load_data",

@@ -52,11 +52,10 @@ def test_two_processes_with_one_seed_give_identical_runs(image_folder, tmp_path)
 def test_ctrl_c_ends_a_run_with_what_was_found(image_folder, tmp_path):
     out = tmp_path / "run"
     running = subprocess.Popen(
-        [sys.executable, "-m", "gaaf_gp.cli", "evolve", "--data", image_folder, "--evaluations", "100000", "--workers",
-         "2", "--out", out, *TINY],
+        # a job in a shell's background ignores Ctrl-C, and without env so would what it starts
+        ["env", "--default-signal=INT", sys.executable, "-m", "gaaf_gp.cli", "evolve", "--data", image_folder,
+         "--evaluations", "100000", "--workers", "2", "--out", out, *TINY],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        # a job in a shell's background ignores Ctrl-C, and so would what it starts
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (out / "config.json").exists() and time.monotonic() < deadline:
