@@ -11,7 +11,7 @@ import functools
 import random
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,7 +21,7 @@ from benchmarks import harness, ours, textbook_training
 from benchmarks.harness import OURS, TEXTBOOK
 from benchmarks.paper_search import Genes, PaperSearch
 from benchmarks.sizes import SearchSize, Setup
-from benchmarks.task import ACTIVATIONS, SIGN
+from benchmarks.task import ACTIVATIONS, SIGN, Task
 from benchmarks.textbook import FUNCTIONS
 from gaaf_gp.compile import Activation
 from gaaf_gp.data import Data, load_data
@@ -42,27 +42,51 @@ def measure(setup: Setup) -> dict[str, Any]:
     """
     size = setup.sizes.search
     data = load_data(limit=size.images, val_fraction=size.val_fraction)
-    result: dict[str, Any] = {
-        "settings": _settings(size, data, setup.threads),
-        "runs": [],
-        "resumed": 0,
-    }
-    if setup.earlier.get("settings") == result["settings"]:
-        result["runs"] = list(setup.earlier.get("runs", ()))
+    settings = _settings(size, data, setup.threads)
+    result: dict[str, Any] = {"settings": settings, "runs": [], "resumed": 0}
+    if setup.earlier.get("settings") == settings and "threads" in setup.earlier:
+        result |= {key: setup.earlier[key] for key in ("runs", "threads", "sign")}
+        result["runs"] = list(result["runs"])
         result["resumed"] = len(result["runs"])
-    result["sign"] = _sign(data, size, setup.threads)
+    else:
+        setup.say("search: the plain sign of both sides, and the number of threads that suits the textbook side best")
+        result |= prepare(data, size, setup.threads)
+    sides: dict[str, Callable[[int], dict[str, Any]]] = {
+        TEXTBOOK: lambda seed: search_textbook(data, size, seed, result["threads"][TEXTBOOK]),
+        OURS: lambda seed: search_ours(data, size, seed, setup.threads),
+    }
     done = {(run["side"], run["seed"]) for run in result["runs"]}
     for seed in size.seeds:
-        for side, search in ((TEXTBOOK, search_textbook), (OURS, search_ours)):
+        for side, search in sides.items():
             if (side, seed) not in done:
                 setup.say(f"search, seed {seed}, {side}: until {size.target:.1%} or {size.most} evaluations")
-                result["runs"].append({"side": side, "seed": seed, **search(data, size, seed, setup.threads)})
+                result["runs"].append({"side": side, "seed": seed, **search(seed)})
                 setup.save(result)
     return summary(result["runs"]) | result
 
 
+def prepare(data: Data, size: SearchSize, threads: int) -> dict[str, Any]:
+    """Return the mean accuracy of the plain sign on both sides, and how many threads the textbook side gets.
+
+    The target has to be seen against the plain sign. Its trainings by the textbook, on one thread and on all in turns,
+    also say which is quicker: beside two loading processes a small network may be better off with one.
+    """
+    counts = {f"{count} threads": size.task.but(threads=count) for count in sorted({1, threads})}
+    sides = {name: functools.partial(_evaluate_sign, data, task) for name, task in counts.items()}
+    timings = harness.alternate(sides, len(size.seeds), warmup=0)
+    best = min(timings, key=lambda name: timings[name].median)
+    accuracies = {
+        TEXTBOOK: [evaluation.accuracy for timing in timings.values() for evaluation in timing.results],
+        OURS: [ours.evaluate(data, ACTIVATIONS[SIGN], size.task, SIGN_SEED + seed).accuracy for seed in size.seeds],
+    }
+    return {
+        "sign": {side: statistics.fmean(values) for side, values in accuracies.items()},
+        "threads": {TEXTBOOK: counts[best].threads, OURS: 1, "workers_of_ours": threads},
+    }
+
+
 def search_textbook(data: Data, size: SearchSize, seed: int, threads: int) -> dict[str, Any]:
-    """Run the paper's algorithm with the textbook evaluator, one training after another on all cores."""
+    """Run the paper's algorithm with the textbook evaluator, one training after another."""
     log = _Log(size)
     task = size.task.but(threads=threads)
 
@@ -145,6 +169,7 @@ def show(result: dict[str, Any], console: Console) -> None:
         f"times faster: {harness.brief(result['ratio'])} ({result['ratio_is']}), times fewer training steps: "
         f"{harness.brief(result['steps_ratio'])}; plain sign: textbook {sign[TEXTBOOK]:.2%}, ours {sign[OURS]:.2%}"
     )
+    note += f"; threads of a training: textbook {result['threads'][TEXTBOOK]}, ours {result['threads'][OURS]}"
     if result["resumed"]:
         note += f"; {result['resumed']} runs are from the interrupted run before"
     harness.show(console, title, ["search", "seconds", "steps", "evaluations", "best", "end"], rows, note)
@@ -192,15 +217,8 @@ class _Log:
         }
 
 
-def _sign(data: Data, size: SearchSize, threads: int) -> dict[str, float]:
-    """Return the mean accuracy of the plain sign on both sides: what the target has to be seen against."""
-    task = size.task.but(threads=threads)
-    textbook_ = [textbook_training.evaluate(data, FUNCTIONS[SIGN], task, SIGN_SEED + seed) for seed in size.seeds]
-    ours_ = [ours.evaluate(data, ACTIVATIONS[SIGN], task, SIGN_SEED + seed) for seed in size.seeds]
-    return {
-        side: statistics.fmean(evaluation.accuracy for evaluation in found)
-        for side, found in ((TEXTBOOK, textbook_), (OURS, ours_))
-    }
+def _evaluate_sign(data: Data, task: Task, turn: int) -> textbook_training.Evaluation:
+    return textbook_training.evaluate(data, FUNCTIONS[SIGN], task, SIGN_SEED + turn)
 
 
 def _settings(size: SearchSize, data: Data, threads: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import functools
 import statistics
+import time
 
 import numpy as np
 import pytest
@@ -69,6 +70,20 @@ def test_the_textbook_search_trains_what_the_papers_algorithm_asks_for(tiny_data
     assert (found["evaluations"], found["steps"]) == (4, 4 * 4)
     parse(found["best_text"], ours.make_pset())
     assert found == search.search_textbook(tiny_data, size, 0, threads=1) | {"seconds": found["seconds"]}
+
+
+def test_the_textbook_side_gets_the_number_of_threads_that_suits_it(tiny_data, monkeypatch):
+    def evaluate(data, function, task, seed):
+        time.sleep(0.02 * task.threads)
+        return Evaluation((0.4 + 0.1 * task.threads,), 0.0, 4)
+
+    monkeypatch.setattr(search.textbook_training, "evaluate", evaluate)
+    size = SearchSize(TINY, None, 0.5, 10, 4)
+    found = search.prepare(tiny_data, size, threads=3)
+    assert found["threads"]["textbook"] == 1
+    assert found["sign"]["textbook"] == pytest.approx((0.5 + 0.7) / 2)
+    expected = [ours.evaluate(tiny_data, None, TINY, search.SIGN_SEED + seed).accuracy for seed in (0, 1, 2)]
+    assert found["sign"]["ours"] == pytest.approx(statistics.fmean(expected))
 
 
 def test_the_evaluator_counts_the_epochs_of_races_once(tiny_data):
@@ -185,7 +200,8 @@ def test_random_pictures_have_the_size_that_the_network_is_timed_with():
 
 def test_a_resumed_search_keeps_its_finished_runs(tiny_data, monkeypatch):
     monkeypatch.setattr(search, "load_data", lambda limit, val_fraction: tiny_data)
-    monkeypatch.setattr(search, "_sign", lambda data, size, threads: {"textbook": 0.5, "ours": 0.5})
+    prepared = {"sign": {"textbook": 0.5, "ours": 0.5}, "threads": {"textbook": 1, "ours": 1}}
+    monkeypatch.setattr(search, "prepare", lambda data, size, threads: prepared)
     calls = []
 
     def fake(side):
