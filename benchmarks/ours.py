@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from benchmarks.task import Task
 from benchmarks.textbook_training import Evaluation
 from gaaf_gp.data import Data
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.individual import Individual
+from gaaf_gp.jobs import Job
 from gaaf_gp.parser import parse
 from gaaf_gp.proxy import Outcome, Proxy
 from gaaf_gp.pset import PrimitiveSet
@@ -88,9 +88,9 @@ class CountingEvaluator(Evaluator):
 
     epochs_trained = 0
 
-    def _run(self, jobs: Sequence[Any]) -> Iterator[tuple[int, Outcome]]:
+    def _run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
         for index, outcome in super()._run(jobs):
-            saved = jobs[index][-1]
+            saved = jobs[index].saved
             before = 0 if saved is None else saved.epochs
             self.epochs_trained += _trained(outcome, self.proxy.epochs) - before
             yield index, outcome

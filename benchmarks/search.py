@@ -2,7 +2,7 @@
 
 Both sides train the same network for the same number of epochs on the same images, and are done when a candidate's
 validation accuracy after its last epoch, in their own evaluation, reaches the target. A run that does not get there is
-given up after a number of evaluations; its cost counts, its success does not.
+given up after so many training steps; its cost counts, its success does not.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ SEED_SPAN = 100_000
 SIGN_SEED = 90_000_000
 """The plain sign is trained on the seeds from here on, which no search uses."""
 
+MOST_PER_TRAINING = 20
+"""Candidates that a race may judge for the steps of one full training; more is never asked for."""
+
 
 def measure(setup: Setup) -> dict[str, Any]:
     """Return what both sides needed; ``ratio`` is that of the expected seconds to the target.
@@ -59,7 +62,7 @@ def measure(setup: Setup) -> dict[str, Any]:
     for seed in size.seeds:
         for side, search in sides.items():
             if (side, seed) not in done:
-                setup.say(f"search, seed {seed}, {side}: until {size.target:.1%} or {size.most} evaluations")
+                setup.say(f"search, seed {seed}, {side}: until {size.target:.1%} or given up")
                 result["runs"].append({"side": side, "seed": seed, **search(seed)})
                 setup.save(result)
     return summary(result["runs"]) | result
@@ -87,7 +90,7 @@ def prepare(data: Data, size: SearchSize, threads: int) -> dict[str, Any]:
 
 def search_textbook(data: Data, size: SearchSize, seed: int, threads: int) -> dict[str, Any]:
     """Run the paper's algorithm with the textbook evaluator, one training after another."""
-    log = _Log(size)
+    log = _Log(size, data)
     task = size.task.but(threads=threads)
 
     def evaluate(genes: Genes) -> float:
@@ -107,7 +110,7 @@ def search_ours(data: Data, size: SearchSize, seed: int, threads: int) -> dict[s
 
     Only an evaluation over all epochs may reach the target, but every epoch trained is paid for.
     """
-    log = _Log(size)
+    log = _Log(size, data)
     evaluator = ours.make_evaluator(data, size.task.but(threads=1), workers=threads, seed=seed)
 
     def arrived(record: Record) -> None:
@@ -120,7 +123,7 @@ def search_ours(data: Data, size: SearchSize, seed: int, threads: int) -> dict[s
         evolve(
             evaluator.pset,
             evaluator,
-            evaluations=size.most,
+            evaluations=MOST_PER_TRAINING * size.most,
             population_size=size.population,
             seed=seed,
             on_record=arrived,
@@ -153,7 +156,7 @@ def show(result: dict[str, Any], console: Console) -> None:
     """Print what both sides needed, run by run."""
     rows: list[Sequence[object]] = []
     for run in result["runs"]:
-        end = "reached" if run["reached"] else f"not reached, given up after {run['evaluations']}"
+        end = "reached" if run["reached"] else "not reached, given up"
         name = f"{run['side']}, seed {run['seed']}"
         rows.append([name, run["seconds"], run["steps"], run["evaluations"], f"{run['best']:.2%}", end])
     for side in (TEXTBOOK, OURS):
@@ -163,7 +166,7 @@ def show(result: dict[str, Any], console: Console) -> None:
     settings, sign = result["settings"], result["sign"]
     title = (
         f"search: to {settings['target']:.1%} validation accuracy, {settings['epochs']} epochs of {settings['train']} "
-        f"images, widths {settings['widths']}, at most {settings['most']} evaluations"
+        f"images, widths {settings['widths']}, at most the steps of {settings['most']} full trainings"
     )
     note = (
         f"times faster: {harness.brief(result['ratio'])} ({result['ratio_is']}), times fewer training steps: "
@@ -182,8 +185,9 @@ class _FinishedError(Exception):
 class _Log:
     """The evaluations of one search until it is finished, and what they cost."""
 
-    def __init__(self, size: SearchSize) -> None:
-        self.size = size
+    def __init__(self, size: SearchSize, data: Data) -> None:
+        self.target = size.target
+        self.most_steps = size.most * size.task.epochs * size.task.steps(data)
         self.accuracies: list[float] = []
         self.steps = 0
         self.best = ""
@@ -200,11 +204,11 @@ class _Log:
 
     @property
     def reached(self) -> bool:
-        return max(self.accuracies, default=0.0) >= self.size.target
+        return max(self.accuracies, default=0.0) >= self.target
 
     @property
     def finished(self) -> bool:
-        return self.reached or len(self.accuracies) >= self.size.most
+        return self.reached or self.steps >= self.most_steps
 
     def result(self) -> dict[str, Any]:
         return {

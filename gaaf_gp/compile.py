@@ -31,7 +31,7 @@ class Activation(nn.Module):
     constants are 0-dim buffers ``c0, c1, ...``. Both are in ``state_dict`` and move with the module.
 
     Attributes:
-        generated: f compiled to C by :mod:`gaaf_gp.native`, which layers on a CPU then use; None by default.
+        kernel: f as a :class:`gaaf_gp.native.Program`, which layers with compiled kernels then run; None by default.
 
     Args:
         individual: an :class:`~gaaf_gp.Individual`, a stock ``gp.PrimitiveTree``, or text.
@@ -63,7 +63,7 @@ class Activation(nn.Module):
         for name, value in program.constants.items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.get_default_dtype()))
         self._set_program(program)
-        self.generated: object | None = None
+        self.kernel: object | None = None
 
     def function(self) -> Callable[..., Tensor]:
         """Return f as a function of x and of the learnable vectors, tensors of shapes that broadcast."""
@@ -106,7 +106,6 @@ class Activation(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         del state["_program"]
-        state["generated"] = None
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

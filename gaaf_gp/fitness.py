@@ -15,46 +15,16 @@ from deap import gp
 from gaaf_gp.behaviour import Behaviour, behaviour
 from gaaf_gp.data import Split
 from gaaf_gp.errors import GaafError
-from gaaf_gp.executors import WorkerLost, Workers
 from gaaf_gp.individual import Individual
-from gaaf_gp.parser import parse
+from gaaf_gp.jobs import WORKER_LOST, Job, Trainer
 from gaaf_gp.proxy import WORST_ACCURACY, Outcome, Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.racing import Curve, Racing, race
 from gaaf_gp.records import Memory, Record, contenders, judged
-from gaaf_gp.stacked import train_stacked
-from gaaf_gp.training import TrainingState
 
 __all__ = ["WORKER_LOST", "Evaluator", "Record"]
 
-WORKER_LOST = "worker lost"
-
 OnRecord = Callable[[Record], None]
-_State = tuple[Proxy, PrimitiveSet]
-_Job = tuple[str | None, int, Split | None, int | None, TrainingState | None]
-
-
-def _train(
-    state: _State, text: str | None, seed: int, score: Split | None, epochs: int | None, saved: TrainingState | None
-) -> Outcome:
-    proxy, pset = state
-    individual = None if text is None else parse(text, pset)
-    if epochs is None:
-        return proxy.train(individual, seed, score)
-    return proxy.train(individual, seed, score, epochs=epochs, state=saved)
-
-
-def _train_stack(
-    state: _State,
-    texts: Sequence[str | None],
-    seed: int,
-    score: Split | None,
-    epochs: int | None,
-    saved: Sequence[TrainingState | None],
-) -> list[Outcome]:
-    proxy, pset = state
-    individuals = [None if text is None else parse(text, pset) for text in texts]
-    return train_stacked(proxy, individuals, seed, score, epochs=epochs, states=saved, at_once=len(texts))
 
 
 class Evaluator:
@@ -114,12 +84,12 @@ class Evaluator:
         self._behaviours: dict[str, Behaviour] = {}
         self._first: dict[str, str] = {}  # signature -> the text that was trained
         self._epochs: int | None = getattr(proxy, "epochs", None)
-        self._workers: Workers[_State] = Workers((proxy, pset), workers)
+        self._trainer = Trainer(proxy, pset, workers, at_once)
 
     @property
     def workers(self) -> int:
         """Number of processes."""
-        return self._workers.workers
+        return self._trainer.workers
 
     def __call__(self, individual: gp.PrimitiveTree) -> tuple[float]:
         """Return ``(fitness,)`` of one individual, from memory if it was evaluated before.
@@ -167,7 +137,7 @@ class Evaluator:
             score: the split whose accuracy is returned; the validation split by default.
         """
         texts = [None if individual is None else self._text(individual) for individual in individuals]
-        jobs: list[_Job] = [(text, seed, score, None, None) for text in texts for seed in seeds]
+        jobs = [Job(text, seed, score) for text in texts for seed in seeds]
         results = dict(self._run(jobs))
         return [[results[row * len(seeds) + place] for place in range(len(seeds))] for row in range(len(texts))]
 
@@ -212,8 +182,8 @@ class Evaluator:
         self, texts: list[str], epochs: int | None, saved: dict[str, list[Outcome]], on_record: OnRecord
     ) -> dict[str, Curve]:
         """Train candidates up to an epoch and keep those that are finished or failed; return the others' curves too."""
-        jobs: list[_Job] = [
-            (text, seed, None, epochs, saved[text][place].state if text in saved else None)
+        jobs = [
+            Job(text, seed, epochs=epochs, saved=saved[text][place].state if text in saved else None)
             for text in texts
             for place, seed in enumerate(self.seeds)
         ]
@@ -244,10 +214,10 @@ class Evaluator:
             if not able:
                 return
             fewest = min(len(rows[text]) for text in able)
-            jobs: list[_Job] = [(text, every[fewest], None, None, None) for text in able if len(rows[text]) == fewest]
+            jobs = [Job(text, every[fewest]) for text in able if len(rows[text]) == fewest]
             try:
                 for index, outcome in self._run(jobs):
-                    text = str(jobs[index][0])
+                    text = str(jobs[index].text)
                     self.records[text] = judged(text, (*self.records[text].outcomes, outcome), self._epochs)
             except BaseException:
                 self._memory.revalue()
@@ -263,29 +233,8 @@ class Evaluator:
         self.records[record.text] = record
         on_record(record)
 
-    def _run(self, jobs: Sequence[_Job]) -> Iterator[tuple[int, Outcome]]:
-        if self.at_once > 1:
-            yield from self._run_stacks(jobs)
-            return
-        for index, result in self._workers.run(_train, jobs):
-            if isinstance(result, WorkerLost):
-                yield index, _lost(jobs[index][1])
-            else:
-                yield index, result
-
-    def _run_stacks(self, jobs: Sequence[_Job]) -> Iterator[tuple[int, Outcome]]:
-        alike: dict[tuple[int, int | None, int], list[int]] = {}
-        for index, (_, seed, score, epochs, _) in enumerate(jobs):
-            alike.setdefault((seed, epochs, id(score)), []).append(index)
-        size = self.at_once
-        stacks = [own[start : start + size] for own in alike.values() for start in range(0, len(own), size)]
-        work = [([jobs[i][0] for i in own], *jobs[own[0]][1:4], [jobs[i][4] for i in own]) for own in stacks]
-        for number, result in self._workers.run(_train_stack, work):
-            own = stacks[number]
-            if isinstance(result, WorkerLost):
-                yield from ((index, _lost(jobs[index][1])) for index in own)
-            else:
-                yield from zip(own, result, strict=True)
+    def _run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
+        yield from self._trainer.run(jobs)
 
     def _individual(self, tree: gp.PrimitiveTree) -> Individual:
         return tree if isinstance(tree, Individual) else Individual(tree, self.pset)
@@ -295,7 +244,7 @@ class Evaluator:
 
     def close(self) -> None:
         """End the worker processes."""
-        self._workers.close()
+        self._trainer.close()
 
     def __enter__(self) -> Evaluator:
         return self
@@ -304,10 +253,6 @@ class Evaluator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _lost(seed: int) -> Outcome:
-    return Outcome(seed, WORST_ACCURACY, (), 0.0, WORKER_LOST)
 
 
 def _ignore(_record: Record) -> None:

@@ -38,8 +38,6 @@ from gaaf_gp.training import (
 __all__ = ["LATENT_LIMIT", "WORST_ACCURACY", "Epoch", "Outcome", "Proxy", "Training", "TrainingState"]
 
 SCORING_BATCH = 500
-WORTH_COMPILING = 100
-"""Steps from which a training repays the compilation of a learnable function (a third of a second)."""
 
 
 class _FailedError(Exception):
@@ -148,7 +146,7 @@ class Proxy:
         Raises:
             GaafError: if ``state`` is of another training, or ``epochs`` not ahead of it and within the schedule.
         """
-        last = self._last(individual, seed, epochs, state)
+        last = self.last_epoch(individual, seed, epochs, state)
         started = time.perf_counter() - (0.0 if state is None else state.seconds)
         history = [] if state is None else list(state.history)
         kept: TrainingState | None = None
@@ -209,7 +207,14 @@ class Proxy:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "batches"}
 
-    def _last(self, individual: Individual | None, seed: int, epochs: int | None, state: TrainingState | None) -> int:
+    def last_epoch(
+        self, individual: Individual | None, seed: int, epochs: int | None, state: TrainingState | None
+    ) -> int:
+        """Return the epoch after which :meth:`train` would stop.
+
+        Raises:
+            GaafError: what :meth:`train` would refuse.
+        """
         if state is not None and (state.text, state.seed) != (_text(individual), seed):
             raise GaafError(
                 f"a training goes on with the candidate and the seed that it began with, got {_text(individual)!r} and "
@@ -229,10 +234,8 @@ class Proxy:
         return model
 
     def _activation_factory(self, individual: Individual | None) -> ActivationFactory | None:
-        # a compiler run costs as much as about a hundred steps of a small network gain
-        generated = self.kernels != "torch" and self.epochs * len(self.batches) >= WORTH_COMPILING
-        device = self.data.train.images.device
-        return activation_factory(individual, self.surrogate, tables=self.tables, device=device, generated=generated)
+        programs, device = self.kernels != "torch", self.data.train.images.device
+        return activation_factory(individual, self.surrogate, tables=self.tables, device=device, programs=programs)
 
     def _epoch(self, training: Training, score: Split, started: float) -> Epoch:
         """Train for one epoch and score it. Only its end waits for the device."""

@@ -89,7 +89,7 @@ def train_stacked(
         raise GaafError(f"there must be a state or None for each of {len(individuals)} candidates, got {len(states)}")
     pairs = list(zip(individuals, [None] * len(individuals) if states is None else states, strict=True))
     for individual, state in pairs:
-        proxy._last(individual, seed, epochs, state)  # refuses what does not fit before anything is trained
+        proxy.last_epoch(individual, seed, epochs, state)  # refuses what does not fit before anything is trained
     outcomes: dict[int, Outcome] = {}
     groups: dict[tuple[int, bytes], list[_Member]] = {}
     for place, (individual, state) in enumerate(pairs):

@@ -169,7 +169,7 @@ class Training:
 
 
 def activation_factory(
-    individual: Individual | None, surrogate: Surrogate, *, tables: bool, device: torch.device, generated: bool = False
+    individual: Individual | None, surrogate: Surrogate, *, tables: bool, device: torch.device, programs: bool = False
 ) -> ActivationFactory | None:
     """Return what makes the activation of a layer: tables that all layers share, or the function itself.
 
@@ -178,7 +178,7 @@ def activation_factory(
         surrogate: of the sign of f, part of the tables.
         tables: whether to use them where f has no learnable operator.
         device: where the layers are.
-        generated: whether to compile a function with learnable operators, where that can be done.
+        programs: whether the compiled kernels run a function with learnable operators, where that can be done.
     """
     function: Activation | nn.Identity = nn.Identity() if individual is None else Activation(individual, 1)
     vectors, elementwise = len(list(function.parameters())), _elementwise(function)
@@ -188,13 +188,13 @@ def activation_factory(
         return lambda _channels: TableActivation(made, formula)
     if individual is None:
         return None
-    made_in_c = None
-    if generated and elementwise and vectors and isinstance(function, Activation):
-        made_in_c = native.generate(function.function(), vectors)
+    kernel = None
+    if programs and elementwise and vectors and isinstance(function, Activation):
+        kernel = native.program_of(function.function(), vectors)
 
     def learnable(channels: int) -> nn.Module:
         activation = Activation(individual, channels)
-        activation.generated = made_in_c
+        activation.kernel = kernel
         return activation
 
     return learnable

@@ -187,9 +187,8 @@ class BinaryConv2d(BinaryLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of a float (N, in_channels, H, W) as (N, out_channels, H', W')."""
-        fits = x.is_cpu and x.dtype == self.weight.dtype == torch.float32 and x.dim() == 4 and x.numel() > 0
-        if self.kernels != "torch" and fits:
-            return self._compiled(x)
+        if self.fits(x):
+            return self.compiled(x)
         padding, stride = self.padding, self.stride
         if self.kernel_size == (1, 1) and not any(padding):
             # the pixels in between meet no tap; torch 2.13's strided backward pass writes past its memory for few
@@ -202,20 +201,43 @@ class BinaryConv2d(BinaryLayer):
             padding = (0, 0)
         return functional.conv2d(signs, self.binary_weight(), None, stride, padding, self.dilation, self.groups)
 
-    def _compiled(self, x: Tensor) -> Tensor:
+    def fits(self, x: Tensor) -> bool:
+        """Return whether the compiled kernels take ``x``."""
+        float32 = x.dtype == self.weight.dtype == torch.float32
+        return self.kernels != "torch" and x.is_cpu and float32 and x.dim() == 4 and x.numel() > 0
+
+    @property
+    def direct(self) -> bool:
+        """Whether the compiled kernels find the signs from the input itself, and not from f(x) as torch makes it."""
+        return self.activation is None or isinstance(self.activation, TableActivation) or self._program() is not None
+
+    def compiled(self, x: Tensor, norm: native.Norm | None = None, shortcut: Tensor | int | None = None) -> Tensor:
+        """Return what :meth:`forward` does, by the compiled kernels, joined with what follows.
+
+        Args:
+            x: one that :meth:`fits`.
+            norm: the batch normalization of the result.
+            shortcut: what is added then, see :class:`gaaf_gp.native.Unit`; a number only for a :attr:`direct` layer.
+        """
         geometry = native.Geometry(self.stride, self.padding, int(self.pad_value))
         window, whole = self.weight_surrogate.window, self.kernels == "fixed"
-        generated = getattr(self.activation, "generated", None)
-        if isinstance(generated, native.Generated) and self.surrogate.name == "clipped":
-            vectors = tuple(self.activation.parameters()) if self.activation is not None else ()
-            windows = (self.surrogate.window, window)
-            return native.generated_convolution(x, self.weight, generated, vectors, geometry, windows, whole)
-        if isinstance(self.activation, TableActivation):
-            sign, slope = self.activation.sign, self.activation.slope
+        vectors: tuple[Tensor, ...] = ()
+        signs: native.Signs
+        program = self._program()
+        if program is not None and self.activation is not None:
+            signs, vectors = (
+                native.ProgramSigns(program, self.surrogate.window),
+                tuple(self.activation.parameters()),
+            )
+        elif isinstance(self.activation, TableActivation):
+            signs = native.TableSigns(self.activation.packed)
         else:
-            x, tables = self.activated(x), _plain_sign(self.surrogate)
-            sign, slope = tables.sign, tables.slope
-        return native.binary_convolution(x, self.weight, sign, slope, geometry, window, whole)
+            x, signs = self.activated(x), native.TableSigns(_plain_sign(self.surrogate).packed)
+        return native.binary_unit(x, self.weight, native.Unit(signs, geometry, window, whole, vectors, norm, shortcut))
+
+    def _program(self) -> native.Program | None:
+        program = getattr(self.activation, "kernel", None)
+        return program if isinstance(program, native.Program) and self.surrogate.name == "clipped" else None
 
     def extra_repr(self) -> str:
         """Return the settings that ``repr`` shows."""

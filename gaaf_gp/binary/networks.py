@@ -12,10 +12,9 @@ from typing import Any, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from gaaf_gp import native
 from gaaf_gp.binary.binarize import whole_number
+from gaaf_gp.binary.blocks import NormalizedConvolution, PooledRepeat, Residual
 from gaaf_gp.binary.layers import BinaryConv2d, binary_layers
 from gaaf_gp.errors import GaafError, listed
 
@@ -43,81 +42,6 @@ class BinarySettings(TypedDict, total=False):
 
 PAPER: BinarySettings = {"pad_value": 0.0, "surrogate": "clipped", "window": 1.3, "weight_window": 1.3}
 """The settings of the GAAF paper's networks."""
-
-
-class BatchNorm(nn.BatchNorm2d):
-    """Batch normalization that adds a shortcut in the same pass where it has the compiled kernels.
-
-    Attributes:
-        kernels: one of :data:`gaaf_gp.binary.KERNELS`; all but "torch" stand for the compiled ones.
-    """
-
-    running_mean: Tensor
-    running_var: Tensor
-    num_batches_tracked: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels)
-        self.kernels = "torch"
-
-    def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
-        """Return the normalized (N, C, H, W), plus ``shortcut`` of the same shape if there is one."""
-        fits = x.is_cpu and x.dtype == torch.float32 and x.dim() == 4 and x.numel() > x.shape[1]
-        if self.kernels == "torch" or not fits or not self.track_running_stats:
-            y = super().forward(x)
-            return y if shortcut is None else y + shortcut
-        moments = None if self.training else (self.running_mean, self.running_var)
-        y, mean, variance = native.batch_norm(x, self.weight, self.bias, self.eps, shortcut, moments)
-        if self.training:
-            count = x.numel() // x.shape[1]
-            self.num_batches_tracked.add_(1)
-            # without a momentum torch keeps the average of all batches
-            momentum = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
-            self.running_mean.lerp_(mean, momentum)
-            self.running_var.lerp_(variance * (count / (count - 1)), momentum)  # the unbiased one, as torch keeps
-        return y
-
-
-class Residual(nn.Module):
-    """The sum of a body and its shortcut, both of which see the same (N, C, H, W) input.
-
-    The body is a sequence that ends with a :class:`BatchNorm`, which does the sum.
-    """
-
-    def __init__(self, body: nn.Sequential, shortcut: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-        self.shortcut = shortcut
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return body(x) + shortcut(x)."""
-        *layers, last = self.body
-        y = x
-        for layer in layers:
-            y = layer(y)
-        total: Tensor = last(y, self.shortcut(x))
-        return total
-
-
-class PooledRepeat(nn.Module):
-    """A shortcut without parameters: 2x2 average pooling, then the channels repeated ``times`` times.
-
-    (N, C, H, W) becomes (N, times C, ceil(H/2), ceil(W/2)), as a 3x3 convolution of stride 2 and padding 1 makes it; at
-    an odd edge the average is over the pixels that are there.
-    """
-
-    def __init__(self, times: int) -> None:
-        super().__init__()
-        self.times = times
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the pooled and repeated ``x``."""
-        y = functional.avg_pool2d(x, 2, ceil_mode=True)
-        return torch.cat([y] * self.times, 1) if self.times > 1 else y
-
-    def extra_repr(self) -> str:
-        """Return the settings that ``repr`` shows."""
-        return f"times={self.times}"
 
 
 class BinaryNetwork(nn.Module):
@@ -175,10 +99,10 @@ def small_network(
     units: list[nn.Module] = []
     for before, after in pairwise((widths[0], *widths)):
         shortcut = PooledRepeat(after // before) if units else nn.Identity()
-        halving = _normalized(convolution(before, after, 3, stride=2 if units else 1, padding=1))
-        keeping = _normalized(convolution(after, after, 3, padding=1))
+        halving = NormalizedConvolution(convolution(before, after, 3, stride=2 if units else 1, padding=1))
+        keeping = NormalizedConvolution(convolution(after, after, 3, padding=1))
         units += [Residual(halving, shortcut), Residual(keeping, nn.Identity())]
-    stem = _normalized(nn.Conv2d(in_channels, widths[0], 3, stride=2, padding=1, bias=False))
+    stem = NormalizedConvolution(nn.Conv2d(in_channels, widths[0], 3, stride=2, padding=1, bias=False))
     network = BinaryNetwork(stem, nn.Sequential(*units), nn.Linear(widths[-1], num_classes))
     return _activated(network, activation)
 
@@ -215,7 +139,7 @@ def resnet18(
     for before, after in pairwise((widths[0], *widths)):
         stride = 2 if blocks else 1
         blocks += [_basic_block(convolution, before, after, stride), _basic_block(convolution, after, after, 1)]
-    stem = _normalized(nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False))
+    stem = NormalizedConvolution(nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False))
     network = BinaryNetwork(stem, nn.Sequential(*blocks), nn.Linear(widths[-1], num_classes))
     return _activated(network, activation)
 
@@ -267,17 +191,15 @@ def _convolution(binary: BinarySettings) -> Callable[..., BinaryConv2d]:
     return partial(BinaryConv2d, **settings)
 
 
-def _normalized(convolution: BinaryConv2d | nn.Conv2d) -> nn.Sequential:
-    return nn.Sequential(convolution, BatchNorm(convolution.out_channels))
-
-
 def _basic_block(convolution: Callable[..., BinaryConv2d], before: int, after: int, stride: int) -> Residual:
     body = nn.Sequential(
-        *_normalized(convolution(before, after, 3, stride=stride, padding=1)),
-        *_normalized(convolution(after, after, 3, padding=1)),
+        NormalizedConvolution(convolution(before, after, 3, stride=stride, padding=1)),
+        NormalizedConvolution(convolution(after, after, 3, padding=1)),
     )
     same = stride == 1 and before == after
-    return Residual(body, nn.Identity() if same else _normalized(convolution(before, after, 1, stride=stride)))
+    return Residual(
+        body, nn.Identity() if same else NormalizedConvolution(convolution(before, after, 1, stride=stride))
+    )
 
 
 def _activated(network: BinaryNetwork, activation: ActivationFactory | None) -> BinaryNetwork:

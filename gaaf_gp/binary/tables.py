@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gaaf_gp.binary.binarize import Surrogate, binarize
 from gaaf_gp.errors import GaafError
+from gaaf_gp.native import packed_table
 
 VALUES = 1 << 16
 """How many bfloat16 values there are, NaN and infinities included."""
@@ -43,6 +44,15 @@ class SignTables:
     sign: Tensor
     slope: Tensor
     surrogate: Surrogate
+
+    @functools.cached_property
+    def packed(self) -> Tensor:
+        """Both tables as one, (65536,) int32, for the compiled kernels; see :func:`gaaf_gp.native.packed_table`."""
+        return packed_table(self.sign, self.slope)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made of the rest."""
+        return {name: value for name, value in self.__dict__.items() if name != "packed"}
 
     def to(self, device: torch.device | str) -> SignTables:
         """Return the tables on ``device``."""
@@ -236,6 +246,11 @@ def table_binarize(x: Tensor, tables: SignTables) -> Tensor:
     return table_binarize_raw(x, tables.sign, tables.slope)
 
 
+def _versions(*tensors: Tensor) -> list[int]:
+    """Return how often each was changed in place; what inference mode made is not counted."""
+    return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
+
+
 class TableActivation(nn.Module):
     """sign(f(x)) from tables: what a binary layer calls instead of ``binarize(f(x))``.
 
@@ -256,6 +271,15 @@ class TableActivation(nn.Module):
         self.register_buffer("slope", tables.slope, persistent=False)
         self.surrogate = tables.surrogate
         self.formula = formula
+        self._tables, self._seen = tables, _versions(tables.sign, tables.slope)
+
+    @property
+    def packed(self) -> Tensor:
+        """``sign`` and ``slope`` as one table for the compiled kernels, made once while they stay the same."""
+        now = _versions(self.sign, self.slope)
+        if self._tables.sign is not self.sign or self._tables.slope is not self.slope or now != self._seen:
+            self._tables, self._seen = SignTables(self.sign, self.slope, self.surrogate), now  # another candidate's
+        return self._tables.packed
 
     def forward(self, x: Tensor) -> Tensor:
         """Return +1 and -1 in the shape, dtype and memory format of ``x``; see :func:`table_binarize`."""

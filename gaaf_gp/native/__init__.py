@@ -1,23 +1,31 @@
 """Compiled kernels for training binary networks on a CPU, and whether this machine can have them.
 
 torch multiplies +-1 as any other numbers. ``kernels.c`` multiplies bits going forward and joins passes going backward,
-``fixed.c`` computes gradients in whole numbers, ``norm.c`` normalizes. They are plain C, compiled once with the
-machine's own C compiler into the user's cache; without a compiler everything runs in torch, slower.
+``fixed.c`` computes gradients in whole numbers, ``norm.c`` normalizes, ``elementwise.c`` runs functions that learn, and
+``unit`` makes one torch operation of them. They are plain C, compiled once with the machine's own C compiler into the
+user's cache; without a compiler everything runs in torch, slower.
 """
 
 from gaaf_gp.native.build import available, unavailable_reason, whole_numbers
-from gaaf_gp.native.convolution import Geometry, binary_convolution
-from gaaf_gp.native.generated import Generated, generate, generated_convolution
-from gaaf_gp.native.norm import batch_norm
+from gaaf_gp.native.convolution import Geometry, packed_table
+from gaaf_gp.native.norm import Norm, batch_norm
+from gaaf_gp.native.program import Program, ProgramSigns, program_of
+from gaaf_gp.native.unit import Signs, TableSigns, Unit, binary_convolution, binary_unit
 
 __all__ = [
-    "Generated",
     "Geometry",
+    "Norm",
+    "Program",
+    "ProgramSigns",
+    "Signs",
+    "TableSigns",
+    "Unit",
     "available",
     "batch_norm",
     "binary_convolution",
-    "generate",
-    "generated_convolution",
+    "binary_unit",
+    "packed_table",
+    "program_of",
     "unavailable_reason",
     "whole_numbers",
 ]

@@ -34,7 +34,7 @@ FLAGS = (
     "-shared",
     "-fPIC",
 )
-SOURCES = ("common.h", "kernels.c", "fixed.c", "norm.c")
+SOURCES = ("common.h", "kernels.c", "forward.c", "fixed.c", "norm.c", "elementwise.c")
 SECONDS = 120
 
 
@@ -95,18 +95,6 @@ def _built() -> Path:
     if not target.exists():
         _compile(compiler, texts, target)
     return target
-
-
-def compiled(text: str) -> ctypes.CDLL:
-    """Compile one C source, which may include ``common.h``, and load it; nothing is kept on disk.
-
-    Raises:
-        UnavailableError: it cannot be compiled here.
-    """
-    with tempfile.TemporaryDirectory() as temporary:
-        made = Path(temporary) / "generated.so"
-        _compile(_compiler(), {"common.h": _text("common.h"), "generated.c": text.encode()}, made)
-        return ctypes.CDLL(str(made))
 
 
 def _compiler() -> list[str]:

@@ -1,6 +1,7 @@
 /* What the kernels share: the shape of a convolution, and bits in words. Tensors are dense, (N, H, W, C) in memory. */
 #ifndef GAAF_GP_COMMON_H
 #define GAAF_GP_COMMON_H
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -41,11 +42,34 @@ static inline word collect_word(const uint8_t *flags, int64_t count) {
     return collected;
 }
 
-/* row *= slope[index], and an exact zero where the slope is zero, whatever comes in. */
-static inline void apply_slope(float *row, const uint16_t *slope, const uint16_t *index, int64_t count) {
+/* The signs of at most 64 latent weights as bits, the first one lowest. */
+static inline word weight_signs(const float *weight, int64_t apart, int64_t count) {
+    uint8_t flags[BITS];
+    memset(flags + (count - 1) / 8 * 8, 0, 8);
+    if (apart == 1)
+        for (int64_t i = 0; i < count; i++) flags[i] = weight[i] >= 0;
+    else
+        for (int64_t i = 0; i < count; i++) flags[i] = weight[i * apart] >= 0;
+    return collect_word(flags, count);
+}
+
+/* What a gradient of signs becomes on its way to the input: multiplied by the slopes of f, to an exact zero where a slope
+ * is zero, whatever comes in; then a gradient that came another way is added. Each may be missing. */
+typedef struct {
+    const uint16_t *slope; /* bfloat16 */
+    const float *more;
+} ending;
+
+static inline void finish(const float *row, const ending *e, int64_t at, int64_t count, float *to) {
+    const uint16_t *slope = e->slope ? e->slope + at : NULL;
+    const float *more = e->more ? e->more + at : NULL;
     for (int64_t i = 0; i < count; i++) {
-        const float factor = bfloat16_value(slope[index[i]]);
-        row[i] = factor == 0.0f ? 0.0f : row[i] * factor;
+        float value = row[i];
+        if (slope) {
+            const float factor = bfloat16_value(slope[i]);
+            value = factor == 0.0f ? 0.0f : value * factor;
+        }
+        to[i] = more ? value + more[i] : value;
     }
 }
 
@@ -64,4 +88,9 @@ static inline int64_t meetings_of(const shape *s, int64_t row, int64_t column, m
     }
     return count;
 }
+
+/* y = the convolution of the signs in `bits` with those of weight, (O, C, KH, KW) with any strides, in words of 64 products.
+ * Returns 0, or 1 without memory. */
+int convolve_words(const word *bits, const float *weight, const int64_t *strides, const shape *s, float *y,
+                   int64_t threads);
 #endif

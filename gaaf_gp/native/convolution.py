@@ -1,19 +1,19 @@
-"""The convolution of sign(f(x)) with the signs of latent weights as one torch operation on a CPU.
+"""The parts of a convolution of sign(f(x)) with the signs of latent weights on a CPU, forward and backward.
 
-Forward keeps the bfloat16 nearest to x (two bytes) and one bit a value; torch's separate operations would keep x, f(x)
-and its sign in four bytes each, and what f needs for its gradient. Backward multiplies by the tabulated slope of f in
-the same pass that computes the gradient.
+Forward keeps the slope of f at x (two bytes) and one bit a value; torch's separate operations would keep x, f(x) and
+its sign in four bytes each, and what f needs for its gradient. One look-up finds both, and backward multiplies by the
+slopes in the same pass that computes the gradient.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.native.build import library
@@ -24,6 +24,11 @@ _FIELDS = (
     "images", "height", "width", "channels", "out_height", "out_width", "out_channels", "kernel_height", "kernel_width",
     "stride_height", "stride_width", "pad_height", "pad_width", "pad_sign",
 )  # fmt: skip
+
+
+Convolved = Callable[[Tensor | None, Tensor | None], tuple[Tensor | None, Tensor | None]]
+"""Takes slopes, which multiply the gradient of the signs, and what is added to that; returns the gradients of the input
+and of the latent weights, see :func:`gradients`."""
 
 
 class Shape(ctypes.Structure):
@@ -57,70 +62,42 @@ class Geometry:
             raise GaafError(f"pad_sign must be 0, +1 or -1, got {self.pad_sign!r}; choose one of them")
 
 
-def binary_convolution(
-    x: Tensor, weight: Tensor, sign: Tensor, slope: Tensor, geometry: Geometry, weight_window: float, whole: bool
-) -> Tensor:
-    """Return the convolution of the signs of f(x) with the signs of ``weight``, differentiable in both.
+def packed_table(sign: Tensor, slope: Tensor) -> Tensor:
+    """Return two tables by the bits of a bfloat16 as one, (65536,) int32: the sign's bit is the highest.
 
     Args:
-        x: (N, C, H, W) float32 on the CPU; channels last is quickest.
-        weight: (O, C, KH, KW) float32, the latent weights.
         sign: (65536,) bool, whether f(v) >= 0 for the bfloat16 v with these bits.
         slope: (65536,) bfloat16, the windowed derivative of f there, which multiplies the gradient of the sign; other
-            floats are rounded to bfloat16.
-        geometry: stride and padding.
-        weight_window: the gradient of a latent weight beyond +-weight_window is zero.
-        whole: gradients are rounded to whole numbers of 11 bits, with a scale for each image (for the weights: for each
-            channel of some images), and summed exactly; else everything is float32.
-
-    Returns:
-        (N, O, H', W') float32, channels last; its values are exact integers.
+            floats are rounded to bfloat16. It is the lower half of an entry.
 
     Raises:
-        GaafError: a tensor has another type or shape, or the kernel is larger than the padded image.
-        RuntimeError: the kernels are not available.
-        MemoryError: there is no memory for what the kernels need.
+        GaafError: a table has another type or shape.
     """
     require("sign", sign, torch.bool, _VALUES)
     slope = slope.to(torch.bfloat16)  # module.float() makes float32 of it
     require("slope", slope, torch.bfloat16, _VALUES)
-    tables = sign.contiguous(), slope.contiguous()
-    return cast(Tensor, _Convolution.apply(x, weight, *tables, geometry, weight_window, whole))  # type: ignore[no-untyped-call]
+    low = slope.detach().contiguous().view(torch.int16).to(torch.int32) & 0xFFFF
+    return low | (sign.to(torch.int32) << 31)
 
 
-class _Convolution(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        sign: Tensor,
-        slope: Tensor,
-        geometry: Geometry,
-        weight_window: float,
-        whole: bool,
-    ) -> Tensor:
-        shape = packed_shape(x, weight, geometry)
-        x = x.contiguous(memory_format=torch.channels_last)
-        pixels, channels = x.numel() // x.shape[1], x.shape[1]
-        index, bits = (
-            torch.empty(x.numel(), dtype=torch.int16),
-            torch.empty(pixels * -(-channels // 64), dtype=torch.int64),
-        )
-        sizes, threads = (ctypes.c_int64(pixels), ctypes.c_int64(channels)), ctypes.c_int64(torch.get_num_threads())
-        library().sign_by_table(address(x), address(sign), *sizes, address(index), address(bits), threads)
-        ctx.save_for_backward(index, bits, weight, slope)
-        ctx.shape, ctx.weight_window, ctx.whole = shape, weight_window, whole
-        return convolve(bits, weight, shape)
+def signs(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the slopes of f at ``x`` and the packed signs of f(x), each in the order of channels-last memory.
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        index, bits, weight, slope = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
-        window, whole = ctx.weight_window, ctx.whole
-        of_x, of_weight = gradients(gradient, weight, bits, (slope, index), ctx.shape, window, whole, wanted)
-        return of_x, of_weight, None, None, None, None, None
+    Args:
+        x: (N, C, H, W) float32 on the CPU, not empty; channels last is quickest.
+        table: (65536,) int32, dense, see :func:`packed_table`.
+
+    Returns:
+        (N * H * W * C,) int16, the bits of bfloat16 slopes; (N * H * W * words,) int64, a bit a channel and
+        ceil(C / 64) words a pixel.
+    """
+    x = x.contiguous(memory_format=torch.channels_last)
+    pixels, channels = x.numel() // x.shape[1], x.shape[1]
+    slopes = torch.empty(x.numel(), dtype=torch.int16)
+    bits = torch.empty(pixels * -(-channels // 64), dtype=torch.int64)
+    sizes, threads = (ctypes.c_int64(pixels), ctypes.c_int64(channels)), ctypes.c_int64(torch.get_num_threads())
+    library().sign_by_table(address(x), address(table), *sizes, address(slopes), address(bits), threads)
+    return slopes, bits
 
 
 def convolve(bits: Tensor, weight: Tensor, shape: Shape) -> Tensor:
@@ -130,11 +107,10 @@ def convolve(bits: Tensor, weight: Tensor, shape: Shape) -> Tensor:
         MemoryError: there is no memory for what the kernels need.
     """
     kernels, threads = library(), ctypes.c_int64(torch.get_num_threads())
-    packed = torch.empty(shape.out_channels * kernels.patch_words(ctypes.byref(shape)), dtype=torch.int64)
-    kernels.pack_weights(address(weight), _strides(weight), ctypes.byref(shape), address(packed))
     size = (shape.images, shape.out_channels, shape.out_height, shape.out_width)
     y = torch.empty(size, memory_format=torch.channels_last)
-    check(kernels.convolve(address(bits), address(packed), ctypes.byref(shape), address(y), threads))
+    sources = address(bits), address(weight), _strides(weight)
+    check(kernels.convolve(*sources, ctypes.byref(shape), address(y), threads))
     return y
 
 
@@ -142,11 +118,12 @@ def gradients(
     gradient: Tensor,
     weight: Tensor,
     bits: Tensor,
-    tables: tuple[Tensor, Tensor] | None,
+    slopes: Tensor | None,
     shape: Shape,
     weight_window: float,
     whole: bool,
     wanted: tuple[bool, bool],
+    more: Tensor | None = None,
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradients of the input and of the weights, each if it is wanted.
 
@@ -154,13 +131,15 @@ def gradients(
         gradient: of the output.
         weight: the latent weights.
         bits: the packed signs of the input.
-        tables: slope and index, by which the gradient of the input is multiplied; None for the gradient of the signs.
+        slopes: see :func:`signs`; the gradient of the input is multiplied by them. None for the gradient of the signs.
         shape: of the convolution.
-        weight_window: see :func:`binary_convolution`.
+        weight_window: see :class:`gaaf_gp.native.Unit`.
         whole: there.
         wanted: that of the input, that of the weights.
+        more: (N, C, H, W) float32, added to the gradient of the input after the multiplication.
 
     Raises:
+        GaafError: ``more`` has another type or shape.
         MemoryError: there is no memory for what the kernels need.
     """
     gradient = gradient.contiguous(memory_format=torch.channels_last)
@@ -173,11 +152,13 @@ def gradients(
         arguments = (address(bits), address(gradient), address(weight), _strides(weight), window)
         check(make(*arguments, form, address(of_weight), threads))
     if wanted[0]:
-        slope, index = (None, None) if tables is None else tables
         size = (shape.images, shape.channels, shape.height, shape.width)
+        if more is not None:
+            require("more", more, torch.float32, *size)
+            more = more.contiguous(memory_format=torch.channels_last)
         of_x = torch.empty(size, memory_format=torch.channels_last)
         make = kernels.input_gradient_fixed if whole else kernels.input_gradient
-        sources = (address(gradient), address(weight), _strides(weight), address(slope), address(index))
+        sources = (address(gradient), address(weight), _strides(weight), address(slopes), address(more))
         check(make(*sources, form, address(of_x), threads))
     return of_x, of_weight
 

@@ -110,7 +110,7 @@ static inline void as_floats(const __m256i wide[2], float factor, float *to) {
 /* ---- the gradient of the input --------------------------------------------------------------------------------- */
 
 /* signs (tap, step, block of channels, 32 bytes): four signs of a latent weight of each channel in each byte. */
-static void weight_signs(const float *weight, const int64_t *strides, const shape *s, uint8_t *signs) {
+static void pack_signs(const float *weight, const int64_t *strides, const shape *s, uint8_t *signs) {
     const int64_t steps = parts(s->out_channels, PER_STEP), blocks = parts(s->channels, CHANNELS);
     for (int64_t o = 0; o < s->out_channels; o++)
         for (int64_t tap = 0; tap < s->kernel_height * s->kernel_width; tap++) {
@@ -184,7 +184,7 @@ static int make_calendar(const shape *s, calendar *c) {
 }
 
 static void image_input_gradient(const shape *s, const calendar *c, const uint8_t *tables, const uint8_t *signs,
-                                 float factor, const uint16_t *slope, const uint16_t *index, float *result) {
+                                 float factor, const ending *end, int64_t start, float *result) {
     const int64_t steps = parts(s->out_channels, PER_STEP), blocks = parts(s->channels, CHANNELS);
     for (int64_t pixel = 0; pixel < s->height * s->width; pixel++) {
         const meeting *met = c->met + c->first[pixel];
@@ -198,11 +198,10 @@ static void image_input_gradient(const shape *s, const calendar *c, const uint8_
             else pixel_sums(tables, from, met, meetings, steps, blocks, 1, wide);
             for (int b = 0; b < count; b++, block++) {
                 const int64_t first = block * CHANNELS, width = least(CHANNELS, s->channels - first);
-                const int64_t at = pixel * s->channels + first;
+                const int64_t at = start + pixel * s->channels + first;
                 float row[CHANNELS];
                 as_floats(wide[b], factor, row);
-                if (slope) apply_slope(row, slope, index + at, width);
-                memcpy(result + at, row, (size_t)width * sizeof *row);
+                finish(row, end, at, width, result + at);
             }
         }
     }
@@ -210,7 +209,7 @@ static void image_input_gradient(const shape *s, const calendar *c, const uint8_
 
 /* As input_gradient, in whole numbers. */
 int input_gradient_fixed(const float *gradient, const float *weight, const int64_t *strides, const uint16_t *slope,
-                         const uint16_t *index, const shape *s, float *result, int64_t threads) {
+                         const float *more, const shape *s, float *result, int64_t threads) {
     const int64_t taps = s->kernel_height * s->kernel_width, steps = parts(s->out_channels, PER_STEP);
     const int64_t sign_size = taps * steps * parts(s->channels, CHANNELS) * 32;
     const int64_t area = s->out_height * s->out_width, plane = s->height * s->width * s->channels;
@@ -219,13 +218,13 @@ int input_gradient_fixed(const float *gradient, const float *weight, const int64
     calendar c;
     const int failed = make_calendar(s, &c) || !signs || !tables;
     if (!failed) {
-        weight_signs(weight, strides, s, signs);
+        pack_signs(weight, strides, s, signs);
 #pragma omp parallel for schedule(static) num_threads(threads)
         for (int64_t part = 0; part < threads; part++)
             for (int64_t i = s->images * part / threads; i < s->images * (part + 1) / threads; i++) {
                 uint8_t *own = tables + part * table_size;
                 const float scale = image_tables(s, gradient + i * area * s->out_channels, own);
-                image_input_gradient(s, &c, own, signs, undo(scale), slope, slope ? index + i * plane : NULL, result + i * plane);
+                image_input_gradient(s, &c, own, signs, undo(scale), &(ending){slope, more}, i * plane, result);
             }
     }
     free(signs);

@@ -31,8 +31,9 @@ static inline uint16_t bfloat16_bits(float value) {
     return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);
 }
 
-/* index[i] = the bfloat16 nearest to x[i]; bits = table[index]: for each pixel parts(channels, 64) words. */
-void sign_by_table(const float *x, const uint8_t *table, int64_t pixels, int64_t channels, uint16_t *index, word *bits,
+/* An entry of the table, at the bits of the bfloat16 nearest to an x: the slope there, a bfloat16, and the sign in the
+ * highest bit. slope[i] = that of x[i]; bits = the signs: for each pixel parts(channels, 64) words. */
+void sign_by_table(const float *x, const uint32_t *table, int64_t pixels, int64_t channels, uint16_t *slope, word *bits,
                    int64_t threads) {
     const int64_t words = parts(channels, BITS);
 #pragma omp parallel for schedule(static) num_threads(threads)
@@ -40,14 +41,18 @@ void sign_by_table(const float *x, const uint8_t *table, int64_t pixels, int64_t
         const int64_t last = pixels * (part + 1) / threads;
         for (int64_t first = pixels * part / threads; first < last; first += STRETCH) {
             const int64_t end = least(first + STRETCH, last);
-            for (int64_t i = first * channels; i < end * channels; i++) index[i] = bfloat16_bits(x[i]);
+            for (int64_t i = first * channels; i < end * channels; i++) slope[i] = bfloat16_bits(x[i]);
             for (int64_t pixel = first; pixel < end; pixel++)
                 for (int64_t w = 0; w < words; w++) {
                     const int64_t count = least(BITS, channels - w * BITS);
-                    const uint16_t *from = index + pixel * channels + w * BITS;
+                    uint16_t *own = slope + pixel * channels + w * BITS;
                     uint8_t flags[BITS];
                     memset(flags + (count - 1) / 8 * 8, 0, 8);
-                    for (int64_t c = 0; c < count; c++) flags[c] = table[from[c]];
+                    for (int64_t c = 0; c < count; c++) {
+                        const uint32_t found = table[own[c]];
+                        own[c] = (uint16_t)found;
+                        flags[c] = (uint8_t)(found >> 31);
+                    }
                     bits[pixel * words + w] = collect_word(flags, count);
                 }
         }
@@ -69,10 +74,8 @@ static packing packing_of(const shape *s) {
     return p;
 }
 
-int64_t patch_words(const shape *s) { return packing_of(s).words; }
-
 /* packed[o] = the patch of the signs of weight[o]; weight is (O, C, KH, KW) with any strides. */
-void pack_weights(const float *weight, const int64_t *strides, const shape *s, word *packed) {
+static void pack_weights(const float *weight, const int64_t *strides, const shape *s, word *packed) {
     const packing p = packing_of(s);
     memset(packed, 0, (size_t)(s->out_channels * p.words) * sizeof *packed);
     for (int64_t o = 0; o < s->out_channels; o++)
@@ -198,14 +201,16 @@ static void convolve_image(const shape *s, const packing *p, const places *t, co
     }
 }
 
-/* y = the convolution of the signs in `bits` with those in `weights`. Returns 0, or 1 without memory. */
-int convolve(const word *bits, const word *weights, const shape *s, float *y, int64_t threads) {
+int convolve_words(const word *bits, const float *weight, const int64_t *strides, const shape *s, float *y,
+                   int64_t threads) {
     const packing p = packing_of(s);
     places t;
     int failed = make_places(s, &p, &t);
     const int64_t plane = s->height * s->width * p.pixel_words, scratch = t.padded_words + GROUP * p.words;
     word *memory = failed ? NULL : calloc((size_t)(threads * scratch), sizeof *memory);
-    if (memory) {
+    word *weights = malloc((size_t)(s->out_channels * p.words) * sizeof *weights);
+    if (memory && weights) {
+        pack_weights(weight, strides, s, weights);
 #pragma omp parallel for schedule(static) num_threads(threads)
         for (int64_t part = 0; part < threads; part++) {
             word *padded = memory + part * scratch;
@@ -216,6 +221,7 @@ int convolve(const word *bits, const word *weights, const shape *s, float *y, in
         }
     } else failed = 1;
     free(memory);
+    free(weights);
     free(t.corner);
     free(t.mask);
     return failed;
@@ -402,21 +408,21 @@ static inline void tap_products(const float *from, int64_t apart, int64_t count,
 typedef struct {
     const shape *s;
     const float *gradient, *panels, *zeros;
-    const uint16_t *slope, *index;
+    ending end;
     float *result;
 } input_job;
 
-/* Writes one tile: the same place of `count` images, the channels of one panel, times the slope of f if there is one. */
-static void store_tile(const input_job *job, const tile *sums, int64_t pixel, int64_t count, int64_t first) {
+/* Writes one tile: the channels of one panel at the same place of the `count` images from `image` on. */
+static void store_tile(const input_job *job, const tile *sums, int64_t image, int64_t pixel, int64_t count,
+                       int64_t first) {
     const int64_t channels = job->s->channels, apart = job->s->height * job->s->width * channels;
     const int64_t width = least(COLUMNS, channels - first);
     for (int64_t r = 0; r < count; r++) {
-        const int64_t at = r * apart + pixel * channels + first;
+        const int64_t at = (image + r) * apart + pixel * channels + first;
         float row[COLUMNS];
         *(vec *)row = sums->low[r];
         *(vec *)(row + LANES) = sums->high[r];
-        if (job->slope) apply_slope(row, job->slope, job->index + at, width);
-        memcpy(job->result + at, row, (size_t)width * sizeof *row);
+        finish(row, &job->end, at, width, job->result + at);
     }
 }
 
@@ -425,36 +431,28 @@ static void input_row(const input_job *job, int64_t image, int64_t images, int64
     const shape *s = job->s;
     const int64_t taps = s->kernel_height * s->kernel_width, outputs = s->out_channels;
     const int64_t apart = s->out_height * s->out_width * outputs;
-    input_job here = *job;
-    here.gradient += image * apart;
-    here.result += image * s->height * s->width * s->channels;
-    if (here.index) here.index += image * s->height * s->width * s->channels;
     for (int64_t column = 0; column < s->width; column++) {
         const int64_t meetings = meetings_of(s, row, column, met);
         for (int64_t panel = 0; panel * COLUMNS < s->channels; panel++) {
             tile sums[TILES];
             memset(sums, 0, sizeof sums);
             for (int64_t m = 0; m < meetings; m++) {
-                const float *b = here.panels + (panel * taps + met[m].number) * outputs * COLUMNS;
-                const float *from = here.gradient + met[m].pixel * outputs;
+                const float *b = job->panels + (panel * taps + met[m].number) * outputs * COLUMNS;
+                const float *from = job->gradient + image * apart + met[m].pixel * outputs;
                 for (int64_t k = 0; k * ROWS < images; k++)
-                    tap_products(from + k * ROWS * apart, apart, images - k * ROWS, here.zeros, b, outputs, sums + k);
+                    tap_products(from + k * ROWS * apart, apart, images - k * ROWS, job->zeros, b, outputs, sums + k);
             }
-            for (int64_t k = 0; k * ROWS < images; k++) {
-                input_job group = here;
-                group.result += k * ROWS * s->height * s->width * s->channels;
-                if (group.index) group.index += k * ROWS * s->height * s->width * s->channels;
-                store_tile(&group, sums + k, row * s->width + column, least(ROWS, images - k * ROWS),
+            for (int64_t k = 0; k * ROWS < images; k++)
+                store_tile(job, sums + k, image + k * ROWS, row * s->width + column, least(ROWS, images - k * ROWS),
                            panel * COLUMNS);
-            }
         }
     }
 }
 
-/* result (N, H, W, C) = the gradient of the signs, times slope[index], bfloat16, if there is a slope. Returns 0, or 1 without
- * memory. */
+/* result (N, H, W, C) = the gradient of the signs times slope, bfloat16, plus more; both may be missing. Returns 0, or 1
+ * without memory. */
 int input_gradient(const float *gradient, const float *weight, const int64_t *strides, const uint16_t *slope,
-                   const uint16_t *index, const shape *s, float *result, int64_t threads) {
+                   const float *more, const shape *s, float *result, int64_t threads) {
     const int64_t taps = s->kernel_height * s->kernel_width, groups = parts(s->images, ROWS * TILES);
     const int64_t size = parts(s->channels, COLUMNS) * taps * s->out_channels * COLUMNS;
     const int64_t jobs = groups * s->height;
@@ -463,7 +461,7 @@ int input_gradient(const float *gradient, const float *weight, const int64_t *st
     const int failed = !panels || !zeros || !met;
     if (!failed) {
         unpack_weights(weight, strides, s, panels);
-        const input_job job = {s, gradient, panels, zeros, slope, index, result};
+        const input_job job = {s, gradient, panels, zeros, {slope, more}, result};
 #pragma omp parallel for schedule(static) num_threads(threads)
         for (int64_t part = 0; part < threads; part++)
             for (int64_t i = jobs * part / threads; i < jobs * (part + 1) / threads; i++) {

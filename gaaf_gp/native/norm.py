@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -13,30 +14,46 @@ from gaaf_gp.native.build import library
 from gaaf_gp.native.calls import address, check, require
 
 
-def batch_norm(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    epsilon: float,
-    shortcut: Tensor | None = None,
-    moments: tuple[Tensor, Tensor] | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the normalized ``x`` plus ``shortcut``, and the mean and variance of ``x``.
+@dataclass(frozen=True, eq=False)
+class Norm:
+    """What a batch normalization of C channels needs besides its input.
 
-    Args:
-        x: (N, C, H, W) float32 on the CPU; channels last is quickest.
+    Attributes:
         weight: (C,) float32.
         bias: (C,) float32.
+        running: the running mean and variance, (C,) float32.
+        momentum: by which the running moments follow those of the batch, in place; with None the running ones are what
+            is normalized with, as in evaluation.
         epsilon: added to the variance.
-        shortcut: of the shape of ``x``, or None; its gradient is that of the result.
-        moments: the mean and the variance to normalize with, (C,) float32; those of the batch by default, through which
-            the gradient then goes.
+    """
 
-    Returns:
-        (N, C, H, W) float32, channels last; (C,) mean and (C,) biased variance, float32, which have no gradient.
+    weight: Tensor
+    bias: Tensor
+    running: tuple[Tensor, Tensor]
+    momentum: float | None
+    epsilon: float
+
+    def check(self, channels: int) -> None:
+        """Check the tensors.
+
+        Raises:
+            GaafError: one has another type or shape.
+        """
+        names = ("weight", "bias", "running mean", "running variance")
+        for name, vector in zip(names, (self.weight, self.bias, *self.running), strict=True):
+            require(name, vector, torch.float32, channels)
+
+
+def batch_norm(x: Tensor, norm: Norm, shortcut: Tensor | None = None) -> Tensor:
+    """Return the normalized ``x`` plus ``shortcut``, (N, C, H, W) float32, channels last.
 
     Results and gradients have the accuracy of float32 however far the mean is from zero: squares are taken from near
     the mean.
+
+    Args:
+        x: (N, C, H, W) float32 on the CPU; channels last is quickest. With a momentum more than one value a channel.
+        norm: see :class:`Norm`; without a momentum no gradient goes through the moments.
+        shortcut: of the shape of ``x``, or None; its gradient is that of the result.
 
     Raises:
         GaafError: a tensor has another type or shape.
@@ -44,81 +61,113 @@ def batch_norm(
         MemoryError: there is no memory for what the kernels need.
     """
     require("x", x, torch.float32, None, None, None, None)
-    fixed = (None, None) if moments is None else moments
-    for name, vector in zip(("weight", "bias", "mean", "variance"), (weight, bias, *fixed), strict=True):
-        if vector is not None:
-            require(name, vector, torch.float32, x.shape[1])
+    norm.check(x.shape[1])
     if shortcut is not None:
         require("shortcut", shortcut, torch.float32, *x.shape)
-    result = _BatchNorm.apply(x, weight, bias, epsilon, shortcut, *fixed)  # type: ignore[no-untyped-call]
-    return cast(tuple[Tensor, Tensor, Tensor], result)
+    return cast(Tensor, _BatchNorm.apply(x, norm.weight, norm.bias, norm, shortcut))  # type: ignore[no-untyped-call]
 
 
 class _BatchNorm(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        epsilon: float,
-        shortcut: Tensor | None,
-        mean: Tensor | None,
-        variance: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, _bias: Tensor, norm: Norm, shortcut: Tensor | None) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
-        pixels, channels = x.numel() // x.shape[1], x.shape[1]
-        sizes = ctypes.c_int64(pixels), ctypes.c_int64(channels)
-        threads = ctypes.c_int64(torch.get_num_threads())
-        ctx.batch = mean is None or variance is None
-        if mean is None or variance is None:
-            center, totals = torch.empty(channels), torch.empty(2, channels, dtype=torch.float64)
-            check(library().norm_moments(address(x), *sizes, address(center), address(totals), threads))
-            apart = totals / pixels
-            variance = (apart[1] - apart[0].square()).clamp_(min=0).float()
-            exact = center.double() + apart[0]
-            mean = exact.float()
-        else:
-            mean = mean.contiguous()
-            exact = mean.double()
-        inverse = (variance.double() + epsilon).rsqrt()
-        scale = inverse * weight.double()
-        rounding = mean.double() - exact
-        scales, shifts = scale.float(), (bias.double() + rounding * scale).float()
         if shortcut is not None:
             shortcut = shortcut.contiguous(memory_format=torch.channels_last)
-        y = torch.empty_like(x)
-        library().norm_apply(
-            *(address(tensor) for tensor in (x, shortcut, mean, scales, shifts)), *sizes, address(y), threads
-        )
-        ctx.save_for_backward(x, weight, mean, inverse, rounding)
-        ctx.mark_non_differentiable(mean, variance)
-        ctx.set_materialize_grads(False)
-        return y, mean, variance
+        y, kept = normalize(x, norm, shortcut)
+        ctx.save_for_backward(x, weight, kept)
+        ctx.given = norm.momentum is None
+        return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor | None, *_moments: Tensor | None) -> tuple[Tensor | None, ...]:
-        if gradient is None:
-            return (None,) * 7
-        x, weight, mean, inverse, rounding = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, kept = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        pixels, channels = x.numel() // x.shape[1], x.shape[1]
-        sizes = ctypes.c_int64(pixels), ctypes.c_int64(channels)
-        threads = ctypes.c_int64(torch.get_num_threads())
-        totals = torch.empty(2, channels, dtype=torch.float64)
-        check(
-            library().norm_covariances(address(gradient), address(x), address(mean), *sizes, address(totals), threads)
-        )
-        totals[1] += rounding * totals[0]
-        of_g = inverse * weight.double()
-        of_x = -of_g * inverse.square() * totals[1] / pixels if ctx.batch else torch.zeros_like(of_g)
-        rest = of_x * rounding - of_g * totals[0] / pixels if ctx.batch else torch.zeros_like(of_g)
-        factors = [mean, *(factor.float() for factor in (of_g, of_x, rest))]
-        dx = torch.empty_like(x)
-        library().norm_backward(
-            address(gradient), address(x), *(address(factor) for factor in factors), *sizes, address(dx), threads
-        )
-        of_weight, of_bias = (totals[1] * inverse).float(), totals[0].float()
-        of_shortcut = gradient if ctx.needs_input_grad[4] else None
-        return dx, of_weight, of_bias, None, of_shortcut, None, None
+        of_x, of_weight, of_bias = normalize_backward(gradient, x, weight, kept, ctx.given)
+        return of_x, of_weight, of_bias, None, gradient if ctx.needs_input_grad[4] else None
+
+
+def normalize(x: Tensor, norm: Norm, shortcut: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the normalized ``x`` plus the shortcut, and what :func:`normalize_backward` needs of it.
+
+    Args:
+        x: dense channels last.
+        norm: checked; its running moments are brought up to date if there is a momentum.
+        shortcut: dense channels last, of the shape of ``x`` or with a fraction of its channels, which are then
+            repeated.
+
+    Raises:
+        MemoryError: there is no memory for what the kernels need.
+    """
+    pixels, channels = x.numel() // x.shape[1], x.shape[1]
+    given = norm.momentum is None
+    running = tuple(vector.contiguous() for vector in norm.running)
+    weight, bias = norm.weight.contiguous(), norm.bias.contiguous()
+    mean, variance = running if given else torch.empty(2, channels).unbind()
+    kept, y = torch.empty(3, channels, dtype=torch.float64), torch.empty_like(x)
+    repeated = 0 if shortcut is None else shortcut.shape[1]
+    failed = library().norm_forward(
+        *(address(x), address(shortcut), ctypes.c_int64(repeated)),
+        *(address(weight), address(bias), ctypes.c_double(norm.epsilon)),
+        *(ctypes.c_int64(given), address(mean), address(variance)),
+        *(address(None if given else vector) for vector in running),
+        *(ctypes.c_double(norm.momentum or 0.0), ctypes.c_int64(pixels), ctypes.c_int64(channels)),
+        *(address(kept), address(y), ctypes.c_int64(torch.get_num_threads())),
+    )
+    check(failed)
+    for vector, contiguous in zip(norm.running, running, strict=True):
+        if contiguous is not vector and not given:
+            vector.copy_(contiguous)
+    return y, kept
+
+
+def normalize_backward(
+    gradient: Tensor, x: Tensor, weight: Tensor, kept: Tensor, given: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of the input, the weight and the bias of :func:`normalize`.
+
+    Args:
+        gradient: of the result, dense channels last.
+        x: what was normalized, dense channels last.
+        weight: (C,).
+        kept: what :func:`normalize` returned.
+        given: whether it was without a momentum.
+
+    Raises:
+        MemoryError: there is no memory for what the kernels need.
+    """
+    pixels, channels = x.numel() // x.shape[1], x.shape[1]
+    weight = weight.contiguous()
+    of_x, of_weight, of_bias = torch.empty_like(x), torch.empty(channels), torch.empty(channels)
+    failed = library().norm_backward(
+        *(address(gradient), address(x), address(weight), address(kept), ctypes.c_int64(given)),
+        *(ctypes.c_int64(pixels), ctypes.c_int64(channels)),
+        *(address(of_x), address(of_weight), address(of_bias), ctypes.c_int64(torch.get_num_threads())),
+    )
+    check(failed)
+    return of_x, of_weight, of_bias
+
+
+def halve(x: Tensor) -> Tensor:
+    """Return the means of 2x2 pixels, (N, C, ceil(H/2), ceil(W/2)); at an odd edge of the pixels that are there.
+
+    ``x`` is (N, C, H, W) float32, dense channels last, and so is the result.
+    """
+    images, channels, height, width = x.shape
+    size = (images, channels, -(-height // 2), -(-width // 2))
+    y = torch.empty(size, memory_format=torch.channels_last)
+    sizes = (ctypes.c_int64(side) for side in (images, height, width, channels))
+    library().halve(address(x), *sizes, address(y), ctypes.c_int64(torch.get_num_threads()))
+    return y
+
+
+def halve_backward(gradient: Tensor, shape: torch.Size, times: int) -> Tensor:
+    """Return the gradient of the input of :func:`halve`, of this ``shape``, whose result was repeated ``times`` times.
+
+    ``gradient`` is (N, times C, ceil(H/2), ceil(W/2)) float32, dense channels last.
+    """
+    images, channels, height, width = shape
+    of_x = torch.empty(shape, memory_format=torch.channels_last)
+    sizes = (ctypes.c_int64(side) for side in (images, height, width, channels, times))
+    library().spread_halves(address(gradient), *sizes, address(of_x), ctypes.c_int64(torch.get_num_threads()))
+    return of_x

@@ -1,6 +1,5 @@
 """The compiler, the cache, and what happens where there is none of either."""
 
-import ctypes
 import json
 import os
 import platform
@@ -19,7 +18,7 @@ from torch.nn import functional
 from gaaf_gp import native
 from gaaf_gp.binary import best_kernels, small_network, use_kernels
 from gaaf_gp.errors import GaafError
-from gaaf_gp.native import Geometry, binary_convolution, build
+from gaaf_gp.native import Geometry, binary_convolution, build, packed_table
 
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 NEEDS_COMPILER = pytest.mark.skipif(not native.available(), reason=f"no kernels: {native.unavailable_reason()}")
@@ -266,7 +265,7 @@ def test_without_avx2_there_are_float32_gradients(fresh: pytest.MonkeyPatch) -> 
     torch.manual_seed(0)
     x, weight = torch.randn(3, 70, 6, 5), torch.randn(9, 70, 3, 3, requires_grad=True)
     sign = torch.arange(65536) < 32768  # of every number that is no minus
-    y = binary_convolution(x, weight, sign, torch.zeros(65536).bfloat16(), Geometry((2, 1), (1, 1), 1), 1.0, False)
+    y = binary_convolution(x, weight, packed_table(sign, torch.zeros(65536)), Geometry((2, 1), (1, 1), 1), 1.0, False)
     y.square().sum().backward()
     other = weight.detach().double().requires_grad_()
     latent = signs(other.detach()).double() + other.clamp(-1, 1) - other.detach().clamp(-1, 1)
@@ -274,15 +273,3 @@ def test_without_avx2_there_are_float32_gradients(fresh: pytest.MonkeyPatch) -> 
     expected.square().sum().backward()
     assert torch.equal(y.double(), expected)
     torch.testing.assert_close(weight.grad, other.grad, rtol=1e-5, atol=1e-2, check_dtype=False)
-
-
-@NEEDS_COMPILER
-def test_one_source_is_compiled_and_nothing_kept(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    fresh.setenv("TMPDIR", str(tmp_path))
-    fresh.setattr("tempfile.tempdir", None)
-    loaded = build.compiled('#include "common.h"\nint64_t blocks(int64_t a) { return parts(a, BITS); }')
-    loaded.blocks.restype = ctypes.c_int64
-    assert loaded.blocks(ctypes.c_int64(65)) == 2
-    with pytest.raises(build.UnavailableError, match=r"cannot compile them: .*generated\.c:1:.*error"):
-        build.compiled("int f(void) { return nothing; }")
-    assert list(tmp_path.iterdir()) == []

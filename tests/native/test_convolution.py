@@ -16,7 +16,7 @@ from torch.nn import functional
 from gaaf_gp import native
 from gaaf_gp.binary import Surrogate, table_binarize_raw, tabulate
 from gaaf_gp.errors import GaafError
-from gaaf_gp.native import Geometry, binary_convolution, convolution
+from gaaf_gp.native import Geometry, binary_convolution, convolution, packed_table
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=f"no kernels: {native.unavailable_reason()}")
 WHOLE = pytest.mark.skipif(not native.whole_numbers(), reason="whole numbers need AVX2")
@@ -134,7 +134,7 @@ def expected_gradients(case: Case, x: Tensor, weight: Tensor, incoming: Tensor, 
 def compiled(
     case: Case, x: Tensor, weight: Tensor, *, whole: bool = False, tables: tuple[Tensor, Tensor] | None = None
 ) -> Tensor:
-    return binary_convolution(x, weight, *(tables or random_tables()), case.geometry, WINDOW, whole)
+    return binary_convolution(x, weight, packed_table(*(tables or random_tables())), case.geometry, WINDOW, whole)
 
 
 def compiled_gradients(case: Case, x: Tensor, weight: Tensor, incoming: Tensor, whole: bool) -> Gradients:
@@ -393,7 +393,7 @@ def test_the_window_of_the_weights_is_closed(window: float, whole: bool) -> None
     weight[1, 0, 0, 0] = math.nan
     weight[2, 0, 0, :2] = torch.tensor([math.inf, -math.inf])
     leaf, incoming = weight.requires_grad_(), incoming_for(case)
-    binary_convolution(x, leaf, *random_tables(), case.geometry, window, whole).backward(incoming)
+    binary_convolution(x, leaf, packed_table(*random_tables()), case.geometry, window, whole).backward(incoming)
     assert leaf.grad is not None
     inside = weight.detach().abs() <= window
     assert (leaf.grad[~inside] == 0).all()
@@ -424,6 +424,13 @@ def all_inputs() -> Tensor:
     return values[~values.isnan()]
 
 
+def slopes_kept(y: Tensor) -> Tensor:
+    """The slopes that backward will use."""
+    assert y.grad_fn is not None
+    kept: Tensor = y.grad_fn.saved_tensors[-1]  # type: ignore[attr-defined]
+    return kept.view(torch.bfloat16)
+
+
 def test_values_are_rounded_as_torch_rounds_them() -> None:
     x = all_inputs()
     assert x.isinf().sum() == 2
@@ -431,10 +438,8 @@ def test_values_are_rounded_as_torch_rounds_them() -> None:
     case = Case(1, 1, (1, x.numel()), 1, (1, 1))
     leaf, weight = x.view(1, 1, 1, -1).clone().requires_grad_(), torch.ones(1, 1, 1, 1)
     y = compiled(case, leaf, weight)
-    assert y.grad_fn is not None
-    index = y.grad_fn.saved_tensors[0]  # type: ignore[attr-defined]
-    assert torch.equal(index, x.to(torch.bfloat16).view(torch.int16))
     sign, slope = random_tables()
+    assert torch.equal(slopes_kept(y), slope[entry(x)])
     assert torch.equal(y.flatten().double(), signs_of(x, sign))
     y.sum().backward()
     assert leaf.grad is not None
@@ -451,8 +456,7 @@ def test_no_number_stays_none() -> None:
         tables = tabulate(function, Surrogate("clipped", 1.3))
         leaf = x.view(1, 1, 2, 4).clone().requires_grad_()
         y = compiled(case, leaf, torch.ones(1, 1, 1, 1), tables=(tables.sign, tables.slope))
-        assert y.grad_fn is not None
-        assert y.grad_fn.saved_tensors[0].view(torch.bfloat16).isnan().all()  # type: ignore[attr-defined]
+        assert torch.equal(slopes_kept(y).view(torch.int16), tables.slope.view(torch.int16)[entry(x)])
         assert torch.equal(y, table_binarize_raw(leaf, tables.sign, tables.slope))
 
 
@@ -581,11 +585,10 @@ def test_only_two_bytes_and_a_bit_of_each_value_are_kept() -> None:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         compiled(case, x, weight)
-    index, bits, latent, slope = kept
-    assert (index.dtype, index.numel()) == (torch.int16, x.numel())
+    latent, bits, slopes = kept
+    assert (slopes.dtype, slopes.numel()) == (torch.int16, x.numel())
     assert (bits.dtype, 64 * bits.numel()) == (torch.int64, x.numel())
     assert latent is weight
-    assert slope is random_tables()[1]
 
 
 def test_bits_are_whole_words_of_each_pixel() -> None:
@@ -601,6 +604,24 @@ def test_bits_are_whole_words_of_each_pixel() -> None:
     assert not (bits[..., 1] >> 6).any()
 
 
+@pytest.mark.parametrize(
+    ("sign", "slope", "message"),
+    [
+        (torch.zeros(65535, dtype=torch.bool), torch.zeros(65536), r"sign must be .*65536.*, got .*\(65535,\)"),
+        (torch.zeros(65536), torch.zeros(65536), "sign must be .*bool.*, got a float32 tensor"),
+        (torch.zeros(65536, dtype=torch.bool), torch.zeros(256, 256), r"slope must be .*65536.*, got .*\(256, 256\)"),
+        (
+            torch.zeros(65536, dtype=torch.bool),
+            torch.zeros(65536, device="meta"),
+            "slope must be .*CPU.*, got .* on meta",
+        ),
+    ],
+)
+def test_tables_of_another_form_are_refused(sign: Tensor, slope: Tensor, message: str) -> None:
+    with pytest.raises(GaafError, match=message):
+        packed_table(sign, slope)
+
+
 @pytest.mark.parametrize("whole", MODES)
 def test_what_cannot_be_allocated_is_a_memory_error(whole: bool) -> None:
     """A border of 2^46 values around one pixel, of which the stride leaves nine."""
@@ -608,7 +629,7 @@ def test_what_cannot_be_allocated_is_a_memory_error(whole: bool) -> None:
     case = Case(1, 1, (1, 1), 1, (1, 1), (far, far), (far, far))
     x, weight = (tensor.requires_grad_() for tensor in case.tensors())
     with pytest.raises(MemoryError, match="out of memory: the compiled kernels"):
-        compiled(case, x, weight, whole=whole)
+        compiled(case, x, weight, whole=whole).sum().backward()  # by shuffles, forward needs no such border
 
 
 def change(**changes: Any) -> Callable[[dict[str, Any]], None]:
@@ -629,18 +650,15 @@ def change(**changes: Any) -> Callable[[dict[str, Any]], None]:
         (change(weight=torch.zeros(4, 3, 8, 3)), r"kernel must fit .*, got 8x3 on 7x7"),
         (change(weight=torch.zeros(4, 3, 3, 0)), r"weight must be .*any.*, got .*\(4, 3, 3, 0\)"),
         (change(geometry=Geometry((2, 2), (0, 0)), x=torch.zeros(2, 3, 2, 9)), r"kernel must fit .*, got 3x3 on 2x9"),
-        (change(sign=torch.zeros(65535, dtype=torch.bool)), r"sign must be .*65536.*, got .*\(65535,\)"),
-        (change(sign=torch.zeros(65536)), "sign must be .*bool.*, got a float32 tensor"),
-        (change(slope=torch.zeros(256, 256)), r"slope must be .*65536.*, got .*\(256, 256\)"),
-        (change(slope=torch.zeros(65536, device="meta")), "slope must be .*CPU.*, got .* on meta"),
+        (change(table=torch.zeros(65535, dtype=torch.int32)), r"table must be .*65536.*, got .*\(65535,\)"),
+        (change(table=torch.zeros(65536)), "table must be .*int32.*, got a float32 tensor"),
     ],
 )
 def test_tensors_that_the_kernels_would_misread_are_refused(
     spoil: Callable[[dict[str, Any]], None], message: str
 ) -> None:
-    sign, slope = random_tables()
     arguments: dict[str, Any] = {
-        "x": torch.zeros(2, 3, 5, 5), "weight": torch.zeros(4, 3, 3, 3), "sign": sign, "slope": slope,
+        "x": torch.zeros(2, 3, 5, 5), "weight": torch.zeros(4, 3, 3, 3), "table": packed_table(*random_tables()),
         "geometry": Geometry((1, 1), (1, 1)), "weight_window": WINDOW, "whole": False,
     }  # fmt: skip
     spoil(arguments)

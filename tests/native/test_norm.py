@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gaaf_gp import native
-from gaaf_gp.binary.networks import BatchNorm
+from gaaf_gp.binary import BatchNorm
 from gaaf_gp.errors import GaafError
-from gaaf_gp.native import batch_norm, norm
+from gaaf_gp.native import Norm, norm
+from gaaf_gp.native.norm import halve, halve_backward
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=f"no kernels: {native.unavailable_reason()}")
 EPSILON = 1e-5
@@ -35,6 +36,23 @@ def inputs(*shape: int, seed: int = 0, mean: float = 3.0, deviation: float = 2.0
     x, shortcut, incoming = (torch.randn(shape, generator=generator) for _ in range(3))
     weight, bias = (torch.randn(shape[1], generator=generator) for _ in range(2))
     return Inputs(x * deviation + mean, weight, bias, shortcut, incoming)
+
+
+def batch_norm(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    epsilon: float,
+    shortcut: Tensor | None = None,
+    moments: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The result, and the mean and the biased variance that were used."""
+    if moments is not None:
+        return native.batch_norm(x, Norm(weight, bias, moments, None, epsilon), shortcut), *moments
+    mean, variance = torch.zeros(weight.shape), torch.zeros(weight.shape)
+    y = native.batch_norm(x, Norm(weight, bias, (mean, variance), 1.0, epsilon), shortcut)
+    count = x.numel() // x.shape[1]
+    return y, mean, variance * ((count - 1) / count)
 
 
 class Result(NamedTuple):
@@ -291,9 +309,9 @@ def change(**changes: Any) -> Callable[[dict[str, Any]], None]:
         (change(shortcut=torch.zeros(2, 3, 5, 5).bfloat16()), "shortcut must be .*, got a bfloat16 tensor"),
         (
             change(moments=(torch.zeros(3), torch.ones(2))),
-            r"variance must be .*\(3\) on the CPU, got .*\(2,\)",
+            r"running variance must be .*\(3\) on the CPU, got .*\(2,\)",
         ),
-        (change(moments=(torch.zeros(3).double(), torch.ones(3))), "mean must be .*, got a float64 tensor"),
+        (change(moments=(torch.zeros(3).double(), torch.ones(3))), "running mean must be .*, got a float64 tensor"),
     ],
 )
 def test_tensors_that_the_kernels_would_misread_are_refused(
@@ -309,7 +327,7 @@ def test_tensors_that_the_kernels_would_misread_are_refused(
 
 def test_without_memory_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
-        def norm_moments(self, *_: object) -> int:
+        def norm_forward(self, *_: object) -> int:
             return 1
 
     monkeypatch.setattr(norm, "library", Full)
@@ -392,3 +410,16 @@ def test_a_row_of_pixels_is_enough() -> None:
     ours, theirs = pair(5)
     x = inputs(1, 5, 1, 7).x
     torch.testing.assert_close(ours(x), theirs(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@settings(max_examples=30)
+@given(shape=st.tuples(*[st.integers(1, 7)] * 4))
+def test_halving_is_the_average_pooling_of_torch(times: int, shape: tuple[int, ...]) -> None:
+    x = inputs(*shape).x.double().requires_grad_()
+    y = functional.avg_pool2d(x, 2, ceil_mode=True)
+    incoming = torch.randn(y.shape[0], times * y.shape[1], *y.shape[2:]).contiguous(memory_format=torch.channels_last)
+    (of_x,) = torch.autograd.grad(torch.cat([y] * times, 1), x, incoming.double())
+    layout = x.detach().float().contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(halve(layout).double(), y.detach(), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(halve_backward(incoming, x.shape, times).double(), of_x, rtol=1e-5, atol=1e-6)

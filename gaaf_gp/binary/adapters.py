@@ -1,0 +1,156 @@
+"""The binary layer that takes the place of a real one, with what a binary layer lacks: scale, bias, other padding."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from gaaf_gp.binary.layers import BinaryConv2d, BinaryLayer, BinaryLinear
+from gaaf_gp.binary.networks import ActivationFactory, BinarySettings
+from gaaf_gp.binary.tables import TableActivation
+
+_PADS: dict[str, type[nn.Module]] = {
+    "reflect": nn.ReflectionPad2d,
+    "replicate": nn.ReplicationPad2d,
+    "circular": nn.CircularPad2d,
+}
+
+
+class ChannelAffine(nn.Module):
+    """scale * x + bias with a real number each per output channel, behind a binary layer, which has neither.
+
+    Attributes:
+        scale: (channels,) or None for 1.
+        bias: (channels,) or None for 0.
+        spatial: how many dimensions follow the channels: 2 behind a convolution, 0 behind a linear layer.
+    """
+
+    scale: nn.Parameter | None
+    bias: nn.Parameter | None
+
+    def __init__(self, scale: nn.Parameter | None, bias: nn.Parameter | None, spatial: int) -> None:
+        super().__init__()
+        self.register_parameter("scale", scale)
+        self.register_parameter("bias", bias)
+        self.spatial = spatial
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scaled and shifted ``x`` in its shape, (N, channels, H, W) or (..., channels), and its dtype."""
+        shape = (-1, *(1,) * self.spatial)
+        if self.scale is not None:
+            x = x * self.scale.to(x.dtype).view(shape)
+        return x if self.bias is None else x + self.bias.to(x.dtype).view(shape)
+
+    def extra_repr(self) -> str:
+        """Return what there is."""
+        return f"scale={self.scale is not None}, bias={self.bias is not None}"
+
+
+class LastChannels(nn.Module):
+    """An activation for channels in the second dimension, applied to inputs (..., C) whose channels stand last.
+
+    Attributes:
+        activation: f, which takes (N, C, ...) and keeps the shape.
+    """
+
+    def __init__(self, activation: nn.Module) -> None:
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return f(x) in the shape of ``x``, (C,) or (N, ..., C)."""
+        if x.dim() == 1:
+            single: Tensor = self.activation(x.unsqueeze(0)).squeeze(0)
+            return single
+        y: Tensor = self.activation(x.movedim(-1, 1))
+        return y.movedim(1, -1)
+
+
+def replacement(
+    layer: nn.Conv2d | nn.Linear, activation: ActivationFactory | None, scale: bool, binary: BinarySettings
+) -> nn.Module:
+    """Return what takes the place of ``layer`` and holds its own weights as latent weights.
+
+    A binary layer alone, or a sequence of ``pad``, ``binary`` and ``affine``, of which only the second is always there.
+
+    Args:
+        layer: a plain layer, one that nothing speaks against (see ``survey``).
+        activation: factory of the complementary functions; None for none.
+        scale: whether a learnable factor per output channel follows, at first the mean of |W|.
+        binary: all settings of the binarization.
+
+    Raises:
+        GaafError: a setting is out of its range, or the factory makes no module.
+    """
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    with torch.device("meta"):  # the weights are there already
+        core, pad = _convolution(layer, binary) if isinstance(layer, nn.Conv2d) else (_linear(layer, binary), None)
+    core.weight = cast(nn.Parameter, layer.weight)
+    if activation is not None:
+        core.set_activation(activation(core.channels))
+        if isinstance(core, BinaryLinear):
+            core.set_activation(_for_last_channels(core.activation))
+        if core.activation is not None:
+            core.activation.to(layer.weight.device)
+    if pad is not None:
+        parts["pad"] = pad
+    parts["binary"] = core
+    if scale or layer.bias is not None:
+        parts["affine"] = _affine(layer, scale)
+    new = core if len(parts) == 1 else nn.Sequential(parts)
+    return new.train(layer.training)
+
+
+def _affine(layer: nn.Conv2d | nn.Linear, scale: bool) -> ChannelAffine:
+    weight = layer.weight
+    means = weight.detach().abs().flatten(1).mean(1)
+    factor = nn.Parameter(means, requires_grad=weight.requires_grad) if scale else None
+    return ChannelAffine(factor, cast(nn.Parameter | None, layer.bias), spatial=weight.dim() - 2)
+
+
+def _linear(layer: nn.Linear, binary: BinarySettings) -> BinaryLinear:
+    rest: dict[str, Any] = {key: value for key, value in binary.items() if key != "pad_value"}
+    return BinaryLinear(layer.in_features, layer.out_features, **rest)
+
+
+def _convolution(layer: nn.Conv2d, binary: BinarySettings) -> tuple[BinaryLayer, nn.Module | None]:
+    padding, pad = _padding(layer), None
+    if layer.padding_mode != "zeros" and any(padding):
+        # f and the sign take single values: padding ahead of them is padding behind them
+        (top, bottom), (left, right) = ((total // 2, total - total // 2) for total in padding)
+        pad, padding = _PADS[layer.padding_mode]((left, right, top, bottom)), (0, 0)
+    core = BinaryConv2d(
+        layer.in_channels,
+        layer.out_channels,
+        _two(layer.kernel_size),
+        stride=_two(layer.stride),
+        padding=(padding[0] // 2, padding[1] // 2),
+        dilation=_two(layer.dilation),
+        groups=layer.groups,
+        **binary,
+    )
+    return core, pad
+
+
+def _two(sides: tuple[int, ...]) -> tuple[int, int]:
+    height, width = sides
+    return height, width
+
+
+def _padding(layer: nn.Conv2d) -> tuple[int, int]:
+    """Return the rows and the columns that the layer adds, those of both sides together."""
+    if layer.padding == "valid":
+        return 0, 0
+    if layer.padding == "same":
+        height, width = (d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True))
+    else:
+        height, width = (2 * side for side in layer.padding if isinstance(side, int))
+    return height, width
+
+
+def _for_last_channels(activation: nn.Module | None) -> nn.Module | None:
+    # tables look at single values, wherever the channels are
+    return activation if activation is None or isinstance(activation, TableActivation) else LastChannels(activation)

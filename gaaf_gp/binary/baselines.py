@@ -1,0 +1,103 @@
+"""Hand-made competitors of an evolved function: the shifted sign and the shifted PReLU of ReActNet.
+
+Both learn a few numbers per channel and take the place of an activation, so that a search can be compared with them in
+the same network, at the same budget.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+
+from gaaf_gp.binary.binarize import whole_number
+from gaaf_gp.binary.networks import ActivationFactory
+from gaaf_gp.errors import GaafError
+
+
+class _PerChannel(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = whole_number("channels", channels)
+
+    def vector(self, parameter: Tensor, x: Tensor) -> Tensor:
+        """Return ``parameter`` in the dtype of ``x``, shaped to be added to its channels."""
+        if x.dim() < 2 or x.shape[1] != self.channels:
+            raise GaafError(
+                f"{type(self).__name__} of {self.channels} channel(s) takes inputs of shape (N, {self.channels}, ...), "
+                f"got {tuple(x.shape)}; make it with the number of channels of its layer"
+            )
+        return parameter.to(x.dtype).view(1, -1, *(1,) * (x.dim() - 2))
+
+    def extra_repr(self) -> str:
+        """Return the settings that ``repr`` shows."""
+        return f"channels={self.channels}"
+
+
+class RSign(_PerChannel):
+    """x + b with a learnable b per channel: ahead of the sign, the RSign of ReActNet (Liu et al. 2020, Section 4.2).
+
+    The threshold of ReActNet's sign(x - a) is a = -b. The paper is arXiv 2003.03488. It is the tree ``shift(x)`` of
+    ``primitives.gaaf``.
+
+    Attributes:
+        shift: b, (channels,), zero at the start: the plain sign.
+
+    Args:
+        channels: number of channels of the inputs.
+
+    Raises:
+        GaafError: ``channels`` is no whole number of at least 1.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x + b in the shape and dtype of ``x``, (N, channels, ...).
+
+        Raises:
+            GaafError: ``x`` has another number of channels.
+        """
+        return x + self.vector(self.shift, x)
+
+
+class RPReLU(_PerChannel):
+    """PReLU(x + a) + b with a learnable a, b and negative slope per channel (ReActNet, Liu et al. 2020, Section 4.2).
+
+    ReActNet has it behind each shortcut, so that the next shortcut sees it too, and an RSign behind it. As an
+    activation only the sign sees it, and an RSign behind it would learn nothing new: its shift adds to b. In the
+    paper's letters, gamma is -a and zeta is b.
+
+    Attributes:
+        shift_in: a, (channels,), zero at the start.
+        slope: below -a, (channels,), 0.25 at the start, as of ``nn.PReLU``.
+        shift_out: b, (channels,), zero at the start: f has the sign of x until something is learned.
+
+    Args:
+        channels: number of channels of the inputs.
+
+    Raises:
+        GaafError: ``channels`` is no whole number of at least 1.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.shift_in = nn.Parameter(torch.zeros(channels))
+        self.slope = nn.Parameter(torch.full((channels,), 0.25))
+        self.shift_out = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return f(x) in the shape and dtype of ``x``, (N, channels, ...).
+
+        Raises:
+            GaafError: ``x`` has another number of channels.
+        """
+        y = x + self.vector(self.shift_in, x)
+        y = nn.functional.prelu(y, self.slope.to(y.dtype))
+        return y + self.vector(self.shift_out, x)
+
+
+BASELINES: Mapping[str, ActivationFactory | None] = MappingProxyType({"sign": None, "rsign": RSign, "rprelu": RPReLU})
+"""What an evolved function is compared with, by name: factories of activations, None for the plain sign."""

@@ -1,0 +1,131 @@
+"""What binary networks are built of: batch norm, a convolution joined with it, shortcuts and their sums."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gaaf_gp import native
+from gaaf_gp.binary.layers import BinaryConv2d
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalization that adds a shortcut in the same pass where it has the compiled kernels.
+
+    Attributes:
+        kernels: one of :data:`gaaf_gp.binary.KERNELS`; all but "torch" stand for the compiled ones.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.kernels = "torch"
+
+    def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+        """Return the normalized (N, C, H, W), plus ``shortcut`` of the same shape if there is one."""
+        if not self.fits(x):
+            y = super().forward(x)
+            return y if shortcut is None else y + shortcut
+        return native.batch_norm(x, self.settings(), shortcut)
+
+    def fits(self, x: Tensor) -> bool:
+        """Return whether the compiled kernels may take ``x``, or what becomes of it."""
+        ready = self.kernels != "torch" and self.track_running_stats and self.weight.dtype == torch.float32
+        return ready and x.is_cpu and x.dtype == torch.float32 and x.dim() == 4 and x.numel() > x.shape[1]
+
+    def settings(self) -> native.Norm:
+        """Return what the compiled kernels need; in training one more batch is counted."""
+        momentum = None
+        if self.training:
+            self.num_batches_tracked.add_(1)
+            # without a momentum torch keeps the average of all batches
+            momentum = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+        return native.Norm(self.weight, self.bias, (self.running_mean, self.running_var), momentum, self.eps)
+
+
+class NormalizedConvolution(nn.Sequential):
+    """A convolution and its batch norm: one operation where both have the compiled kernels.
+
+    Then neither is called as a module; with a hook on one of them both are.
+    """
+
+    def __init__(self, convolution: BinaryConv2d | nn.Conv2d) -> None:
+        super().__init__(convolution, BatchNorm(convolution.out_channels))
+
+    def forward(self, x: Tensor, shortcut: Tensor | nn.Module | None = None) -> Tensor:
+        """Return the normalized convolution of ``x``, plus ``shortcut`` or, if it is a module, shortcut(x)."""
+        convolution, norm = self[0], self[1]
+        assert isinstance(norm, BatchNorm)
+        if not isinstance(convolution, BinaryConv2d) or not self._joins(convolution, norm, x):
+            total: Tensor = norm(convolution(x), shortcut(x) if isinstance(shortcut, nn.Module) else shortcut)
+            return total
+        own: Tensor | int | None = _own(shortcut) if convolution.direct else None
+        if own is None:
+            own = shortcut(x) if isinstance(shortcut, nn.Module) else shortcut
+        return convolution.compiled(x, norm.settings(), own)
+
+    def _joins(self, convolution: BinaryConv2d, norm: BatchNorm, x: Tensor) -> bool:
+        # torch refuses to normalize a single value a channel; one image may come to that
+        return convolution.fits(x) and norm.fits(x) and len(x) > 1 and not _hooked(*self)
+
+
+class Residual(nn.Module):
+    """The sum of a body and its shortcut, both of which see the same (N, C, H, W) input.
+
+    The body is a :class:`NormalizedConvolution` or a sequence that ends with one or with a :class:`BatchNorm`, which
+    does the sum.
+    """
+
+    def __init__(self, body: nn.Sequential, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return body(x) + shortcut(x)."""
+        if isinstance(self.body, NormalizedConvolution):
+            joined: Tensor = self.body(x, self.shortcut)
+            return joined
+        *layers, last = self.body
+        y = x
+        for layer in layers:
+            y = layer(y)
+        total: Tensor = last(y, self.shortcut(x))
+        return total
+
+
+class PooledRepeat(nn.Module):
+    """A shortcut without parameters: 2x2 average pooling, then the channels repeated ``times`` times.
+
+    (N, C, H, W) becomes (N, times C, ceil(H/2), ceil(W/2)), as a 3x3 convolution of stride 2 and padding 1 makes it; at
+    an odd edge the average is over the pixels that are there.
+    """
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the pooled and repeated ``x``."""
+        y = functional.avg_pool2d(x, 2, ceil_mode=True)
+        return torch.cat([y] * self.times, 1) if self.times > 1 else y
+
+    def extra_repr(self) -> str:
+        """Return the settings that ``repr`` shows."""
+        return f"times={self.times}"
+
+
+def _own(shortcut: object) -> int | None:
+    """Return the number by which the compiled kernels know a shortcut that they make of the input themselves."""
+    if not isinstance(shortcut, (PooledRepeat, nn.Identity)) or _hooked(shortcut):
+        return None
+    return shortcut.times if isinstance(shortcut, PooledRepeat) else 0
+
+
+def _hooked(*modules: nn.Module) -> bool:
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(module, kind) for module in modules for kind in kinds)

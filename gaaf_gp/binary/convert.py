@@ -1,0 +1,233 @@
+"""Makes a binary network of any torch model: its convolutions and linear layers become binary ones.
+
+What a binary layer lacks stays real beside it, so that the converted model computes what XNOR-Net (Rastegari et al.
+2016, arXiv 1603.05279) makes of the original: sign(f(x)) times sign(W) times the mean of |W|, plus the bias.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Unpack
+
+import torch
+from torch import Tensor, nn
+
+from gaaf_gp.binary.adapters import replacement
+from gaaf_gp.binary.conversion_report import ConversionReport, LayerReport
+from gaaf_gp.binary.layers import BinaryLayer, binary_layers
+from gaaf_gp.binary.networks import PAPER, ActivationFactory, BinarySettings
+from gaaf_gp.binary.survey import (
+    RELUS,
+    Keep,
+    Survey,
+    batch_statistics,
+    forked_generators,
+    kept,
+    obstacles,
+    run,
+    survey,
+    watching,
+)
+from gaaf_gp.errors import GaafError, listed, one_line
+
+
+def binarize_model(
+    model: nn.Module,
+    activation: ActivationFactory | None = None,
+    *,
+    example: Tensor | tuple[Any, ...] | None = None,
+    keep: Keep = (),
+    keep_ends: bool = True,
+    depthwise: bool = False,
+    relu: Literal["remove", "keep"] = "remove",
+    scale: bool = True,
+    in_place: bool = False,
+    **binary: Unpack[BinarySettings],
+) -> tuple[nn.Module, ConversionReport]:
+    """Return a binary version of ``model``, and what became of each of its layers.
+
+    Every ``nn.Conv2d`` and ``nn.Linear`` becomes a :class:`BinaryConv2d` or :class:`BinaryLinear` with an activation of
+    its own, but for the first and the last layer, for those named in ``keep``, and for those that cannot be converted
+    without changing what the model does; the report gives the reason for each. Real weights become the latent weights:
+    the same numbers, the same names up to what follows. A layer with a scale, a bias or a padding of another kind than
+    zeros becomes a sequence of ``pad``, ``binary`` and ``affine``. A layer that stands in several places stays one.
+
+    A ReLU right ahead of a binary layer leaves nothing to binarize: sign(ReLU(x)) is +1 everywhere, and stays constant
+    for many an f. By default such ReLUs (ReLU6 too) become identities; the sign is then the only nonlinearity there, as
+    in the networks of this package. A ReLU module that a model calls in several places goes as a whole. "Right ahead"
+    is read from the order of the layers: no norm in between, the next layer binary. A ReLU that is called as a function
+    cannot be removed; with an ``example`` the report warns of layers that get one sign only, whatever the cause.
+
+    Args:
+        model: any eager module; it stays as it is, a deep copy is converted, unless ``in_place`` is set.
+        activation: factory of the complementary functions, called once per binary layer with its number of channels
+            (features); None for none. Random draws in it follow the seed and leave the generators as they were. For
+            linear layers f sees the features in the second dimension, as f of a convolution sees channels.
+        example: a tensor, or a tuple of the arguments of ``forward``, on the device of the model. The model runs on it
+            in evaluation mode: first and last are then those of execution, layers that are never called stay real (some
+            models read the weights of their layers themselves), and the result is tried out. Without it the order of
+            registration stands for the order of execution, and nothing is tried out.
+        keep: names of layers, of modules that hold layers, or patterns (``"*.downsample.0"``); or a function of name
+            and module. These stay real, also ReLUs.
+        keep_ends: whether the first and the last layer stay real.
+        depthwise: whether convolutions of one channel per group become binary too; each of their outputs is a sum of a
+            few signs only.
+        relu: "remove" or "keep" the ReLUs right ahead of binary layers; keep them for an f that tells positive
+            numbers apart.
+        scale: whether a learnable factor per output channel follows, which starts as the mean of |W|: the closest that
+            a binary layer comes to the real one. Without it the sums are whole numbers far outside the window, fine
+            ahead of a batch norm only. The factor is XNOR-Net's, learned as in XNOR-Net++ (Bulat and Tzimiropoulos
+            2019, arXiv 1909.13863).
+        in_place: convert ``model`` itself and return it. If anything raises, it is as it was, unless the trial on the
+            ``example`` did.
+        binary: see :class:`~gaaf_gp.binary.networks.BinarySettings`.
+
+    Raises:
+        GaafError: no eager module, a module that is a single layer, or one that cannot be copied; an option out of its
+            range, a name that meets nothing; the model, or what became of it, does not run on the example.
+    """
+    _check(model, relu, binary)
+    model = model if in_place else _copied(model)
+    found = survey(model, example)
+    stays = kept(found, keep)
+    reasons = _reasons(found, stays, keep_ends, depthwise)
+    chosen = [m for m in found.layers() if m not in reasons and isinstance(m, nn.Conv2d | nn.Linear)]
+    ahead = _relus_ahead(found, chosen)
+    gone = [module for module in ahead if relu == "remove" and not stays(module)]
+    rows = _rows(found, reasons, ahead, gone)
+    warnings = _warnings(found, chosen, {m: ls for m, ls in ahead.items() if m not in gone}, binary)
+    if chosen and not found.executed:
+        warnings += _unsure([m for m in found.names if isinstance(m, RELUS) and not (m in ahead or stays(m))], found)
+    with forked_generators():
+        news = {layer: replacement(layer, activation, scale, {**PAPER, **binary}) for layer in chosen}
+    for old, new in (news | {module: nn.Identity() for module in gone}).items():
+        for name in found.names[old]:
+            parent, _, attribute = name.rpartition(".")
+            setattr(model.get_submodule(parent), attribute, new)
+    if example is not None:
+        warnings += _constant_signs(model, example)
+    return model, ConversionReport(rows, "execution" if found.executed else "registration", tuple(warnings))
+
+
+def _check(model: nn.Module, relu: str, binary: BinarySettings) -> None:
+    if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
+        raise GaafError(f"model must be an eager torch module, got {type(model).__name__}; convert it before scripting")
+    if isinstance(model, (nn.Conv2d, nn.Linear)):
+        raise GaafError(
+            f"model must hold layers, got a single {type(model).__name__}; make a BinaryConv2d or BinaryLinear, or "
+            "wrap it in nn.Sequential"
+        )
+    if relu not in ("remove", "keep"):
+        raise GaafError(f"relu must be 'remove' or 'keep', got {relu!r}; choose one of them")
+    known = BinarySettings.__annotations__
+    unknown = [key for key in binary if key not in known]
+    if unknown:
+        raise GaafError(f"binary layers have no setting {listed(unknown)}; known: {listed(known)}; leave it out")
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:
+        raise GaafError(
+            f"model must be one that copy.deepcopy copies, and that ended with {one_line(error)}; convert it with "
+            "in_place=True"
+        ) from error
+
+
+def _reasons(
+    found: Survey, stays: Callable[[nn.Module], bool], keep_ends: bool, depthwise: bool
+) -> dict[nn.Module, str]:
+    """Return the layers that stay real, each with the reason."""
+    reasons = obstacles(found, depthwise)
+    first, last = found.ends() if keep_ends else (None, None)
+    called = set(found.calls)
+    for layer in found.layers():
+        for holds, reason in (
+            (stays(layer), "kept"),
+            (layer not in called, "not called for the example in evaluation mode"),
+            (layer is first, "first layer"),
+            (layer is last, "last layer"),
+        ):
+            if holds:
+                reasons.setdefault(layer, reason)
+    return reasons
+
+
+def _relus_ahead(found: Survey, chosen: Sequence[nn.Module]) -> dict[nn.Module, list[nn.Module]]:
+    """Return the ReLUs that a chosen layer is right behind, each with the layers behind it."""
+    ahead = {module: found.behind(module) for module in found.names if isinstance(module, RELUS)}
+    return {module: layers for module, layers in ahead.items() if any(layer in chosen for layer in layers)}
+
+
+def _rows(
+    found: Survey, reasons: Mapping[nn.Module, str], ahead: Mapping[nn.Module, list[nn.Module]], gone: list[nn.Module]
+) -> tuple[LayerReport, ...]:
+    rows, layers = [], found.layers()
+    for module, names in found.names.items():
+        kind = type(module).__name__
+        if module in gone:
+            behind = listed(dict.fromkeys(found.names[layer][0] for layer in ahead[module]), most=3)
+            rows.append(LayerReport(names[0], kind, 0, "removed", f"right ahead of {behind}"))
+        elif module in layers:
+            weights = sum(p.numel() for p in module.parameters() if not nn.parameter.is_lazy(p) and p.dim() > 1)
+            note = reasons.get(module, "" if len(names) == 1 else f"also {listed(names[1:])}")
+            rows.append(LayerReport(names[0], kind, weights, "real" if module in reasons else "binary", note))
+    return tuple(rows)
+
+
+def _warnings(
+    found: Survey,
+    chosen: Sequence[nn.Conv2d | nn.Linear],
+    ahead: Mapping[nn.Module, list[nn.Module]],
+    binary: BinarySettings,
+) -> list[str]:
+    warnings = []
+    if not chosen:
+        warnings.append("no layer is binary; see the notes, and keep_ends")
+    for module, layers in ahead.items():
+        behind = listed(dict.fromkeys(found.names[layer][0] for layer in layers if layer in chosen), most=3)
+        warnings.append(
+            f"{found.names[module][0]} is right ahead of {behind}: sign(f(ReLU(x))) is constant for f = x and for many "
+            "others"
+        )
+    window = binary.get("weight_window", PAPER["weight_window"])
+    beyond = sum(int((layer.weight.detach().abs() > window).sum()) for layer in chosen if not layer.weight.is_meta)
+    if beyond:
+        warnings.append(
+            f"{beyond} latent weights are beyond weight_window={window:g} and get no gradient; call "
+            f"clip_latent_weights(model, {window:g})"
+        )
+    return warnings
+
+
+def _unsure(relus: Sequence[nn.Module], found: Survey) -> list[str]:
+    names = [found.names[relu][0] for relu in relus]
+    if not names:
+        return []
+    return [
+        f"by the order of registration no binary layer is right behind {listed(names)}; give an example to see whether "
+        "that holds when the model runs"
+    ]
+
+
+def _constant_signs(model: nn.Module, example: Tensor | tuple[Any, ...]) -> list[str]:
+    """Run the converted model and return a warning if inputs of layers are binarized to one sign only."""
+    mixed: dict[nn.Module, bool] = {}
+
+    def look(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        assert isinstance(module, BinaryLayer)
+        signs = module.binary_input(arguments[0])
+        many = signs.numel() > 1 and not signs.is_meta
+        mixed[module] = mixed.get(module, False) or not many or bool(signs.amin() != signs.amax())
+
+    with batch_statistics(model), watching(list(binary_layers(model)), look):
+        run(model, example, "the converted model must run on the example; keep the layers that it reads itself")
+    constant = [name.removesuffix(".binary") for name, m in model.named_modules() if not mixed.get(m, True)]
+    if not constant:
+        return []
+    return [
+        f"on the example the inputs of {listed(constant)} have one sign only, and what they compute is constant; look "
+        "for a ReLU that is called as a function, or for an f that is constant there"
+    ]

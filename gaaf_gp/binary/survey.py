@@ -1,0 +1,217 @@
+"""Looks at a torch model ahead of its conversion: in which order its layers run, and which of them cannot be binary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from gaaf_gp.errors import GaafError, listed, one_line
+
+Keep = str | Iterable[str] | Callable[[str, nn.Module], bool]
+"""What stays real: names or patterns such as ``"layer1"`` or ``"*.downsample.0"``, or a function of name and module."""
+
+RELUS = (nn.ReLU, nn.ReLU6)
+WEIGHTED = (
+    nn.modules.conv._ConvNd,
+    nn.Linear,
+    nn.Bilinear,
+    nn.RNNBase,
+    nn.RNNCellBase,
+    nn.MultiheadAttention,
+)
+# these centre their input, so that a ReLU ahead of one does not reach the sign behind it
+_CENTRING = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+class Survey(NamedTuple):
+    """A model as it is before its conversion.
+
+    Attributes:
+        names: of every module, all the names under which it is registered, in the order of registration.
+        calls: layers, ReLUs and norms in the order in which they run, or are registered; repeated calls repeat.
+        executed: whether the order is that of calls for an example.
+    """
+
+    names: dict[nn.Module, list[str]]
+    calls: list[nn.Module]
+    executed: bool
+
+    def layers(self) -> Sequence[nn.Module]:
+        """Return what has weights, in the order of registration, without what belongs to an attention."""
+        return [module for module in self.names if isinstance(module, WEIGHTED)]
+
+    def ends(self) -> tuple[nn.Module | None, nn.Module | None]:
+        """Return the first and the last layer with weights, None in a model without any."""
+        layers = [module for module in self.calls if isinstance(module, WEIGHTED)]
+        return (layers[0], layers[-1]) if layers else (None, None)
+
+    def behind(self, relu: nn.Module) -> list[nn.Module]:
+        """Return the layers that the output of ``relu`` comes to next, one for each call, unless a norm is between."""
+        found: list[nn.Module] = []
+        for place, module in enumerate(self.calls):
+            if module is relu:
+                following = (m for m in self.calls[place + 1 :] if isinstance(m, (*WEIGHTED, *_CENTRING)))
+                layer = next(following, None)
+                if layer is not None and not isinstance(layer, _CENTRING):
+                    found.append(layer)
+        return found
+
+
+def survey(model: nn.Module, example: Tensor | tuple[Any, ...] | None) -> Survey:
+    """Return what :class:`Survey` says of ``model``, which runs once on ``example`` if there is one.
+
+    Raises:
+        GaafError: the model does not run on the example.
+    """
+    names: dict[nn.Module, list[str]] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        names.setdefault(module, []).append(name)
+    for module in list(names):
+        if isinstance(module, nn.MultiheadAttention):
+            for part in list(module.modules())[1:]:
+                names.pop(part, None)
+    watched: list[nn.Module] = [m for m in names if isinstance(m, (*WEIGHTED, *RELUS, *_CENTRING))]
+    if example is None:
+        return Survey(names, watched, False)
+    calls: list[nn.Module] = []
+    with watching(watched, lambda module, _: calls.append(module)):
+        run(model, example, "the model must run on the example; give one that its forward takes")
+    return Survey(names, calls, True)
+
+
+@contextmanager
+def watching(modules: Iterable[nn.Module], look: Callable[[nn.Module, tuple[Any, ...]], None]) -> Iterator[None]:
+    """Call ``look(module, arguments)`` ahead of each call of one of ``modules``, as long as the context lasts."""
+    handles = [module.register_forward_pre_hook(look) for module in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def run(model: nn.Module, example: Tensor | tuple[Any, ...], rule: str) -> None:
+    """Run ``model`` on ``example`` in evaluation mode and leave no trace in it, nor in the random generators.
+
+    Raises:
+        GaafError: it raises; ``rule`` and what it said are in the message.
+    """
+    training = {module: module.training for module in model.modules()}
+    try:
+        with torch.no_grad(), forked_generators():
+            model.eval()(*(example if isinstance(example, tuple) else (example,)))
+    except Exception as error:
+        raise GaafError(f"{rule}; it ended with {one_line(error)}") from error
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+
+
+@contextmanager
+def forked_generators() -> Iterator[None]:
+    """Leave torch's random generators as they were, those of a GPU included."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
+        yield
+
+
+@contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Let batch norms use the statistics of the batch, as in training, in a model that is run for evaluation.
+
+    Fresh running statistics centre nothing. What the norms keep is as it was afterwards. A norm that gets one value per
+    channel has no statistics of a batch, and uses those that it keeps.
+    """
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    kept_values = [{name: value.clone() for name, value in norm.named_buffers()} for norm in norms]
+
+    def choose(norm: nn.Module, arguments: tuple[Any, ...]) -> None:
+        norm.training = arguments[0].numel() > arguments[0].shape[1]
+
+    try:
+        with watching(norms, choose):
+            yield
+    finally:
+        for norm, values in zip(norms, kept_values, strict=True):
+            for name, value in values.items():
+                norm.get_buffer(name).copy_(value)
+
+
+def obstacles(found: Survey, depthwise: bool) -> dict[nn.Module, str]:
+    """Return the layers that cannot, or had better not, be binary, each with the reason."""
+    owners: dict[int, int] = {}
+    for module in found.names:
+        for parameter in module._parameters.values():
+            if parameter is not None:
+                owners[id(parameter)] = owners.get(id(parameter), 0) + 1
+    reasons = {}
+    for layer in found.layers():
+        reason = _obstacle(layer, owners, depthwise)
+        if reason is not None:
+            reasons[layer] = reason
+    for module in found.names:
+        if isinstance(module, nn.TransformerEncoderLayer):
+            for layer in (module.linear1, module.linear2):
+                reasons.setdefault(layer, "nn.TransformerEncoderLayer reads its weights itself in evaluation")
+    return reasons
+
+
+def _obstacle(layer: nn.Module, owners: dict[int, int], depthwise: bool) -> str | None:
+    if isinstance(layer, nn.MultiheadAttention):
+        return "reads the weights of its projections itself"
+    if not isinstance(layer, nn.Conv2d | nn.Linear):
+        return "there is no binary layer of this kind"
+    weight = layer._parameters.get("weight")
+    checks = (
+        (weight is not None and nn.parameter.is_lazy(weight), "it has no weights yet: give an example"),
+        (parametrize.is_parametrized(layer), "its weights are parametrized"),
+        (any(getattr(layer, kind) for kind in _HOOKS), "it has hooks, which a new layer would lose"),
+        (type(layer) not in (nn.Conv2d, nn.Linear), "a subclass may compute in its own way"),
+        (weight is None, "its weight is no parameter"),
+        (owners.get(id(weight), 0) > 1, "its weight is shared with another module"),
+        (weight is not None and not weight.is_floating_point(), "its weight is not floating point"),
+    )
+    for holds, reason in checks:
+        if holds:
+            return reason
+    return _unfit(layer, depthwise) if isinstance(layer, nn.Conv2d) else None
+
+
+def _unfit(layer: nn.Conv2d, depthwise: bool) -> str | None:
+    if layer.padding == "same" and layer.padding_mode == "zeros":
+        taps = (d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True))
+        if any(extent % 2 for extent in taps):
+            return "padding 'same' is uneven for an even kernel"
+    if not depthwise and layer.groups == layer.in_channels > 1:
+        return "depthwise: each sum would be one of few signs (depthwise=True converts it)"
+    return None
+
+
+def kept(found: Survey, keep: Keep) -> Callable[[nn.Module], bool]:
+    """Return the function that says whether the caller wants a layer or a ReLU to stay as it is.
+
+    Raises:
+        GaafError: a name or pattern meets nothing that could be changed.
+    """
+    if callable(keep):
+        return lambda module: any(keep(name, module) for name in found.names[module])
+    patterns = [keep] if isinstance(keep, str) else list(keep)
+    known = [n for module, names in found.names.items() if isinstance(module, (*WEIGHTED, *RELUS)) for n in names]
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not any(_meets(name, pattern) for name in known):
+            raise GaafError(
+                f"keep must name layers of the model, got {pattern!r}; known: {listed(known)}; correct it, or use a "
+                "pattern such as '*.downsample.0'"
+            )
+    return lambda module: any(_meets(name, pattern) for name in found.names[module] for pattern in patterns)
+
+
+def _meets(name: str, pattern: str) -> bool:
+    return name == pattern or name.startswith(f"{pattern}.") or fnmatchcase(name, pattern)
