@@ -7,12 +7,31 @@ those of :func:`gaaf_gp.augment.augment` and :func:`gaaf_gp.augment.normalize`; 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from gaaf_gp.augment import augment
-from gaaf_gp.data import Data
+from gaaf_gp.data import Data, Split
+
+SCORED = 500
+"""Images that are scored at once."""
+
+
+class TrainingBatches(Protocol):
+    """What a training loop needs of its images: :class:`Batches` and :class:`gaaf_gp.streaming.Stream` have it."""
+
+    batch_size: int
+
+    def __len__(self) -> int:
+        """How many batches an epoch has."""
+
+    def epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the training batches of one epoch."""
+
+    def scoring(self, split: Any = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all images of a split, those of the validation split by default, normalized and with their labels."""
 
 
 class Batches:
@@ -31,6 +50,7 @@ class Batches:
         self.pad = pad
         self.flip = flip
         self._labels = train.labels
+        self._val = data.val
         self._pixels = train.images.permute(0, 2, 3, 1).contiguous()  # no copy for grey images
         height, width = data.image_size
         # One number per pixel and channel: the arithmetic then runs over whole images, whatever their channels.
@@ -55,6 +75,16 @@ class Batches:
             images = self._pixels.index_select(0, chosen).permute(0, 3, 1, 2)
             augmented = augment(images, pad=self.pad, flip=self.flip, generator=generator)
             yield self.normalized(augmented), self._labels.index_select(0, chosen)
+
+    def scoring(self, split: Split | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all images of a split in their order, normalized, and their labels; nothing is augmented or left out.
+
+        Args:
+            split: on the same device; the validation split by default.
+        """
+        chosen = self._val if split is None else split
+        for images, labels in zip(chosen.images.split(SCORED), chosen.labels.split(SCORED), strict=True):
+            yield self.normalized(images), labels
 
     def normalized(self, images: Tensor) -> Tensor:
         """Return ``(images / 255 - mean) / std``, (B,C,H,W) uint8 to float32 in channels-last memory."""

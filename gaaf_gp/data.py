@@ -8,8 +8,7 @@ until a batch is normalized, so that a whole data set fits on the device.
 import hashlib
 import os
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -17,9 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gaaf_gp.augment import channel_statistics, normalize
-from gaaf_gp.data_sources import DATASETS, Collection, Source, find_source
-from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.collection import Source, check_classes
+from gaaf_gp.data_sources import DATASETS, data_root, find_source
+from gaaf_gp.errors import GaafError
 from gaaf_gp.images import MOST_PIXELS
+from gaaf_gp.splitting import split_places
+from gaaf_gp.streamed_data import FileSplit, StreamedData
 
 __all__ = ["DATASETS", "Data", "Split", "load_data", "normalize", "open_test_split", "split_places"]
 
@@ -152,16 +154,18 @@ def load_data(
     """Load the official training images of a data set and split them into train and val.
 
     Args:
-        name_or_path: One of ``DATASETS``, or a folder with ``train/CLASS/*`` and ``test/CLASS/*``. A ``Path`` is always
-            a folder.
+        name_or_path: One of ``DATASETS``, or a folder with ``train/CLASS/*`` and ``test/CLASS/*`` (or, where there is
+            none, ``val/CLASS/*``). A ``Path`` is always a folder. All images are held in memory: for ImageNet in full
+            there is :func:`gaaf_gp.streamed_data.stream_data`.
         seed: Draws the split and the ``limit``; not negative.
         val_fraction: The part of every class to validate on, in (0,1), rounded per class.
         limit: At most so many images for both splits together, in the proportions of the classes but two at least of
             each. They are a subset of what a greater limit gives with the same seed, train of train and val of val.
             None for all.
         image_size: Resize every image to this many pixels on both sides, antialiased. None to leave them alone.
-        root: Where torchvision's data sets lie; default the environment variable GAAF_GP_DATA, else
-            ``~/.cache/gaaf_gp``.
+        root: Where data sets with a name lie, as torchvision lays them out; default the environment variable
+            GAAF_GP_DATA, else ``~/.cache/gaaf_gp``. ``imagenet`` is a folder there; Fashion-MNIST is also found packed,
+            and where Debian's package dataset-fashion-mnist puts it.
         download: Let torchvision download a set that is not there.
         device: Where the tensors go.
 
@@ -172,8 +176,7 @@ def load_data(
         GaafError: A name that is unknown, files that are missing or damaged, or a setting out of its range.
     """
     _check_settings(seed, val_fraction, image_size, device)
-    place = Path(root or os.environ.get("GAAF_GP_DATA") or "~/.cache/gaaf_gp").expanduser()
-    source = find_source(name_or_path, place, download, image_size)
+    source = find_source(name_or_path, data_root(root), download, image_size)
     collection = source.open("search")
     train_places, val_places = split_places(collection, seed=seed, val_fraction=val_fraction, limit=limit)
     images = collection.read(np.concatenate([train_places, val_places]))
@@ -183,11 +186,16 @@ def load_data(
     return Data(source.name, train, val, collection.classes, mean, std, seed, val_fraction, source).to(device)
 
 
-def open_test_split(data: Data) -> Split:
+@overload
+def open_test_split(data: Data) -> Split: ...
+@overload
+def open_test_split(data: StreamedData) -> FileSplit: ...
+def open_test_split(data: Data | StreamedData) -> Split | FileSplit:
     """Open the official test images of a data set, for the final report. Nothing else opens them.
 
     Args:
-        data: What ``load_data`` returned. Its classes, channels, image size and device are taken over.
+        data: What ``load_data`` or ``stream_data`` returned. Its classes, channels, image size and device are taken
+            over.
 
     Returns:
         The test split, in the order of the files.
@@ -200,14 +208,12 @@ def open_test_split(data: Data) -> Split:
             "the test split lies beside the training images, and this data was put together without a place: load it "
             "with load_data"
         )
+    if isinstance(data, StreamedData):
+        files = data._source.files("test")
+        check_classes(str(files.folder), files.classes, data.classes)
+        return FileSplit(files.folder, files.names, files.labels)
     collection = data._source.open("test")
-    if collection.classes != data.classes:
-        extra = listed(sorted(set(collection.classes) - set(data.classes))) or "none"
-        lacking = listed(sorted(set(data.classes) - set(collection.classes))) or "none"
-        raise GaafError(
-            f"test must have the classes of train, and in {collection.where} the unknown ones are: {extra}; the "
-            f"missing ones: {lacking}; name its folders as in train"
-        )
+    check_classes(collection.where, collection.classes, data.classes)
     images = collection.read(np.arange(len(collection.labels)))
     if images.shape[1] == 1 and data.channels == 3:
         images = np.repeat(images, 3, axis=1)
@@ -218,60 +224,6 @@ def open_test_split(data: Data) -> Split:
             "colour"
         )
     return _split(images, collection.labels).to(data.train.images.device)
-
-
-def split_places(
-    collection: Collection, *, seed: int, val_fraction: float, limit: int | None = None
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Draw the places of the train and of the val images, class by class.
-
-    Every class is permuted once, whatever the limit. Validation takes from the front and training from the back, so
-    that a smaller limit gives subsets and never moves an image from one side to the other.
-
-    Args:
-        collection: Has the labels and the names of the classes.
-        seed: Not negative.
-        val_fraction: In (0,1), rounded per class.
-        limit: At most so many places altogether; None for all.
-
-    Returns:
-        Two shuffled arrays of places in ``collection.labels``, without a common one.
-
-    Raises:
-        GaafError: The limit is below two per class, or a class would have no image on one side.
-    """
-    # RandomState and SeedSequence, because numpy promises that their streams never change.
-    rng = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
-    counts = np.bincount(collection.labels, minlength=len(collection.classes))
-    train, val = [], []
-    for label, quota in enumerate(_quotas(counts, limit)):
-        to_val = int(np.floor(val_fraction * quota + 0.5))
-        if not 0 < to_val < quota:
-            side = "validate" if to_val == 0 else "train"
-            raise GaafError(
-                f"every class must have an image to {side} on, and {collection.classes[label]!r} has none: "
-                f"val_fraction {val_fraction} of its {quota} images rounds to {to_val}; give more images or another "
-                "val_fraction"
-            )
-        places = rng.permutation(np.flatnonzero(collection.labels == label))
-        val.append(places[:to_val])
-        train.append(places[len(places) - (quota - to_val) :])
-    return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(val))
-
-
-def _quotas(counts: NDArray[np.intp], limit: int | None) -> list[int]:
-    """Share ``limit`` out to classes of these sizes: two each, the rest in proportion."""
-    least = 2 * len(counts)
-    if limit is not None and limit < least:
-        raise GaafError(
-            f"limit must be at least two images per class, {least} for {len(counts)} classes, and is {limit}: raise it"
-        )
-    # Webster's method: the image number j of a class of n is due at (j + 1/2) / n. Unlike rounding the shares, it never
-    # takes an image away from a class when the limit grows.
-    due = [np.where(np.arange(count) < 2, 0, (np.arange(count) + 0.5) / count) for count in counts]
-    owners = np.repeat(np.arange(len(counts)), counts)
-    first = np.argsort(np.concatenate(due), kind="stable")[:limit]
-    return [int(quota) for quota in np.bincount(owners[first], minlength=len(counts))]
 
 
 def _check_settings(seed: int, val_fraction: float, image_size: int | None, device: torch.device | str) -> None:

@@ -1,93 +1,49 @@
-"""Where images come from: the bundled set, torchvision's data sets, a folder of images.
+"""Where images come from: the bundled set, Fashion-MNIST, torchvision's data sets, a folder of images.
 
 A source opens one of its two parts at a time, "search" or "test", and never looks into the other. What it opens is a
 ``Collection``: the labels are known at once, the images are read for the places asked for. Nothing here splits, and
 nothing here knows torch: the room next door, ``data``, does that.
 """
 
+import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
+from gaaf_gp.collection import Collection, Part, Source, contents, held
 from gaaf_gp.errors import GaafError, listed, one_line
-from gaaf_gp.images import SUFFIXES, channels_first, image_files, read_images, resized
+from gaaf_gp.folders import FolderSource
+from gaaf_gp.idx import IdxSource
 from gaaf_gp.torchvision_compat import import_torchvision
 
-Part = Literal["search", "test"]
-DATASETS: tuple[str, ...] = ("fashion10k", "fashion-mnist", "cifar10", "cifar100")
+__all__ = [
+    "DATASETS",
+    "BundledSource",
+    "Collection",
+    "FolderSource",
+    "IdxSource",
+    "Part",
+    "Source",
+    "TorchvisionSource",
+    "data_root",
+    "find_folder",
+    "find_source",
+]
+
+DATASETS: tuple[str, ...] = ("fashion10k", "fashion-mnist", "cifar10", "cifar100", "imagenet")
 """The names that ``load_data`` knows; anything else is a path."""
 
 # What torchvision calls them, and the folder under the root in which it looks.
 _TORCHVISION = {
-    "fashion-mnist": ("FashionMNIST", "FashionMNIST"),
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
     "cifar100": ("CIFAR100", "cifar-100-python"),
 }
-
-
-@dataclass(frozen=True)
-class Collection:
-    """The labelled images of one part, read on demand.
-
-    Attributes:
-        where: What it was opened from, for messages.
-        classes: The names of the K classes; the label is the place in them.
-        labels: (N,) int64 in 0..K-1, every class at least once.
-        read: From (n,) places to their images, (n,C,H,W) uint8.
-
-    Raises:
-        GaafError: Fewer than two classes, a label outside them, or a class without an image.
-    """
-
-    where: str
-    classes: tuple[str, ...]
-    labels: NDArray[np.int64]
-    read: Callable[[NDArray[np.intp]], NDArray[np.uint8]]
-
-    def __post_init__(self) -> None:
-        if len(self.classes) < 2:
-            raise GaafError(
-                f"there must be at least two classes to tell apart, and {self.where} has only {listed(self.classes)}"
-            )
-        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
-            raise GaafError(
-                f"labels must be 0 to {len(self.classes) - 1}, and {self.where} has {self.labels.min()} to "
-                f"{self.labels.max()}: the file is damaged"
-            )
-        counts = np.bincount(self.labels, minlength=len(self.classes))
-        empty = [name for name, count in zip(self.classes, counts, strict=True) if not count]
-        if empty:
-            raise GaafError(
-                f"every class must have an image, and in {self.where} there is none for {listed(empty)}: add images "
-                f"({listed(sorted(SUFFIXES))}) or remove the class"
-            )
-
-
-class Source(Protocol):
-    """Something with a part to search on and a part to test on; small and picklable."""
-
-    @property
-    def name(self) -> str:
-        """What the data set is called in results."""
-
-    def has_test(self) -> bool:
-        """Whether there is a test part, without opening it."""
-
-    def open(self, part: Part) -> Collection:
-        """Open one part, and only that.
-
-        Raises:
-            GaafError: It is missing, damaged or breaks a rule of ``Collection``.
-        """
 
 
 @dataclass(frozen=True)
@@ -113,17 +69,17 @@ class BundledSource:
                 f"the bundled file {file} must be whole, and reading it ended with {one_line(error)}: install gaaf-gp "
                 "anew, or make the file with scripts/make_fashion10k.py"
             ) from error
-        return _held(file, tuple(classes.tolist()), images, labels, self.resize)
+        return held(file, tuple(classes.tolist()), images, labels, self.resize)
 
 
 @dataclass(frozen=True)
 class TorchvisionSource:
-    """Fashion-MNIST, CIFAR-10 or CIFAR-100 as torchvision reads them.
+    """CIFAR-10 or CIFAR-100 as torchvision reads them.
 
-    The CIFAR files are pickles, which this project never loads from a file of unknown origin. torchvision compares the
-    md5 sum of each of them with the published one before it reads it, so what is loaded is the official file and no
-    other; that is why its loader may be used. For the same reason it hashes (but does not read) the test file while
-    the search part is opened. Fashion-MNIST is plain IDX.
+    The files are pickles, which this project never loads from a file of unknown origin. torchvision compares the md5
+    sum of each of them with the published one before it reads it, so what is loaded is the official file and no other;
+    that is why its loader may be used. For the same reason it hashes (but does not read) the test file while the search
+    part is opened.
     """
 
     name: str
@@ -139,73 +95,44 @@ class TorchvisionSource:
         """Open one part; torchvision downloads the set first if that was asked for. See ``Source.open``."""
         maker, subfolder = _TORCHVISION[self.name]
         folder = self.root / subfolder
-        if (folder / "processed").exists():
-            raise GaafError(
-                f"{folder} must hold the raw IDX files only, and {folder / 'processed'} has pickles of an old "
-                "torchvision: remove that folder"
-            )
-        datasets: Any = import_torchvision().datasets
+        kind: Any = getattr(import_torchvision().datasets, maker)
         try:
-            dataset = getattr(datasets, maker)(
-                root=str(self.root), train=part == "search", download=self.download and part == "search"
-            )
+            dataset = kind(root=str(self.root), train=part == "search", download=self.download and part == "search")
             images, labels = np.asarray(dataset.data), np.asarray(dataset.targets)
         except Exception as error:  # torchvision's readers check little, so a damaged file shows as any exception
             raise GaafError(
-                f"{self.name} must be whole in {folder}, and torchvision stopped with {one_line(error)}: "
-                f"{self._remedy(folder)}"
+                f"{self.name} must be whole in {folder}, and torchvision stopped with {one_line(error)} "
+                f"({_faults(kind, folder)}): {self._remedy(folder, self.root / kind.filename)}"
             ) from error
-        return _held(str(folder), tuple(dataset.classes), images, labels, self.resize)
+        return held(str(folder), tuple(dataset.classes), images, labels, self.resize)
 
-    def _remedy(self, folder: Path) -> str:
+    def _remedy(self, folder: Path, archive: Path) -> str:
         if folder.exists():
             return "remove that folder and ask for the download (download=True)"
         if self.download:
             return "check the connection, or put the files there by hand"
+        if archive.is_file():
+            return f"{archive} is there and download=True unpacks it"
         return "ask for the download (download=True), or give the folder above it as root or in GAAF_GP_DATA"
 
 
-@dataclass(frozen=True)
-class FolderSource:
-    """A folder with ``train/CLASS/*`` and ``test/CLASS/*``.
+def _faults(kind: Any, folder: Path) -> str:
+    """Say which files of a data set of torchvision are missing or are not the published ones."""
+    if not folder.is_dir():
+        return "no such folder"
+    sums = dict([*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])])
+    missing = [name for name in sums if not (folder / name).is_file()]
+    damaged = [name for name in sums if name not in missing and _md5(folder / name) != sums[name]]
+    return f"missing: {listed(missing) or 'none'}; damaged: {listed(damaged) or 'none'}"
 
-    Classes are the names of the folders in alphabetical order, images come in the order of their names. Hidden files
-    and files with another suffix than .png .jpg .jpeg .bmp .webp .ppm .pgm are ignored. Transparency is dropped.
-    """
 
-    folder: Path
-    resize: int | None = None
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
-    @property
-    def name(self) -> str:
-        """The name of the folder, without its place."""
-        return self.folder.name
 
-    def has_test(self) -> bool:
-        """Whether there is a folder ``test``."""
-        return (self.folder / "test").is_dir()
-
-    def open(self, part: Part) -> Collection:
-        """List the files of one part; images are decoded when they are read. See ``Source.open``."""
-        folder = self.folder / ("train" if part == "search" else "test")
-        if not folder.is_dir():
-            raise GaafError(
-                f"{self.folder} must hold train/CLASS/ and test/CLASS/ with images, and it has no folder {folder.name}/"
-            )
-        classes = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-        if not classes:
-            raise GaafError(
-                f"{folder} must hold one folder of images per class, and it is a folder without images: put them in "
-                f"{folder.name}/CLASS/"
-            )
-        images = [image_files(entry) for entry in classes]
-        paths = [path for group in images for path in group]
-        labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(group) for group in images])
-
-        def read(places: NDArray[np.intp]) -> NDArray[np.uint8]:
-            return read_images([paths[place] for place in places], self.resize)
-
-        return Collection(str(folder), tuple(entry.name for entry in classes), labels, read)
+def data_root(root: str | os.PathLike[str] | None) -> Path:
+    """Return the folder in which data sets are looked up by name: ``root``, else GAAF_GP_DATA, else the cache."""
+    return Path(root or os.environ.get("GAAF_GP_DATA") or "~/.cache/gaaf_gp").expanduser()
 
 
 def find_source(name_or_path: str | os.PathLike[str], root: Path, download: bool, resize: int | None) -> Source:
@@ -216,8 +143,28 @@ def find_source(name_or_path: str | os.PathLike[str], root: Path, download: bool
     """
     if name_or_path == "fashion10k":
         return BundledSource(resize)
+    if name_or_path == "fashion-mnist":
+        return IdxSource(root, download, resize)
     if isinstance(name_or_path, str) and name_or_path in _TORCHVISION:
         return TorchvisionSource(name_or_path, root, download, resize)
+    return find_folder(name_or_path, root, resize)
+
+
+def find_folder(name_or_path: str | os.PathLike[str], root: Path, resize: int | None) -> FolderSource:
+    """Return the source of ImageNet, by its name, or of the folder at that path; nothing is opened yet.
+
+    Raises:
+        GaafError: There is no such folder.
+    """
+    if name_or_path == "imagenet":
+        folder = root / "imagenet"
+        if not folder.is_dir():
+            raise GaafError(
+                f"imagenet must be the folder {folder} with train/CLASS/ and val/CLASS/, and it is not there; in "
+                f"{root}: {contents(root)}; unpack the archives of ILSVRC2012 there (a link will do), or give the path "
+                "of the folder"
+            )
+        return FolderSource(folder, resize)
     folder = Path(name_or_path).expanduser()
     if not folder.is_dir():
         raise GaafError(
@@ -225,26 +172,3 @@ def find_source(name_or_path: str | os.PathLike[str], root: Path, download: bool
             f"{str(name_or_path)!r} is neither"
         )
     return FolderSource(folder.resolve(), resize)
-
-
-def _held(
-    where: str,
-    classes: tuple[str, ...],
-    images: NDArray[np.uint8],
-    labels: NDArray[np.integer],
-    resize: int | None,
-) -> Collection:
-    """Make a collection of images in memory, (N,H,W) or (N,H,W,3) uint8."""
-    if len(images) != len(labels) or labels.ndim != 1:
-        raise GaafError(
-            f"{where} must have one label per image, and has {len(images)} images and {labels.size} labels: it is "
-            "damaged, fetch it anew"
-        )
-
-    def read(places: NDArray[np.intp]) -> NDArray[np.uint8]:
-        chosen = images[places]
-        if resize is not None:
-            chosen = np.stack([resized(Image.fromarray(image), resize) for image in chosen])
-        return channels_first(chosen)
-
-    return Collection(where, classes, labels.astype(np.int64), read)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from gaaf_gp import batches as batches_module
 from gaaf_gp.augment import augment, normalize
 from gaaf_gp.batches import Batches
 from gaaf_gp.data import Data, Split
@@ -52,3 +53,15 @@ def test_the_data_is_left_alone():
     before = some.train.images.clone()
     list(Batches(some, 4, pad=1, flip=True).epoch(torch.Generator().manual_seed(0)))
     assert torch.equal(some.train.images, before)
+
+
+def test_scoring_gives_all_images_in_their_order(monkeypatch):
+    some = data(3)
+    monkeypatch.setattr(batches_module, "SCORED", 10)
+    other = Split(some.val.images.flip(0), some.val.labels.flip(0))
+    batches = Batches(some, 5, pad=2, flip=True)
+    for split, found in ((some.val, batches.scoring()), (other, batches.scoring(other))):
+        images, labels = zip(*found, strict=True)
+        assert [len(part) for part in labels] == [10, 10, 3]
+        assert torch.equal(torch.cat(images), normalize(split.images, some.mean, some.std))
+        assert torch.equal(torch.cat(labels), split.labels)

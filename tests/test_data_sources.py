@@ -1,11 +1,14 @@
 """Each source, on files of a few bytes in the formats that lie on real disks."""
 
+import functools
 import gzip
 import hashlib
 import pickle
 import struct
+import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from gaaf_gp import data_sources
+from gaaf_gp import data_sources, idx
 from gaaf_gp.data import load_data, open_test_split
 from gaaf_gp.data_sources import BundledSource, Collection, FolderSource, Part, TorchvisionSource, find_source
 from gaaf_gp.errors import GaafError
@@ -158,10 +161,10 @@ def png_with_size(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"never decoded") + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("size", [(4097, 1), (1, 4097), (10_000, 10_000), (30_000, 30_000)])
+@pytest.mark.parametrize("size", [(16_385, 1), (1, 16_385), (10_000, 10_000), (14_000, 14_000)])
 def test_a_huge_image_is_refused_before_decoding(folder: Path, size: tuple[int, int]) -> None:
     (folder / "train" / "cat" / "002.png").write_bytes(png_with_size(*size))
-    with pytest.raises(GaafError, match=r"at most 4096 pixels on a side, and .*002\.png claims more") as caught:
+    with pytest.raises(GaafError, match=r"at most 16384 pixels on a side .*002\.png claims more") as caught:
         everything(FolderSource(folder, resize=8).open("search"))
     assert "\n" not in str(caught.value)
 
@@ -213,14 +216,20 @@ def test_folders_that_break_a_rule_are_refused(folder: Path, tmp_path: Path) -> 
         load_data(folder)
     remove(folder / "train" / "cat")
     (folder / "train" / "cat.png").touch()
-    with pytest.raises(GaafError, match="one folder of images per class, and it is a folder without images"):
+    with pytest.raises(
+        GaafError, match=r"one folder of images per class, .* it holds: cat\.png; put the images into train/CLASS/"
+    ):
         load_data(folder)
     (folder / "train" / "cat.png").unlink()
     (folder / "train").rmdir()
-    with pytest.raises(GaafError, match=r"pets must hold train/CLASS/ .* has no folder train/"):
+    with pytest.raises(
+        GaafError, match=r"pets must hold train/CLASS/ .* has no folder train/; it holds: test/; give the folder above"
+    ):
         load_data(folder)
     for missing in ("cifar-10", str(tmp_path / "nowhere"), tmp_path / "nowhere"):
-        with pytest.raises(GaafError, match=r"fashion10k, fashion-mnist, cifar10, cifar100, or the path of a folder"):
+        with pytest.raises(
+            GaafError, match=r"fashion10k, fashion-mnist, cifar10, cifar100, imagenet, or the path of a folder"
+        ):
             load_data(missing)
 
 
@@ -294,7 +303,7 @@ def test_fashion_mnist_is_read_and_its_test_files_stay_unread(tmp_path: Path) ->
     assert data.classes[9] == "Ankle boot"
     for split in (data.train, data.val):
         assert torch.equal(split.images[:, 0, 0, 0].long(), split.labels)
-    with pytest.raises(GaafError, match=r"fashion-mnist must be whole in .*FashionMNIST, and torchvision stopped with"):
+    with pytest.raises(GaafError, match=r"IDX file must be whole .* reading .*t10k-images-idx3-ubyte ended with"):
         open_test_split(data)
     for path, content in whole.items():
         path.write_bytes(content)
@@ -315,7 +324,7 @@ def test_fashion_mnist_is_read_and_its_test_files_stay_unread(tmp_path: Path) ->
 def test_a_corrupted_fashion_mnist_is_refused(tmp_path: Path, name: str, change: Callable[[bytes], bytes]) -> None:
     path = write_fashion(tmp_path) / name
     path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(GaafError, match=r"fashion-mnist must be whole in .*remove that folder and ask") as caught:
+    with pytest.raises(GaafError, match=rf"IDX file must .*{name}.*: remove it and fetch it anew") as caught:
         load_data("fashion-mnist", root=tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -331,29 +340,74 @@ def test_labels_that_do_not_fit_the_images_are_refused(tmp_path: Path) -> None:
         load_data("fashion-mnist", root=tmp_path)
 
 
-def test_packed_files_are_unpacked_by_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = tmp_path / "FashionMNIST" / "raw"
-    raw.mkdir(parents=True)
-    resources = []
+def packed_fashion(folder: Path) -> list[tuple[str, str]]:
+    """Write the four files packed; return their names and md5 sums."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sums = []
     for name, content in idx_files(40).items():
         packed = gzip.compress(content)
-        (raw / f"{name}.gz").write_bytes(packed)
-        resources.append((f"{name}.gz", hashlib.md5(packed).hexdigest()))
-    monkeypatch.setattr(import_torchvision().datasets.FashionMNIST, "resources", resources)
-    with pytest.raises(GaafError, match="RuntimeError: Dataset not found"):
-        load_data("fashion-mnist", root=tmp_path, val_fraction=0.25)
-    assert len(load_data("fashion-mnist", root=tmp_path, val_fraction=0.25, download=True).train) == 30
+        (folder / f"{name}.gz").write_bytes(packed)
+        sums.append((f"{name}.gz", hashlib.md5(packed).hexdigest()))
+    return sums
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server, on this machine only, of the folder ``mirror``."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    (tmp_path / "mirror").mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=tmp_path / "mirror")) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_download_is_torchvisions(tmp_path: Path, mirror: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idx, "SYSTEM", tmp_path / "system")
+    sums = packed_fashion(tmp_path / "mirror")
+    fashion = import_torchvision().datasets.FashionMNIST
+    monkeypatch.setattr(fashion, "resources", sums)
+    monkeypatch.setattr(fashion, "mirrors", [mirror])
+    data = load_data("fashion-mnist", root=tmp_path / "root", val_fraction=0.25, download=True)
+    assert len(data.train) == 30
+    assert len(open_test_split(data)) == 40
+    monkeypatch.setattr(fashion, "mirrors", [(tmp_path / "nowhere").as_uri() + "/"])
+    with pytest.raises(GaafError, match=r"come by download into .*other.FashionMNIST, .*: check the connection"):
+        load_data("fashion-mnist", root=tmp_path / "other", download=True)
+
+
+@pytest.mark.parametrize("place", ["FashionMNIST/raw", "FashionMNIST", "fashion-mnist", ".", "system"])
+def test_packed_files_are_read_where_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    root = tmp_path / "root"
+    monkeypatch.setattr(idx, "SYSTEM", tmp_path / "system")
+    packed_fashion(tmp_path / "system" if place == "system" else root / place)
+    before = sorted(tmp_path.rglob("*"))
+    data = load_data("fashion-mnist", root=root, val_fraction=0.25)
+    assert (data.name, data.classes[9], len(data.train), len(data.val)) == ("fashion-mnist", "Ankle boot", 30, 10)
+    for split in (data.train, data.val):
+        assert torch.equal(split.images[:, 0, 0, 0].long(), split.labels)
+    assert data.has_test_split
+    assert open_test_split(data).images.numpy().tobytes() == idx_files(40)["t10k-images-idx3-ubyte"][16:]
+    assert sorted(tmp_path.rglob("*")) == before, "nothing is written"
 
 
 def test_missing_files_say_where_they_were_sought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("GAAF_GP_DATA", raising=False)
+    monkeypatch.setattr(idx, "SYSTEM", tmp_path / "system")
     with pytest.raises(GaafError, match=rf"cifar10 must be whole in {tmp_path}/.cache/gaaf_gp/cifar-10-batches-py"):
         load_data("cifar10")
     monkeypatch.setenv("GAAF_GP_DATA", str(tmp_path / "sets"))
-    with pytest.raises(GaafError, match=rf"in {tmp_path}/sets/FashionMNIST, .* ask for the download \(download=True\)"):
+    with pytest.raises(GaafError, match=rf"in {tmp_path}/sets/FashionMNIST/raw: no such folder.*\(download=True\)"):
         load_data("fashion-mnist")
-    with pytest.raises(GaafError, match=rf"in {tmp_path}/given/cifar-100-python, .* \(download=True\)"):
+    with pytest.raises(GaafError, match=rf"in {tmp_path}/given/cifar-100-python, .*no such folder.* \(download=True\)"):
         load_data("cifar100", root=tmp_path / "given")
     assert list(tmp_path.iterdir()) == []
 
@@ -365,10 +419,19 @@ def test_a_failed_download_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         load_data("cifar10", root=tmp_path, download=True)
 
 
-def test_pickles_of_an_old_torchvision_are_not_read(tmp_path: Path) -> None:
-    write_fashion(tmp_path)
-    (tmp_path / "FashionMNIST" / "processed").mkdir()
-    with pytest.raises(GaafError, match="has pickles of an old torchvision: remove that folder"):
+def test_pickles_of_an_old_torchvision_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idx, "SYSTEM", tmp_path / "system")
+    (tmp_path / "FashionMNIST" / "processed").mkdir(parents=True)
+    with pytest.raises(GaafError, match=r"without pickles of an old torchvision: remove the folder .*processed"):
+        load_data("fashion-mnist", root=tmp_path, download=True)
+
+
+def test_a_half_fashion_mnist_says_what_was_sought_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idx, "SYSTEM", tmp_path / "system")
+    (write_fashion(tmp_path) / "train-labels-idx1-ubyte").unlink()
+    with pytest.raises(
+        GaafError, match=r"train-images-idx3-ubyte\(\.gz\) and train-labels.* t10k-images-idx3-ubyte, t10k"
+    ):
         load_data("fashion-mnist", root=tmp_path)
 
 
@@ -428,7 +491,46 @@ def test_a_cifar_with_another_md5_is_never_unpickled(tmp_path: Path, monkeypatch
         whole = (folder / file).read_bytes()
         # Unpickled, this would create the witness.
         (folder / file).write_bytes(b"cos\nmkdir\n(S'" + str(witness).encode() + b"'\ntR.")
-        with pytest.raises(GaafError, match=r"cifar10 must be whole in .*corrupted.*: remove that folder"):
+        with pytest.raises(GaafError, match=rf"corrupted.* \(missing: none; damaged: {file}\): remove that"):
             load_data("cifar10", root=tmp_path)
         (folder / file).write_bytes(whole)
     assert not witness.exists()
+
+
+def test_a_missing_cifar_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, *_ = write_cifar(tmp_path, "cifar100", monkeypatch)
+    (folder / "train").unlink()
+    with pytest.raises(GaafError, match=r"cifar100 must be whole .* \(missing: train; damaged: none\)"):
+        load_data("cifar100", root=tmp_path)
+
+
+def test_an_archive_beside_a_missing_folder_is_pointed_out(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-python.tar.gz").touch()
+    with pytest.raises(GaafError, match=r"cifar-10-python\.tar\.gz is there and download=True unpacks it"):
+        load_data("cifar10", root=tmp_path)
+
+
+def test_val_is_the_test_part_where_test_has_no_classes(folder: Path) -> None:
+    (folder / "test").rename(folder / "val")
+    (folder / "test").mkdir()
+    Image.fromarray(pixels(5, 6, 3)).save(folder / "test" / "unlabelled.png")
+    data = load_data(folder, val_fraction=0.25)
+    assert data.has_test_split
+    assert {int(value) for value in data.val.images[:, 2, 0, 0]} == {0}, "validation images come from train"
+    assert open_test_split(data).images[:, :, 0, 0].tolist() == [[label, n, 1] for label in (0, 1) for n in range(4)]
+
+
+def test_test_goes_before_val(folder: Path) -> None:
+    (folder / "val" / "cow").mkdir(parents=True)
+    assert open_test_split(load_data(folder, val_fraction=0.25)).labels.tolist() == [0] * 4 + [1] * 4
+
+
+def test_imagenet_is_a_folder_under_the_root(tmp_path: Path) -> None:
+    with pytest.raises(
+        GaafError, match=r"imagenet must be the folder .*imagenet with train/CLASS/ .*: nothing; unpack"
+    ):
+        load_data("imagenet", root=tmp_path)
+    write_folder(tmp_path / "imagenet")
+    (tmp_path / "imagenet" / "test").rename(tmp_path / "imagenet" / "val")
+    data = load_data("imagenet", root=tmp_path, val_fraction=0.25, image_size=4)
+    assert (data.name, data.image_size, len(open_test_split(data))) == ("imagenet", (4, 4), 8)

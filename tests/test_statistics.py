@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -13,6 +13,8 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.statistics import (
     AdditiveFit,
     additive_fit,
+    bootstrap_interval,
+    holm,
     indistinguishable,
     paired_difference,
     pooled_deviation,
@@ -158,3 +160,113 @@ def test_a_comparison_without_grounds_is_refused():
         indistinguishable({0: 0.5}, {1: 0.5}, AdditiveFit({}, 0.1, 3))
     with pytest.raises(GaafError, match="got 1 common seeds and 0 degrees of freedom"):
         indistinguishable({0: 0.5}, {0: 0.5}, AdditiveFit({}, 0.0, 0))
+
+
+def exact_bootstrap(values, function):
+    """All n^n samples with replacement, each equally likely, in order."""
+    return np.sort([function(sample) for sample in itertools.product(values, repeat=len(values))])
+
+
+SKEWED = [0.1, 0.2, 0.4, 0.5, 1.9]
+
+
+@pytest.mark.parametrize(("statistic", "function"), [("mean", np.mean), ("median", np.median)])
+def test_percentiles_are_those_of_all_resamples(statistic, function):
+    everything = exact_bootstrap(SKEWED, function)
+    found = bootstrap_interval(SKEWED, statistic=statistic, method="percentile", confidence=0.8, resamples=20_000)
+    assert found.estimate == pytest.approx(function(SKEWED))
+    assert (found.n, found.confidence, found.method, found.resamples) == (5, 0.8, "percentile", 20_000)
+    assert found.low == pytest.approx(np.quantile(everything, 0.1), abs=0.03)
+    assert found.high == pytest.approx(np.quantile(everything, 0.9), abs=0.03)
+
+
+def test_bca_corrects_bias_and_skewness_by_its_formula():
+    # Efron and Tibshirani 1993, equations 14.9 to 14.15, with all resamples instead of a drawn part of them.
+    everything, mean = exact_bootstrap(SKEWED, np.mean), np.mean(SKEWED)
+    below = ((everything < mean - 1e-12).mean() + (everything < mean + 1e-12).mean()) / 2
+    bias = stats.norm.ppf(below)
+    left_out = np.array([np.mean(SKEWED[:i] + SKEWED[i + 1 :]) for i in range(5)])
+    gaps = left_out.mean() - left_out
+    acceleration = (gaps**3).sum() / (6 * (gaps**2).sum() ** 1.5)
+    ends = []
+    for quantile in (0.1, 0.9):
+        z = bias + stats.norm.ppf(quantile)
+        ends.append(np.quantile(everything, stats.norm.cdf(bias + z / (1 - acceleration * z))))
+    found = bootstrap_interval(SKEWED, confidence=0.8, resamples=20_000)
+    assert found.method == "BCa"
+    assert (found.low, found.high) == pytest.approx(tuple(ends), abs=0.03)
+    plain = bootstrap_interval(SKEWED, confidence=0.8, resamples=20_000, method="percentile")
+    assert found.high > plain.high + 0.05, "a long tail above moves the interval up"
+
+
+@given(
+    st.lists(st.integers(-9, 9), min_size=2, max_size=8),
+    st.sampled_from(["BCa", "percentile"]),
+    st.sampled_from(["mean", "median"]),
+    st.integers(0, 5),
+)
+@settings(max_examples=25, deadline=None)
+def test_a_bootstrap_interval_moves_with_the_data_and_lies_within_it(values, method, statistic, seed):
+    options = {"method": method, "statistic": statistic, "seed": seed, "resamples": 200}
+    one = bootstrap_interval(values, **options)
+    moved = bootstrap_interval([4 * value + 8 for value in values], **options)
+    assert (moved.low, moved.high) == pytest.approx((4 * one.low + 8, 4 * one.high + 8))
+    assert min(values) <= one.low <= one.high <= max(values)
+    assert one == bootstrap_interval(values, **options), "one seed, one result"
+
+
+def test_equal_values_have_no_bootstrap_width():
+    found = bootstrap_interval([0.3, 0.3, 0.3])
+    assert found.low == found.estimate == found.high == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        ([1.0], {}, r"two or more finite values, got \[1\.0\]"),
+        ([1.0, math.nan], {}, "two or more finite values, got"),
+        ([1.0, 2.0], {"statistic": "mode"}, '"mean" or "median" .* got \'mode\''),
+        ([1.0, 2.0], {"method": "basic"}, '"BCa" or "percentile", got .* \'basic\''),
+        ([1.0, 2.0], {"confidence": 1.0}, r"between 0 and 1, got 1\.0"),
+        ([1.0, 2.0], {"resamples": 99}, "at least 100 .* got 99"),
+        ([1.0, 2.0], {"seed": -1}, "seed at least 0, got 9999 and -1"),
+    ],
+)
+def test_a_bootstrap_without_grounds_is_refused(values, options, message):
+    with pytest.raises(GaafError, match=message):
+        bootstrap_interval(values, **options)
+
+
+def test_holm_by_hand():
+    # In order: 0.005 x 4, 0.01 x 3, 0.03 x 2, then 0.04 x 1, which must not fall below 0.06.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+p_values = st.lists(st.floats(0, 1), max_size=7)
+
+
+@given(p_values, st.floats(0.001, 0.999))
+def test_holm_rejects_what_stepping_down_rejects(values, alpha):
+    rejected = set()
+    for step, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        if values[place] * (len(values) - step) > alpha:
+            break
+        rejected.add(place)
+    assert {place for place, value in enumerate(holm(values)) if value <= alpha} == rejected
+
+
+@given(p_values)
+def test_holm_lies_between_none_and_bonferroni(values):
+    for plain, adjusted in zip(values, holm(values), strict=True):
+        assert plain <= adjusted <= 1
+    if values:
+        least = min(values)
+        assert min(holm(values)) == pytest.approx(min(1.0, len(values) * least)), "the least one is Bonferroni's"
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, math.nan])
+def test_what_is_no_p_value_is_refused(wrong):
+    with pytest.raises(GaafError, match="p-values must lie from 0 to 1, got"):
+        holm([0.5, wrong])
