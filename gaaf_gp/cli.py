@@ -6,7 +6,7 @@ Bad input ends with one line on standard error and exit status 2, never with a t
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -159,8 +159,19 @@ def tree(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status: 0, 2 for bad input, 130 after Ctrl-C."""
+    _run(app, sys.argv[1:] if arguments is None else arguments)
+
+
+def script(function: Callable[..., None]) -> None:
+    """Run a function as a command of its own, with its typed arguments as options, and exit as :func:`main` does."""
+    own = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    own.command()(function)
+    _run(own, sys.argv[1:])
+
+
+def _run(commands: typer.Typer, arguments: Sequence[str]) -> None:
     try:
-        status = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        status = commands(list(arguments), standalone_mode=False)
     except (GaafError, TyperException) as error:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
         _fail(message)

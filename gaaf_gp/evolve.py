@@ -15,7 +15,7 @@ from deap import base, tools
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.fitness import Evaluator, Record
-from gaaf_gp.generation import DEFAULT_LIMITS, Limits
+from gaaf_gp.generation import DEFAULT_LIMITS, Limits, starting_heights
 from gaaf_gp.individual import Individual
 from gaaf_gp.progress import Progress
 from gaaf_gp.pset import PrimitiveSet
@@ -123,7 +123,9 @@ def evolve(
     _check(evaluations, population_size, elite, {"crossover": crossover, "mutation": mutation}, hall_of_fame)
     rng = random.Random(seed)
     tools_ = (
-        make_toolbox(pset, evaluator, rng=rng, limits=limits, heights=_heights(limits)) if toolbox is None else toolbox
+        make_toolbox(pset, evaluator, rng=rng, limits=limits, heights=starting_heights(pset, limits))
+        if toolbox is None
+        else toolbox
     )
     found = Evolution(hall_of_fame=_hall(hall_of_fame))
     search = _Search(tools_, evaluator, rng, found, crossover, mutation)
@@ -251,10 +253,6 @@ def _value(individual: Individual) -> float:
 
 def _same(first: Individual, second: Individual) -> bool:
     return first.canonical == second.canonical
-
-
-def _heights(limits: Limits) -> tuple[int, int]:
-    return min(1, limits.height), min(3, limits.height)
 
 
 def _check(evaluations: int, population_size: int, elite: int, rates: dict[str, float], hall_of_fame: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,24 @@ class Settings:
         return min(2, self.population - 1)
 
 
-def run(settings: Settings, *, quiet: bool = False) -> dict[str, Any]:
+Search = Callable[[Settings, PrimitiveSet, Evaluator, bool], Evolution]
+"""Searches with the settings; the last argument says whether no progress line is shown."""
+
+
+def run(
+    settings: Settings, *, quiet: bool = False, search: Search | None = None, notes: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Evolve, confirm, write everything into ``settings.out`` and return what ``result.json`` holds.
 
     What the search found is written before it is confirmed. After Ctrl-C it is what was found until then,
     ``"interrupted"`` is true and ``"test"`` is null; a test split that cannot be read leaves ``"test"`` null too, and
     the verdict says why.
+
+    Args:
+        settings: what to run.
+        quiet: show no progress line.
+        search: another search than :func:`gaaf_gp.evolve`, such as one of :mod:`gaaf_gp.genetic`.
+        notes: what ``config.json`` is to say of that search, fit for JSON.
 
     Raises:
         GaafError: for a bad setting, before anything is written, or if no candidate could be trained.
@@ -104,14 +116,14 @@ def run(settings: Settings, *, quiet: bool = False) -> dict[str, Any]:
     data = _data(settings)
     proxy = Proxy(data, **settings.proxy)
     with _evaluator(settings, proxy, pset) as evaluator:
-        outputs.start(settings.out, _config(settings, evaluator))
+        outputs.start(settings.out, {**_config(settings, evaluator), **(notes or {})})
         sign: dict[int, float] = {}
         found = Evolution()
         test: dict[str, Any] | None = None
         why = INTERRUPTED
         try:
             sign = _baseline(evaluator, evaluator.seeds)
-            found = _search(settings, pset, evaluator, quiet)
+            found = (search or _search)(settings, pset, evaluator, quiet)
             _check_found(found, pset)
             if not found.interrupted:
                 sign |= _baseline(evaluator, _added(found, evaluator))

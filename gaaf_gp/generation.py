@@ -37,6 +37,15 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+def starting_heights(pset: PrimitiveSet, limits: Limits) -> tuple[int, int]:
+    """Return between which heights the first trees of a search are drawn.
+
+    1 and 3, or as high as the types of the set ask for; never beyond the limit.
+    """
+    highest = max(3, int(min(pset.least_height(pset.ret), limits.height)))
+    return min(1, limits.height), min(highest, limits.height)
+
+
 @dataclass
 class _Budget:
     """Nodes that may still be placed, counting what the open places need at least."""

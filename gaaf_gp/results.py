@@ -41,7 +41,7 @@ def summary(found: Evolution, sign: Mapping[int, float], test: dict[str, Any] | 
         "epochs_trained": sum(o.epochs for r in found.records if r.same_as is None for o in r.outcomes),
         "seconds_search": found.seconds,
         "interrupted": found.interrupted,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(),
     }
 
 
@@ -65,8 +65,9 @@ def verdict(test: dict[str, Any] | None, why: str) -> str:
     return f"The evolved activation is NOT shown to be better than the plain sign ({span})."
 
 
-def _versions() -> dict[str, str]:
-    known = {}
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    known = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             known[package] = importlib.metadata.version(package)

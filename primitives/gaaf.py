@@ -1,9 +1,9 @@
-"""The search space of the GAAF paper: its 22 unary and 11 binary operators, in its order.
+"""The search spaces of the GAAF paper: its operators as trees of any shape, and its two encodings.
 
-Source: Li et al., GAAF: Searching Activation Functions for Binary Neural Networks Through Genetic Algorithm, Tsinghua
-Science and Technology 28(1), 2023 (arXiv 2206.03291), the operators of the search space as its authors' code has them.
-``free()`` puts them into one set of unlimited trees; ``from_genes`` writes a genotype of the paper's two encodings as
-a tree of that set.
+Source: Li et al. 2023 (arXiv 2206.03291); the operators are in :mod:`primitives.operators`. A genotype of encoding 1 is
+b0(u0(x), u1(x)), one of encoding 2 is b1(u2(b0(u0(x), u1(x))), u3(x)). ``encoding1()`` and ``encoding2()`` are sets
+whose types leave no other tree, so that any typed operator, DEAP's too, stays inside. ``free()`` knows no template.
+``from_genes`` and ``to_genes`` go from the paper's lists of operator numbers to trees and back.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from __future__ import annotations
 import functools
 import operator
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import SupportsIndex
+from collections.abc import Sequence
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -21,180 +20,69 @@ from torch import Tensor
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.individual import Individual
 from gaaf_gp.pset import PrimitiveSet
-from gaaf_gp.traits import ATOM
+from gaaf_gp.tree import Constant
 from gaaf_gp.types import Feature, Scalar
+from primitives.operators import (  # noqa: F401 (the functions are found here too)
+    BINARY,
+    BINARY_ROWS,
+    EPS,
+    UNARY,
+    UNARY_ROWS,
+    Operator,
+    add_operator,
+    channel,
+    cube,
+    div,
+    exp_distance,
+    exp_neg_abs,
+    gate,
+    gauss,
+    gauss_distance,
+    identity,
+    log_abs,
+    mix,
+    negative,
+    positive,
+    ratio,
+    scale,
+    shift,
+    signed_sqrt,
+    zero,
+)
 
-EPS = 1e-8
-"""The paper's protection against division by zero and logarithms of zero."""
-
-
-def identity(x: Tensor) -> Tensor:
-    """Return x."""
-    return x
-
-
-def zero(x: Tensor) -> Tensor:
-    """Return 0."""
-    return torch.zeros_like(x)
-
-
-def cube(x: Tensor) -> Tensor:
-    """Return x^3."""
-    return x * x * x
-
-
-def signed_sqrt(x: Tensor) -> Tensor:
-    """Return sgn(x) * sqrt(|x| + 1e-8)."""
-    return torch.sign(x) * torch.sqrt(torch.abs(x) + EPS)
-
-
-def log_abs(x: Tensor) -> Tensor:
-    """Return ln(|x| + 1e-8)."""
-    return torch.log(torch.abs(x) + EPS)
-
-
-def exp_neg_abs(x: Tensor) -> Tensor:
-    """Return exp(-|x| + 1e-8)."""
-    return torch.exp(EPS - torch.abs(x))
-
-
-def gauss(x: Tensor) -> Tensor:
-    """Return exp(-x^2)."""
-    return torch.exp(-torch.square(x))
+PLACES: dict[int, tuple[str, ...]] = {3: ("u0", "u1", "b0"), 6: ("u0", "u1", "u2", "u3", "b0", "b1")}
+"""Number of genes -> what each of them is, in the paper's order."""
+SHAPES: dict[int, tuple[str, ...]] = {
+    3: ("b0", "u0", "x", "u1", "x"),
+    6: ("b1", "u2", "b0", "u0", "x", "u1", "x", "u3", "x"),
+}
+"""Number of genes -> what each node of the tree is, in depth-first order."""
+FORMS = {3: "b0(u0(x), u1(x))", 6: "b1(u2(b0(u0(x), u1(x))), u3(x))"}
 
 
-def positive(x: Tensor) -> Tensor:
-    """Return max(x, 0)."""
-    return torch.relu(x)
+class Input(Feature):
+    """x, where types force a template: only u0, u1 and u3 take it, and it is no tree of its own."""
 
 
-def negative(x: Tensor) -> Tensor:
-    """Return min(x, 0)."""
-    return torch.clamp(x, max=0)
+class Inner(Feature):
+    """What a unary operator on x returns: u0(x), u1(x), u3(x)."""
 
 
-def scale(x: Tensor, s: Tensor) -> Tensor:
-    """Return s*x with a learnable s per channel."""
-    return s * x
+class Joined(Feature):
+    """b0(u0(x), u1(x)) in encoding 2."""
 
 
-def shift(x: Tensor, s: Tensor) -> Tensor:
-    """Return x + s with a learnable s per channel."""
-    return x + s
+class Outer(Feature):
+    """u2(b0(u0(x), u1(x))) in encoding 2."""
 
 
-def channel(x: Tensor, s: Tensor) -> Tensor:
-    """Return the learnable s per channel, whatever x is."""
-    return s.expand_as(x) if x.dim() >= s.dim() else s
-
-
-def div(x: Tensor, y: Tensor) -> Tensor:
-    """Return x / (y + 1e-8)."""
-    return x / (y + EPS)
-
-
-def ratio(x: Tensor, y: Tensor) -> Tensor:
-    """Return x / (x + y + 1e-8)."""
-    return x / (x + y + EPS)
-
-
-def gate(x: Tensor, y: Tensor) -> Tensor:
-    """Return x * sigmoid(y)."""
-    return x * torch.sigmoid(y)
-
-
-def gauss_distance(x: Tensor, y: Tensor) -> Tensor:
-    """Return exp(-(x - y)^2)."""
-    return torch.exp(-torch.square(x - y))
-
-
-def exp_distance(x: Tensor, y: Tensor) -> Tensor:
-    """Return exp(-|x - y|)."""
-    return torch.exp(-torch.abs(x - y))
-
-
-def mix(x: Tensor, y: Tensor, s: Tensor) -> Tensor:
-    """Return s*x + (1 - s)*y with a learnable s per channel."""
-    return s * x + (1 - s) * y
+class Whole(Feature):
+    """A whole tree of an encoding; nothing takes it."""
 
 
 def const(c: Tensor | float) -> Tensor:
     """Return the constant as a tensor that broadcasts over any Feature."""
     return torch.as_tensor(c)
-
-
-@dataclass(frozen=True)
-class Operator:
-    """One row of the tables below: a function, its name and its traits (see ``PrimitiveSet.addPrimitive``)."""
-
-    name: str
-    function: Callable[..., Tensor]
-    cost: float
-    infix: str
-    latex: str
-    precedence: int = ATOM
-    periodic: bool = False
-    commutative: bool = False
-    learnable: tuple[float, ...] = ()
-
-
-def _call(name: str) -> str:
-    return rf"\operatorname{{{{{name}}}}}\left({{0}}\right)"
-
-
-_UNARY = (
-    Operator("identity", identity, 0, "{0:9}", "{0:9}"),
-    Operator("zero", zero, 1, "zero({0})", _call("zero")),
-    Operator("square", torch.square, 1, "{0:5}^2", "{0:5}^{{2}}", 4),
-    Operator("cube", cube, 2, "{0:5}^3", "{0:5}^{{3}}", 4),
-    Operator("signed_sqrt", signed_sqrt, 4, "signed_sqrt({0})", _call("ssqrt")),
-    Operator("log_abs", log_abs, 5, "ln|{0}|", r"\ln\left|{0}\right|"),
-    Operator("sin", torch.sin, 4, "sin({0})", r"\sin\left({0}\right)", periodic=True),
-    Operator("cos", torch.cos, 4, "cos({0})", r"\cos\left({0}\right)", periodic=True),
-    Operator("sigmoid", torch.sigmoid, 4, "sigmoid({0})", r"\sigma\left({0}\right)"),
-    Operator("tan", torch.tan, 5, "tan({0})", r"\tan\left({0}\right)", periodic=True),
-    Operator("atan", torch.atan, 4, "atan({0})", r"\arctan\left({0}\right)"),
-    Operator("erf", torch.erf, 4, "erf({0})", _call("erf")),
-    Operator("erfc", torch.erfc, 4, "erfc({0})", _call("erfc")),
-    Operator("exp_neg_abs", exp_neg_abs, 5, "exp(-|{0}|)", r"\exp\left(-\left|{0}\right|\right)"),
-    Operator("gauss", gauss, 5, "exp(-{0:5}^2)", r"\exp\left(-{0:5}^{{2}}\right)"),
-    Operator("positive", positive, 1, "max({0}, 0)", r"\max\left({0}, 0\right)"),
-    Operator("negative", negative, 1, "min({0}, 0)", r"\min\left({0}, 0\right)"),
-    Operator("abs", torch.abs, 1, "|{0}|", r"\left|{0}\right|"),
-    Operator("neg", torch.neg, 1, "-{0:3}", "-{0:3}", 1),
-    Operator("scale", scale, 1, "{s} * {0:2}", r"{s} \cdot {0:2}", 2, learnable=(1.0,)),
-    Operator("shift", shift, 1, "{0:1} + {s}", "{0:1} + {s}", 1, learnable=(0.0,)),
-    Operator("channel", channel, 0, "{s}[{0}]", r"{s}\left[{0}\right]", learnable=(1.0,)),
-)
-
-_BINARY = (
-    Operator("add", torch.add, 1, "{0:1} + {1:2}", "{0:1} + {1:2}", 1, commutative=True),
-    Operator("sub", torch.sub, 1, "{0:1} - {1:2}", "{0:1} - {1:2}", 1),
-    Operator("mul", torch.mul, 1, "{0:2} * {1:3}", r"{0:2} \cdot {1:3}", 2, commutative=True),
-    Operator("div", div, 2, "{0:2} / {1:3}", r"\frac{{{0}}}{{{1}}}", 2),
-    # Written out, x / (x + y) would name its first argument twice, and a nested formula would double at every level.
-    Operator("ratio", ratio, 3, "ratio({0}, {1})", r"\operatorname{{ratio}}\left({0}, {1}\right)"),
-    Operator("max", torch.maximum, 1, "max({0}, {1})", r"\max\left({0}, {1}\right)", commutative=True),
-    Operator("min", torch.minimum, 1, "min({0}, {1})", r"\min\left({0}, {1}\right)", commutative=True),
-    Operator("gate", gate, 5, "{0:2} * sigmoid({1})", r"{0:2} \cdot \sigma\left({1}\right)", 2),
-    Operator(
-        "gauss_distance", gauss_distance, 6, "exp(-({0:1} - {1:2})^2)",
-        r"\exp\left(-\left({0:1} - {1:2}\right)^{{2}}\right)", commutative=True,
-    ),
-    Operator(
-        "exp_distance", exp_distance, 6, "exp(-|{0:1} - {1:2}|)", r"\exp\left(-\left|{0:1} - {1:2}\right|\right)",
-        commutative=True,
-    ),
-    Operator(
-        "mix", mix, 3, "{s} * {0:2} + (1 - {s}) * {1:2}", r"{s} \cdot {0:2} + \left(1 - {s}\right) \cdot {1:2}", 1,
-        learnable=(1.0,),
-    ),
-)  # fmt: skip
-
-UNARY: tuple[str, ...] = tuple(row.name for row in _UNARY)
-"""Names of the unary operators; the index is the paper's gene."""
-BINARY: tuple[str, ...] = tuple(row.name for row in _BINARY)
-"""Names of the binary operators; the index is the paper's gene."""
 
 
 def random_constant() -> float:
@@ -209,40 +97,51 @@ def free() -> PrimitiveSet:
     and terminals, so DEAP's own generators work as they are.
     """
     pset = PrimitiveSet("primitives.gaaf:free")
-    for arity, operators in ((1, _UNARY), (2, _BINARY)):
-        for row in operators:
-            _add(pset, row, [Feature] * arity, Feature)
-    _add(pset, Operator("const", const, 0, "{0:9}", "{0:9}"), [Scalar], Feature)
-    _add(
-        pset,
+    _add_all(pset, UNARY_ROWS, [Feature], Feature)
+    _add_all(pset, BINARY_ROWS, [Feature] * 2, Feature)
+    constants = (
+        Operator("const", const, 0, "{0:9}", "{0:9}"),
         Operator("cadd", torch.add, 0, "{0:1} + {1:2}", "{0:1} + {1:2}", 1, commutative=True),
-        [Scalar] * 2,
-        Scalar,
-    )
-    _add(
-        pset,
         Operator("cmul", torch.mul, 0, "{0:2} * {1:3}", r"{0:2} \cdot {1:3}", 2, commutative=True),
-        [Scalar] * 2,
-        Scalar,
     )
+    add_operator(pset, constants[0], [Scalar], Feature)
+    _add_all(pset, constants[1:], [Scalar] * 2, Scalar)
     pset.addEphemeralConstant("c", random_constant, Scalar)
     return pset.check()
 
 
-def _add(pset: PrimitiveSet, row: Operator, in_types: Sequence[type], ret_type: type) -> None:
-    pset.addPrimitive(
-        row.function,
-        in_types,
-        ret_type,
-        row.name,
-        cost=row.cost,
-        infix=row.infix,
-        latex=row.latex,
-        precedence=row.precedence,
-        periodic=row.periodic,
-        commutative=row.commutative,
-        learnable=row.learnable,
-    )
+def encoding1() -> PrimitiveSet:
+    """Return the set of the paper's encoding 1: its trees are b0(u0(x), u1(x)) and nothing else, 22*22*11 = 5,324.
+
+    The operators have the names of ``free()``.
+    """
+    pset = PrimitiveSet("primitives.gaaf:encoding1", [Input], Whole)
+    _add_all(pset, UNARY_ROWS, [Input], Inner)
+    _add_all(pset, BINARY_ROWS, [Inner] * 2, Whole)
+    return pset.check()
+
+
+def encoding2() -> PrimitiveSet:
+    """Return the set of the paper's encoding 2: its trees are b1(u2(b0(u0(x), u1(x))), u3(x)), 28,344,976 of them.
+
+    u0, u1, u3 and b0 have the names of ``free()``. u2 and b1 take and return other types, so their names say their
+    place: ``b1_add(u2_sin(add(sin(x), cos(x))), neg(x))``. Formulas are written without it. The branches end at
+    different depths, so of DEAP's generators ``genGrow`` and ``genHalfAndHalf`` fail nearly always and ``genFull``
+    always; those of :mod:`gaaf_gp.generation` never do.
+    """
+    pset = PrimitiveSet("primitives.gaaf:encoding2", [Input], Whole)
+    _add_all(pset, UNARY_ROWS, [Input], Inner)
+    _add_all(pset, BINARY_ROWS, [Inner] * 2, Joined)
+    _add_all(pset, UNARY_ROWS, [Joined], Outer, "u2_")
+    _add_all(pset, BINARY_ROWS, [Outer, Inner], Whole, "b1_")
+    return pset.check()
+
+
+def _add_all(
+    pset: PrimitiveSet, rows: Sequence[Operator], in_types: Sequence[type], ret_type: type, prefix: str = ""
+) -> None:
+    for row in rows:
+        add_operator(pset, row, in_types, ret_type, prefix)
 
 
 @functools.cache
@@ -251,35 +150,76 @@ def _free() -> PrimitiveSet:
 
 
 def from_genes(genes: Sequence[int], pset: PrimitiveSet | None = None) -> Individual:
-    """Return the tree of a genotype of the paper.
+    """Return the tree of a genotype of the paper; :func:`to_genes` goes back.
 
     Args:
         genes: ``[u0, u1, b0]`` for encoding 1, b0(u0(x), u1(x)), or ``[u0, u1, u2, u3, b0, b1]`` for encoding 2,
             b1(u2(b0(u0(x), u1(x))), u3(x)); u are indices into ``UNARY``, b into ``BINARY``.
-        pset: a set with the paper's operators; one shared ``free()`` by default.
+        pset: a set with the paper's operators, such as ``encoding1()``; one shared ``free()`` by default.
 
     Raises:
-        GaafError: for another number of genes or an index out of range.
+        GaafError: for another number of genes, an index out of range, or a set whose trees have no such form.
     """
     chosen = _free() if pset is None else pset
-    unary, binary = {3: (2, 1), 6: (4, 2)}.get(len(genes), (0, 0))
-    if not unary:
+    places = PLACES.get(len(genes))
+    if places is None:
         raise GaafError(
             f"a genotype must have 3 genes (u0, u1, b0) or 6 (u0, u1, u2, u3, b0, b1), got {len(genes)}: {list(genes)}"
         )
-    limits = [len(UNARY)] * unary + [len(BINARY)] * binary
-    for place, (gene, limit) in enumerate(zip(genes, limits, strict=True)):
+    for index, (gene, place) in enumerate(zip(genes, places, strict=True)):
+        limit = len(_names(place))
         if isinstance(gene, bool) or not isinstance(gene, SupportsIndex) or not 0 <= operator.index(gene) < limit:
-            raise GaafError(f"gene {place} must be a whole number from 0 to {limit - 1}, got {gene!r} in {list(genes)}")
-    node = chosen.mapping
-    lacking = [name for name in (*UNARY, *BINARY) if name not in node]
+            raise GaafError(f"gene {index} must be a whole number from 0 to {limit - 1}, got {gene!r} in {list(genes)}")
+    lacking = [name for name in (*UNARY, *BINARY) if name not in chosen.mapping]
     if lacking:
         raise GaafError(
             f"a genotype needs a set with all operators of the paper, but {chosen.name!r} lacks {listed(lacking)}: "
             "pass gaaf.free(), with more added to it if you like"
         )
-    x = node[chosen.arguments[0]]
-    u = [[node[UNARY[gene]]] for gene in genes[:unary]]
-    b = [[node[BINARY[gene]]] for gene in genes[unary:]]
-    inner = [*b[0], *u[0], x, *u[1], x]
-    return Individual(inner if unary == 2 else [*b[1], *u[2], *inner, *u[3], x], chosen)
+    nodes: dict[str, Any] = {"x": chosen.mapping[chosen.arguments[0]]}
+    for gene, place in zip(genes, places, strict=True):
+        name = _names(place)[gene]
+        nodes[place] = chosen.mapping.get(f"{place}_{name}", chosen.mapping[name])
+    try:
+        return Individual([nodes[place] for place in SHAPES[len(genes)]], chosen)
+    except GaafError as error:
+        raise GaafError(
+            f"a genotype of {len(genes)} genes is {FORMS[len(genes)]}, but set {chosen.name!r} has no such trees "
+            f"({error}): pass gaaf.encoding{len(genes) // 3}() or gaaf.free()"
+        ) from error
+
+
+def to_genes(individual: Individual) -> tuple[int, ...]:
+    """Return the genotype of a tree exactly as it stands: ``from_genes(to_genes(tree), tree.pset) == tree``.
+
+    Args:
+        individual: a tree of ``encoding1()``, ``encoding2()``, or one of ``free()`` that has the form of either.
+
+    Returns:
+        ``(u0, u1, b0)`` or ``(u0, u1, u2, u3, b0, b1)``.
+
+    Raises:
+        GaafError: naming the node that has no place in the form.
+    """
+    genes = next((number for number, shape in SHAPES.items() if len(shape) == len(individual)), None)
+    if genes is None:
+        raise GaafError(
+            f"the tree of a genotype must have 5 nodes, {FORMS[3]}, or 9, {FORMS[6]}, got {len(individual)} in "
+            f"{individual}: put identity where x stands alone"
+        )
+    found: dict[str, int] = {}
+    for index, (node, place) in enumerate(zip(individual, SHAPES[genes], strict=True)):
+        name = node.name.removeprefix(f"{place}_")
+        allowed = individual.pset.arguments if place == "x" else _names(place)
+        if name not in allowed or isinstance(node, Constant):
+            what = {"x": "x", "u": "a unary operator of the paper", "b": "a binary operator of the paper"}[place[0]]
+            raise GaafError(
+                f"the tree of a genotype must be {FORMS[genes]}, but node {index} of {individual} is {node.name} "
+                f"where {what} must stand: take another tree"
+            )
+        found[place] = 0 if place == "x" else allowed.index(name)
+    return tuple(found[place] for place in PLACES[genes])
+
+
+def _names(place: str) -> tuple[str, ...]:
+    return UNARY if place.startswith("u") else BINARY

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.generation import DEFAULT_LIMITS, Limits, gen_full, gen_grow, gen_half_and_half, generate
+from gaaf_gp.generation import DEFAULT_LIMITS, Limits, gen_full, gen_grow, gen_half_and_half, generate, starting_heights
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.render import text
 from gaaf_gp.tree import Constant
@@ -276,3 +276,20 @@ def test_limits_below_the_smallest_tree_are_refused(name: str, value: Any, least
         GaafError, match=rf"limit of a tree's {name} must be a whole number of at least {least}, got {value!r}"
     ):
         Limits(**{name: value})
+
+
+def tower(stories):
+    """Return a set whose only tree is sin of sin of ... x, so high."""
+    floors = [type(f"Floor{i}", (Feature,), {}) for i in range(stories + 1)]
+    pset = PrimitiveSet("tower", [floors[0]], floors[-1])
+    for number in range(stories):
+        pset.addPrimitive(torch.sin, [floors[number]], floors[number + 1], f"sin{number}")
+    return pset.check()
+
+
+def test_first_trees_are_as_high_as_their_types_ask_for(minimal, tall):
+    assert starting_heights(minimal, DEFAULT_LIMITS) == (1, 3)
+    assert starting_heights(minimal, Limits(0, 1)) == (0, 0)
+    assert starting_heights(tall, DEFAULT_LIMITS) == (1, 3)
+    assert starting_heights(tower(5), DEFAULT_LIMITS) == (1, 5)
+    assert starting_heights(tower(5), Limits(4, 9)) == (1, 4)

@@ -1,0 +1,103 @@
+"""What gives a search its fitness: an :class:`~gaaf_gp.Evaluator`, or any function of an individual.
+
+A function may look up a table of results, so that a search is tried out in seconds, or be somebody's own measure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from deap import gp
+
+from gaaf_gp.behaviour import Behaviour, behaviour
+from gaaf_gp.errors import GaafError
+from gaaf_gp.fitness import Record
+from gaaf_gp.individual import Individual
+from gaaf_gp.proxy import WORST_ACCURACY
+from gaaf_gp.pset import PrimitiveSet
+
+NOT_FINITE = "fitness not finite"
+
+OnRecord = Callable[[Record], None]
+Measure = Callable[[Individual], float | tuple[float, ...]]
+"""Returns the fitness of an individual, higher is better; DEAP's tuple counts by its first value."""
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """What a search needs to know of an :class:`~gaaf_gp.Evaluator`; its methods are described there."""
+
+    records: dict[str, Record]
+
+    def evaluate(self, individuals: Sequence[gp.PrimitiveTree], on_record: OnRecord | None = None) -> list[Record]:
+        """Return a record for each individual."""
+
+    def behaviour(self, individual: gp.PrimitiveTree) -> Behaviour:
+        """Return how f behaves."""
+
+
+class FunctionJudge:
+    """Judges individuals by a function, each canonical text once.
+
+    A fitness that is not finite is a failure; an error that the function raises is the caller's and ends the search.
+
+    Args:
+        function: see ``Measure``.
+        pset: the set that individuals come from.
+
+    Attributes:
+        records: canonical text -> record, in the order in which candidates were first given.
+    """
+
+    def __init__(self, function: Measure, pset: PrimitiveSet) -> None:
+        self.function = function
+        self.pset = pset.check()
+        self.records: dict[str, Record] = {}
+        self._behaviours: dict[str, Behaviour] = {}
+
+    def evaluate(self, individuals: Sequence[gp.PrimitiveTree], on_record: OnRecord | None = None) -> list[Record]:
+        """Return a record for each individual, asking the function about those that are new."""
+        found = []
+        for individual in map(self._individual, individuals):
+            text = individual.canonical
+            if text not in self.records:
+                self.records[text] = self._judged(text, individual)
+                if on_record is not None:
+                    on_record(self.records[text])
+            found.append(self.records[text])
+        return found
+
+    def behaviour(self, individual: gp.PrimitiveTree) -> Behaviour:
+        """Return how f behaves with the paper's surrogate gradient; computed once for each canonical text."""
+        known = self._individual(individual)
+        if known.canonical not in self._behaviours:
+            self._behaviours[known.canonical] = behaviour(known)
+        return self._behaviours[known.canonical]
+
+    def _judged(self, text: str, individual: Individual) -> Record:
+        value = self.function(individual)
+        number = float(value[0] if isinstance(value, tuple) else value)
+        if not math.isfinite(number):
+            return Record(text, WORST_ACCURACY, (), NOT_FINITE)
+        return Record(text, number, (), None)
+
+    def _individual(self, tree: gp.PrimitiveTree) -> Individual:
+        return tree if isinstance(tree, Individual) else Individual(tree, self.pset)
+
+
+def as_judge(evaluate: Judge | Measure, pset: PrimitiveSet) -> Judge:
+    """Return ``evaluate`` if it is a judge, such as an Evaluator, and one that asks it if it is a function.
+
+    Raises:
+        GaafError: for anything else.
+    """
+    if isinstance(evaluate, Judge):
+        return evaluate
+    if not callable(evaluate):
+        raise GaafError(
+            f"evaluate must be an Evaluator or a function of an individual, got {type(evaluate).__name__}: pass "
+            "gaaf_gp.Evaluator(proxy, pset), or a function that returns a number"
+        )
+    return FunctionJudge(evaluate, pset)
