@@ -219,7 +219,7 @@ class BinaryConv2d(BinaryLayer):
             norm: the batch normalization of the result.
             shortcut: what is added then, see :class:`gaaf_gp.native.Unit`; a number only for a :attr:`direct` layer.
         """
-        geometry = native.Geometry(self.stride, self.padding, int(self.pad_value))
+        geometry = _geometry(self.stride, self.padding, int(self.pad_value))
         window, whole = self.weight_surrogate.window, self.kernels == "fixed"
         vectors: tuple[Tensor, ...] = ()
         signs: native.Signs
@@ -289,6 +289,9 @@ class BinaryLinear(BinaryLayer):
     def extra_repr(self) -> str:
         """Return the settings that ``repr`` shows."""
         return f"{self.in_features}, {self.out_features}, " + super().extra_repr()
+
+
+_geometry = functools.lru_cache(maxsize=256)(native.Geometry)
 
 
 @functools.cache

@@ -61,7 +61,9 @@ class BinaryNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (N, num_classes) of float images (N, in_channels, H, W)."""
-        y: Tensor = self.classifier(self.stages(self.stem(x)).mean((2, 3)))
+        features: Tensor = self.stages(self.stem(x))
+        # the mean, divided last: its gradient then is a view, where torch's own fills a tensor
+        y: Tensor = self.classifier(features.sum((2, 3)) / features[0, 0].numel())
         return y
 
 

@@ -34,7 +34,7 @@ FLAGS = (
     "-shared",
     "-fPIC",
 )
-SOURCES = ("common.h", "kernels.c", "forward.c", "fixed.c", "norm.c", "elementwise.c")
+SOURCES = ("common.h", "fixed.h", "kernels.c", "forward.c", "fixed.c", "fixed_weights.c", "norm.c", "elementwise.c")
 SECONDS = 120
 
 

@@ -8,6 +8,7 @@ slopes in the same pass that computes the gradient.
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -171,8 +172,13 @@ def packed_shape(x: Tensor, weight: Tensor, geometry: Geometry) -> Shape:
     """
     require("x", x, torch.float32, x.shape[0] if x.dim() else None, None, None, None)
     require("weight", weight, torch.float32, None, None, None, None)
-    images, channels, *size = x.shape
-    outputs, inputs, *kernel = weight.shape
+    return _shape(tuple(x.shape), tuple(weight.shape), geometry)
+
+
+@functools.lru_cache(maxsize=1024)
+def _shape(x: tuple[int, ...], weight: tuple[int, ...], geometry: Geometry) -> Shape:
+    images, channels, *size = x
+    outputs, inputs, *kernel = weight
     if inputs != channels:
         raise GaafError(
             f"x and weight must have the same channels, got {channels} and {inputs}; give x those of the weight"

@@ -388,6 +388,44 @@ def test_the_module() -> None:
     assert torch.equal(again(x), table_binarize(x, tables))
 
 
+def test_the_packed_table_is_made_once_and_does_not_travel() -> None:
+    tables = tabulate(torch.sin, CLIPPED)
+    packed = tables.packed
+    assert packed is tables.packed
+    wide = packed.to(torch.int64) & 0xFFFFFFFF
+    assert torch.equal(wide >> 31 == 1, tables.sign)
+    assert torch.equal((wide & 0xFFFF).to(torch.uint16).view(torch.bfloat16), tables.slope)
+    assert TableActivation(tables).packed is TableActivation(tables).packed is packed
+    data = pickle.dumps(tables)
+    assert len(data) < 3 * 65536 + 2000
+    assert torch.equal(pickle.loads(data).packed, packed)
+    assert "packed" in vars(tables)
+    assert "packed" not in vars(copy.deepcopy(tables))
+    again = copy.deepcopy(TableActivation(tables))
+    assert torch.equal(again.packed, packed)
+    assert again.packed is again.packed
+
+
+def test_a_packed_table_follows_its_two_parts() -> None:
+    tables, other = tabulate(torch.sin, CLIPPED), tabulate(lambda x: 0.5 - x, CLIPPED)
+    module = TableActivation(copy.deepcopy(tables))
+    assert torch.equal(module.packed, tables.packed)
+    module.sign = other.sign
+    assert torch.equal(module.packed, TableActivation(SignTables(other.sign, tables.slope, CLIPPED)).packed)
+    module.slope = other.slope
+    assert torch.equal(module.packed, other.packed)
+    module.float()
+    assert module.slope.dtype == torch.float32
+    assert torch.equal(module.packed, other.packed)
+    module.sign.logical_not_()
+    assert torch.equal(module.packed < 0, module.sign)
+    with torch.no_grad():
+        module.slope.zero_()
+    assert torch.equal(module.packed & 0xFFFF, torch.zeros(65536, dtype=torch.int32))
+    kept = module.packed
+    assert module.packed is kept
+
+
 def test_a_network_takes_the_tables_of_another_candidate() -> None:
     network = nn.Sequential(nn.Linear(3, 3), TableActivation(tabulate(torch.sin, CLIPPED)))
     other = TableActivation(tabulate(lambda x: -x, CLIPPED))

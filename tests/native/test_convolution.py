@@ -65,6 +65,10 @@ EDGES = [
     Case(1, 128, (2, 2), 1, (2, 2), (1, 1), (1, 0), 1),
     Case(3, 7, (3, 3), 6, (3, 3), (1, 1), (2, 2), 0),
     Case(2, 10, (8, 8), 20, (5, 5), (3, 3), (0, 2), 0),
+    Case(
+        37, 12, (5, 3), 70, (3, 3), (1, 1), (1, 1), 0
+    ),  # more images than lie side by side, more outputs than a bundle
+    Case(150, 3, (7, 6), 9, (3, 3), (2, 2), (1, 1), 1),  # more images than one turn
 ]
 SHARED = [EDGES[1], EDGES[4], EDGES[6], EDGES[7]]  # among threads: two of them on a busy core take their time
 
@@ -190,6 +194,17 @@ def test_forward_for_every_packing_of_channels(channels: int) -> None:
         check_forward(Case(2, channels, (4, 5), 5, kernel, (1, 1), (1, 1), pad_sign), channels_last=True)
 
 
+@pytest.mark.parametrize("pad_sign", [0, 1, -1])
+def test_forward_of_more_products_than_sixteen_bits_count(pad_sign: int) -> None:
+    case = Case(1, 7300, (3, 4), 3, (3, 3), (1, 1), (1, 1), pad_sign)
+    assert case.channels * 9 > 65535
+    check_forward(case, channels_last=True)
+    x, weight = case.tensors()
+    tables = torch.ones(65536, dtype=torch.bool), torch.zeros(65536)
+    y = compiled(case, x, -weight.abs() - 1, tables=tables)
+    assert y[0, 0, 1, 1] == -9 * 7300
+
+
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("case", SHARED, ids=str)
 def test_two_threads_give_the_same_forward(case: Case) -> None:
@@ -247,13 +262,85 @@ def test_backward_with_two_threads(whole: bool) -> None:
         check_backward(case, whole)
 
 
+def raw_gradients(
+    case: Case, incoming: Tensor, whole: bool, *, sloped: bool, more: Tensor | None, wanted: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    x, weight = case.tensors()
+    shape = convolution.packed_shape(x, weight, case.geometry)
+    slopes, bits = convolution.signs(x, packed_table(*random_tables()))
+    return convolution.gradients(
+        incoming, weight, bits, slopes if sloped else None, shape, WINDOW, whole, wanted, more=more
+    )
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("sloped", [False, True])
+@pytest.mark.parametrize("whole", MODES)
+def test_another_gradient_is_added_after_the_slope(whole: bool, sloped: bool, threads: int) -> None:
+    torch.set_num_threads(threads)
+    for case in (*SHARED, EDGES[2], EDGES[-2], Case(3, 48, (4, 4), 7, (2, 3), (1, 2), (1, 1), 1)):
+        x, weight = case.tensors()
+        incoming = incoming_for(case)
+        more = torch.randn(x.shape, generator=torch.Generator().manual_seed(3))
+        signs = signs_of(x, random_tables()[0]).requires_grad_()
+        (expected,) = torch.autograd.grad(convolved(case, signs, plus_minus(weight)), signs, incoming.double())
+        if sloped:
+            expected = expected * random_tables()[1][entry(x)].double()
+        alone, none = raw_gradients(case, incoming, whole, sloped=sloped, more=None, wanted=(True, False))
+        both, of_weight = raw_gradients(case, incoming, whole, sloped=sloped, more=more, wanted=(True, True))
+        assert none is None
+        assert alone is not None
+        assert both is not None
+        assert of_weight is not None
+        few = 2.0 if whole and incoming.numel() < 50 else 1.0
+        assert error_of(alone, expected) <= few * PRECISION[whole]
+        assert torch.equal(both, alone + more)
+
+
+@pytest.mark.parametrize("whole", MODES)
+def test_another_gradient_may_lie_anyhow_but_must_fit(whole: bool) -> None:
+    case = EDGES[1]
+    x, _ = case.tensors()
+    more, incoming = torch.randn(x.shape), incoming_for(case)
+    results = [
+        raw_gradients(case, incoming, whole, sloped=True, more=one, wanted=(True, False))[0]
+        for one in (more, more.contiguous(memory_format=torch.channels_last), torch.stack([more, -more], -1)[..., 0])
+    ]
+    assert results[0] is not None
+    assert all(one is not None and torch.equal(one, results[0]) for one in results)
+    for wrong in (more[:1], more.double(), more.flatten()):
+        with pytest.raises(GaafError, match=r"more must be a float32 tensor of shape \(13, 3, 4, 5\)"):
+            raw_gradients(case, incoming, whole, sloped=True, more=wrong, wanted=(True, False))
+
+
+def test_a_packed_table_holds_both() -> None:
+    sign, slope = random_tables()
+    packed = packed_table(sign, slope)
+    assert (packed.shape, packed.dtype) == ((65536,), torch.int32)
+    wide = packed.to(torch.int64) & 0xFFFFFFFF
+    assert torch.equal(wide >> 31 == 1, sign)
+    assert torch.equal((wide & 0x7FFF0000), torch.zeros_like(wide))
+    assert torch.equal((wide & 0xFFFF).to(torch.uint16).view(torch.bfloat16), slope)
+
+
+def test_signs_and_slopes_lie_as_the_pixels_do() -> None:
+    case = Case(2, 70, (3, 2), 1, (1, 1))
+    x, _ = case.tensors()
+    slopes, bits = convolution.signs(x, packed_table(*random_tables()))
+    assert (slopes.dtype, slopes.shape, bits.shape) == (torch.int16, (2 * 3 * 2 * 70,), (2 * 3 * 2 * 2,))
+    expected = random_tables()[1][entry(x)].permute(0, 2, 3, 1).flatten()
+    assert torch.equal(slopes.view(torch.bfloat16), expected)
+
+
 @WHOLE
 def test_whole_numbers_keep_what_they_can_hold_exactly() -> None:
     """Gradients that are whole multiples of 1/1023 of the largest are not rounded at all."""
     for case in EDGES:
         x, weight = case.tensors()
         incoming = incoming_for(case).mul(400).round().clamp(-1023, 1023)
-        incoming[:, :, 0, 0] = incoming[:, :, -1, -1] = 1023.0  # of every image and block: every scale is one
+        incoming[:, :, 0, 0] = 1023.0  # every scale is one: that of each image, and that of any pixels of four images
+        incoming[::4] = torch.where(incoming[::4] < 0, -1023.0, 1023.0)
         actual = compiled_gradients(case, x, weight, incoming, whole=True)
         expected = expected_gradients(case, x, weight, incoming)
         assert error_of(actual.x, expected.x) < 3e-7
