@@ -3,7 +3,7 @@
  * Four images go together. At each pixel of the output their four gradients have sixteen sums +-a+-b+-c+-d, which are
  * written down for sixteen output channels side by side; the signs of these images at the pixel and channel that a tap
  * sees say which of them counts. A border of zeros takes a seventeenth, which is zero. Each output channel has a scale of
- * its own for every PLACES pixels of four images, and whole numbers add up without further error. Needs AVX2.
+ * its own for at most PLACES pixels of four images, and whole numbers add up without further error. Needs AVX2.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 
 enum {
     PLACES = 64,               /* most places of one scale; a place is a pixel of the output in four images */
+    CROWDED = 256,             /* channels whose numbers leave room for half as many in the nearest cache */
     TABLE = (SUMS + 1) * LINE, /* bytes of the sums of one place */
     TOGETHER = 4,              /* channels that share one reading of where their signs are */
     STEP = 8,                  /* numbers are the bytes that they are apart in a table, divided by four */
@@ -40,8 +41,9 @@ static layout layout_of(const shape *s) {
     t.channels = parts(s->channels, LANES) * LANES;
     t.plane = (s->height + 2 * s->pad_height) * t.padded_width * t.channels;
     t.blocks = parts(s->out_channels, LANES);
-    t.fours = least(parts(PLACES, t.area), parts(s->images + 1, FOUR)); /* at least one */
-    const int64_t places = t.fours * t.area, turns = parts(places, PLACES);
+    const int64_t most = s->channels < CROWDED ? PLACES : PLACES / 2;
+    t.fours = least(parts(most, t.area), parts(s->images + 1, FOUR)); /* at least one */
+    const int64_t places = t.fours * t.area, turns = parts(places, most);
     t.turn = parts(parts(places, turns), EIGHT) * EIGHT; /* about the same for all */
     return t;
 }

@@ -164,7 +164,8 @@ static void list_entries(const shape *s, plan *p) {
         for (int64_t i = 0; i < area; i++) {
             const int64_t at = (image * t->rows + i / s->out_width) * t->width + i % s->out_width;
             while (chunk <= at / CHUNK) p->first[chunk++] = count;
-            p->entries[count++] = (entry){(int32_t)(at % CHUNK / VECTOR * VECTOR + at % 2 * 16 + at % VECTOR / 2), (int32_t)(image * area + i), p->kinds[i]};
+            const int64_t place = at % CHUNK / VECTOR * VECTOR + at % 2 * 16 + at % VECTOR / 2; /* see add_counter */
+            p->entries[count++] = (entry){(int32_t)place, (int32_t)(image * area + i), p->kinds[i]};
         }
     while (chunk <= parts(t->positions, CHUNK)) p->first[chunk++] = count;
 }
@@ -324,7 +325,8 @@ static __attribute__((noinline)) void count_steps(const uint8_t *counts, const u
         e = counts_of(counts, weights[1]), f = counts_of(counts, weights[3]), g = counts_of(counts, weights[5]);
         add_three(&c, _mm256_shuffle_epi8(e, u), _mm256_shuffle_epi8(f, v), _mm256_shuffle_epi8(g, w));
         add_three(&d, _mm256_shuffle_epi8(e, x), _mm256_shuffle_epi8(f, y), _mm256_shuffle_epi8(g, z));
-        __asm__("" : "+x"(a.sum), "+x"(b.sum), "+x"(c.sum), "+x"(d.sum), "+x"(a.high), "+x"(b.high), "+x"(c.high), "+x"(d.high));
+        __asm__("" : "+x"(a.sum), "+x"(b.sum), "+x"(c.sum), "+x"(d.sum));
+        __asm__("" : "+x"(a.high), "+x"(b.high), "+x"(c.high), "+x"(d.high));
     }
     add_counter(&a, sums);
     add_counter(&b, sums + VECTOR);

@@ -69,6 +69,7 @@ EDGES = [
         37, 12, (5, 3), 70, (3, 3), (1, 1), (1, 1), 0
     ),  # more images than lie side by side, more outputs than a bundle
     Case(150, 3, (7, 6), 9, (3, 3), (2, 2), (1, 1), 1),  # more images than one turn
+    Case(9, 260, (4, 5), 3, (2, 3), (1, 1), (1, 1), 0),
 ]
 SHARED = [EDGES[1], EDGES[4], EDGES[6], EDGES[7]]  # among threads: two of them on a busy core take their time
 

@@ -20,7 +20,8 @@ TINY = ["--epochs", "1", "--batch-size", "8", "--workers", "1"]
 
 
 def started(script, *arguments):
-    command = [sys.executable, str(RUNS / script), *map(str, arguments)]
+    # a job in a shell's background ignores Ctrl-C, and without env so would what it starts
+    command = ["env", "--default-signal=INT", sys.executable, str(RUNS / script), *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
