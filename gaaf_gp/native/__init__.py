@@ -1,8 +1,8 @@
 """Compiled kernels for training binary networks on a CPU, and whether this machine can have them.
 
-torch multiplies +-1 as any other numbers. ``kernels.c`` multiplies bits going forward and joins passes going backward,
-``fixed.c`` computes gradients in whole numbers, ``norm.c`` normalizes, ``elementwise.c`` runs functions that learn, and
-``unit`` makes one torch operation of them. They are plain C, compiled once with the machine's own C compiler into the
+torch multiplies +-1 as any other numbers. ``forward.c`` looks sums of products up, ``fixed.c`` and ``fixed_weights.c``
+compute gradients in whole numbers; ``kernels.c`` does both without AVX2, in bits and in float32. ``norm.c`` normalizes,
+``elementwise.c`` runs functions that learn, and ``unit`` makes one torch operation of all. They are plain C, compiled once with the machine's own C compiler into the
 user's cache; without a compiler everything runs in torch, slower.
 """
 
