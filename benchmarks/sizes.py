@@ -98,7 +98,7 @@ Measured on seeds from 1000 on: the mean of sub(atan(x), exp_neg_abs(x)) was 77.
 
 SHORT = Sizes(
     resnet18_steps=3,
-    small_steps=15,
+    small_steps=51,
     candidate_epochs=1,
     candidate_images=None,
     candidate_seeds=5,
@@ -106,7 +106,7 @@ SHORT = Sizes(
     search=SearchSize(
         SMALL.but(widths=(8, 16, 32), epochs=9, batch_size=32), 3000, SHORT_TARGET, 60, 20, val_fraction=0.5
     ),
-    scaling_images=2500,
+    scaling_jobs=8,
     tree_sizes=(5, 200),
     batches=(32, 128, 512),
     width_factors=(0.5, 2),
@@ -114,7 +114,7 @@ SHORT = Sizes(
 )
 FULL = Sizes(
     resnet18_steps=7,
-    small_steps=51,
+    small_steps=151,
     candidate_epochs=3,
     candidate_images=None,
     candidate_seeds=10,

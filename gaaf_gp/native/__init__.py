@@ -2,8 +2,8 @@
 
 torch multiplies +-1 as any other numbers. ``forward.c`` looks sums of products up, ``fixed.c`` and ``fixed_weights.c``
 compute gradients in whole numbers; ``kernels.c`` does both without AVX2, in bits and in float32. ``norm.c`` normalizes,
-``elementwise.c`` runs functions that learn, and ``unit`` makes one torch operation of all. They are plain C, compiled once with the machine's own C compiler into the
-user's cache; without a compiler everything runs in torch, slower.
+``elementwise.c`` runs functions that learn, and ``unit`` makes one torch operation of all. They are plain C, compiled
+once with the machine's own C compiler into the user's cache; without a compiler everything runs in torch, slower.
 """
 
 from gaaf_gp.native.build import available, unavailable_reason, whole_numbers
