@@ -1,6 +1,6 @@
 # make evolve: evolve activation functions on the bundled images (a few minutes on two cores)
 # make test:   lint, types, import contracts and tests
-# make bench:  what the speed-ups are on this machine (about twelve minutes on two cores)
+# make bench:  what the speed-ups are on this machine (about half an hour on two cores)
 # All make .venv first, if it is missing or if what it depends on has changed.
 
 PYTHON ?= python3

@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Compare with the textbook way of training and searching, both sides in turns, and print ratios. "
-        "A ratio above 1 says how many times faster the project is. The short run takes about twelve minutes on two "
+        "A ratio above 1 says how many times faster the project is. The short run takes about half an hour on two "
         "cores, the full one hours.",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all results here, after each finished part")

@@ -23,6 +23,7 @@ EXPECTED = (
     (r".+ \(0\.\d+,\)",),
     (r"primitive 'log' must have a finite value, got -inf at \(0\) in torch\.float32: protect it there, or",),
     (r"Activation\(max\(sin\(x\), s0 \* x\), channels=16\)", r"torch\.Size\(\[8, 32, 14, 14\]\)"),
+    (r"removed +right ahead of 2", r"1 of 3 layers are binary"),
 )
 
 
