@@ -37,8 +37,8 @@ class Sizes:
     """Repetitions and sizes of all parts.
 
     Attributes:
-        resnet18_steps: timed steps of each side with the paper's network.
-        small_steps: timed steps of each side with the small one.
+        resnet18_steps: timed turns of each side with the paper's network, see ``benchmarks.step.TURN``.
+        small_steps: timed turns of each side with the small one.
         candidate_epochs: of a whole fitness evaluation.
         candidate_images: as in :class:`SearchSize`.
         candidate_seeds: timed evaluations of each side, each on a seed of its own.
@@ -98,7 +98,7 @@ Measured on seeds from 1000 on: the mean of sub(atan(x), exp_neg_abs(x)) was 77.
 
 SHORT = Sizes(
     resnet18_steps=3,
-    small_steps=51,
+    small_steps=15,
     candidate_epochs=1,
     candidate_images=None,
     candidate_seeds=5,
@@ -114,7 +114,7 @@ SHORT = Sizes(
 )
 FULL = Sizes(
     resnet18_steps=7,
-    small_steps=151,
+    small_steps=51,
     candidate_epochs=3,
     candidate_images=None,
     candidate_seeds=10,

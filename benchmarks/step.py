@@ -16,6 +16,9 @@ from benchmarks.sizes import Setup
 from benchmarks.task import ACTIVATIONS, TASKS, Task, random_data
 from gaaf_gp.augment import normalize
 
+TURN = {"small": 5, "resnet18": 1}
+"""Steps of one turn, which is what is timed. After the other side's turn the caches are cold and the second thread
+sleeps; a step of milliseconds would be measured with that, and in a training it follows another."""
 FEW = 8
 """Images of the step that comes ahead of a measurement of memory: it makes Adam's moments and loads the kernels."""
 
@@ -31,7 +34,7 @@ def measure(setup: Setup) -> dict[str, Any]:
     for network, (task, repetitions) in plan.items():
         rows: dict[str, Any] = {}
         for activation in ACTIVATIONS:
-            setup.say(f"step, {network}, {activation}: {repetitions} steps of each side in turns, then their memory")
+            setup.say(f"step, {network}, {activation}: {repetitions} turns of each side, then their memory")
             rows[activation] = compare(task.but(threads=setup.threads), activation, repetitions)
             _add_rates(rows[activation], task, setup)
         result[network] = {
@@ -49,8 +52,11 @@ def compare(task: Task, activation: str, repetitions: int) -> dict[str, Any]:
     """Return seconds and peak memory of a step of both sides; ``memory["ratio"]`` is ours over the textbook's."""
     with harness.threads(task.threads):
         steps = {side: make_step(side, task, activation) for side in (TEXTBOOK, OURS)}
-        calls = {side: _full(step, task.batch_size) for side, step in steps.items()}
-        row = harness.compared(harness.alternate(calls, repetitions))
+        turn = TURN[task.network]
+        calls = {side: _turn(step, task.batch_size, turn) for side, step in steps.items()}
+        timings = harness.alternate(calls, repetitions)
+        row = harness.compared({side: _a_step(timing, turn) for side, timing in timings.items()})
+        row["repetitions"] *= turn
     peaks = {
         side: in_new_process(step_memory, side=side, task=task, activation=activation) for side in (TEXTBOOK, OURS)
     }
@@ -127,8 +133,16 @@ def _mean(ratios: Sequence[float | None]) -> float | None:
     return harness.geometric_mean(known) if len(known) == len(ratios) else None
 
 
-def _full(step: Callable[[int], object], batch: int) -> Callable[[int], object]:
-    return lambda _repetition: step(batch)
+def _turn(step: Callable[[int], object], batch: int, steps: int) -> Callable[[int], None]:
+    def take(_repetition: int) -> None:
+        for _ in range(steps):
+            step(batch)
+
+    return take
+
+
+def _a_step(timing: harness.Timing, steps: int) -> harness.Timing:
+    return harness.Timing(tuple(seconds / steps for seconds in timing.seconds), timing.results)
 
 
 def _add_rates(row: dict[str, Any], task: Task, setup: Setup) -> None:

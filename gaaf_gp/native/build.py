@@ -43,7 +43,7 @@ class UnavailableError(Exception):
 
 
 def available() -> bool:
-    """Return whether the kernels can be used on this machine; the first call may compile them (about two seconds)."""
+    """Return whether the kernels can be used on this machine; the first call may compile them (some six seconds)."""
     return _load()[0] is not None
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from benchmarks import candidate, memory, ours, overhead, scaling, search, step
+from benchmarks import candidate, harness, memory, ours, overhead, scaling, search, step
 from benchmarks.sizes import QUICK, SearchSize, Setup
 from benchmarks.task import RESNET18, SMALL, random_data
 from benchmarks.textbook_training import Evaluation
@@ -224,3 +224,12 @@ def test_a_resumed_search_keeps_its_finished_runs(tiny_data, monkeypatch):
     assert again["resumed"] == 1
     other = search.measure(Setup(sizes, 2, {}, earlier=saved[0]))
     assert other["resumed"] == 0
+
+
+def test_a_turn_is_several_steps_and_the_seconds_are_those_of_one():
+    taken: list[int] = []
+    step._turn(taken.append, 128, 5)(0)
+    assert taken == [128] * 5
+    timing = step._a_step(harness.Timing((1.0, 2.0), ("a", "b")), 5)
+    assert timing.seconds == (0.2, 0.4)
+    assert timing.results == ("a", "b")
