@@ -23,6 +23,7 @@ from gaaf_gp.behaviour import Behaviour, behaviour, failure_reason
 from gaaf_gp.binary import ActivationFactory, Surrogate, best_kernels, binary_layers, build_network, use_kernels
 from gaaf_gp.binary.networks import PAPER
 from gaaf_gp.data import Data, Split
+from gaaf_gp.epochs import Budget, FailedError, epoch
 from gaaf_gp.errors import GaafError
 from gaaf_gp.individual import Individual
 from gaaf_gp.training import (
@@ -36,12 +37,6 @@ from gaaf_gp.training import (
 )
 
 __all__ = ["LATENT_LIMIT", "WORST_ACCURACY", "Epoch", "Outcome", "Proxy", "Training", "TrainingState"]
-
-SCORING_BATCH = 500
-
-
-class _FailedError(Exception):
-    """Ends the training of one candidate; the message is the reason that is kept."""
 
 
 @dataclass
@@ -148,17 +143,20 @@ class Proxy:
         """
         last = self.last_epoch(individual, seed, epochs, state)
         started = time.perf_counter() - (0.0 if state is None else state.seconds)
+        budget = Budget(started, self.seconds)
+        split = self.data.val if score is None else score
         history = [] if state is None else list(state.history)
         kept: TrainingState | None = None
         try:
             with _threads(self.threads):
                 training = self._begun(individual, seed, state)
-                for _ in range(len(history), last):
-                    history.append(self._epoch(training, self.data.val if score is None else score, started))
+                for number in range(len(history) + 1, last + 1):
+                    classes = self.data.classes if number == self.epochs else None
+                    history.append(epoch(training, self.batches, split, number, budget, classes))
                 if last < self.epochs:
                     kept = training.state(_text(individual), seed, tuple(history), time.perf_counter() - started)
             failure = None
-        except _FailedError as failed:
+        except FailedError as failed:
             failure = str(failed)
         except Exception as error:  # primitives are anybody's code, and one bad candidate must not end a run
             failure = failure_reason(error)
@@ -184,7 +182,7 @@ class Proxy:
             return self._built(None, seed, 1)
         found = self.behaviour(individual)
         if found.failure is not None:
-            raise _FailedError(found.failure)
+            raise FailedError(found.failure)
         return self._built(individual, seed, found.orientation)
 
     def _built(self, individual: Individual | None, seed: int, orientation: int) -> Training:
@@ -236,32 +234,6 @@ class Proxy:
     def _activation_factory(self, individual: Individual | None) -> ActivationFactory | None:
         programs, device = self.kernels != "torch", self.data.train.images.device
         return activation_factory(individual, self.surrogate, tables=self.tables, device=device, programs=programs)
-
-    def _epoch(self, training: Training, score: Split, started: float) -> Epoch:
-        """Train for one epoch and score it. Only its end waits for the device."""
-        steps = len(self.batches)
-        number = training.steps // steps + 1
-        training.model.train()
-        loss = torch.zeros((), device=self.data.train.images.device)
-        for images, labels in self.batches.epoch(training.generator):
-            if self.seconds is not None and time.perf_counter() - started > self.seconds:
-                raise _FailedError(f"time budget of {self.seconds:g} s exhausted in epoch {number}")
-            loss += training.step(images, labels)
-        mean_loss = float(loss) / steps
-        if not math.isfinite(mean_loss):
-            raise _FailedError(f"non-finite loss in epoch {number}")
-        return Epoch(mean_loss, self._accuracy(training.model, score, last=number == self.epochs))
-
-    @torch.no_grad()
-    def _accuracy(self, model: nn.Module, split: Split, last: bool) -> float:
-        model.eval()
-        logits = torch.cat([model(self.batches.normalized(images)) for images in split.images.split(SCORING_BATCH)])
-        if not bool(torch.isfinite(logits).all()):
-            raise _FailedError("non-finite output")
-        predicted = logits.argmax(1)
-        if last and bool((predicted == predicted[0]).all()):
-            raise _FailedError(f"constant output: every image is called {self.data.classes[int(predicted[0])]!r}")
-        return float((predicted == split.labels).double().mean())
 
 
 def _text(individual: Individual | None) -> str | None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 from torch.nn import functional
 
+from gaaf_gp.adam import Adam
 from gaaf_gp.binary import BinaryLayer, TableActivation, binarize
 from gaaf_gp.training import LATENT_LIMIT, Epoch, Training, TrainingState
 
@@ -69,7 +70,7 @@ class Stack:
         self.buffers = {
             name: _copies(value, len(activations)) for name, value in self._model.named_buffers() if name in learned
         }
-        self.optimizer = torch.optim.Adam(self.parameters.values(), lr=learning_rate, fused=True)
+        self.optimizer = Adam(self.parameters.values())
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Make one step for every candidate; return their losses, (candidates,), which nothing has waited for.
@@ -86,8 +87,7 @@ class Stack:
         self.optimizer.zero_grad()
         losses.sum().backward()  # no slice meets another, so each loss gets its own gradients
         cosine = math.cos(math.pi * self.steps / self._total_steps)
-        self.optimizer.param_groups[0]["lr"] = self._learning_rate * (1 + cosine) / 2
-        self.optimizer.step()
+        self.optimizer.step(self._learning_rate * (1 + cosine) / 2)
         self.steps += 1
         with torch.no_grad():
             for name in self._latent:
@@ -106,9 +106,8 @@ class Stack:
         """Return for each candidate what :meth:`Training.state` would: single trainings can go on from it too."""
         model = {name: _array(value) for name, value in (self.parameters | self.buffers).items()}
         moments = {
-            number: {name: _array(value) for name, value in self.optimizer.state[parameter].items()}
-            for number, parameter in enumerate(self.parameters.values())
-            if parameter in self.optimizer.state
+            number: {name: _array(value) for name, value in kept.items()}
+            for number, kept in self.optimizer.moments().items()
         }
         generator = _array(self.generator.get_state())
         return [
@@ -130,12 +129,12 @@ class Stack:
         """Go on from ``states``, one for each candidate, of the same step and with the same generator."""
         for name, value in (self.parameters | self.buffers).items():
             value.copy_(torch.from_numpy(np.stack([state.model[name] for state in states])))
-        parameters = list(self.parameters.values())
-        for number, names in states[0].moments.items():
-            every = [state.moments[number] for state in states]
-            self.optimizer.state[parameters[number]] = {
-                name: _moment([moments[name] for moments in every], parameters[number]) for name in names
+        self.optimizer.restore(
+            {
+                number: {name: _moment([state.moments[number][name] for state in states]) for name in names}
+                for number, names in states[0].moments.items()
             }
+        )
         self.steps = states[0].steps
         self.generator.set_state(torch.from_numpy(states[0].generator))
 
@@ -162,14 +161,9 @@ def _copies(tensor: Tensor, number: int) -> Tensor:
     return torch.stack([tensor.detach()] * number)
 
 
-def _moment(arrays: Sequence[NDArray[Any]], parameter: Tensor) -> Tensor:
-    """Return a moment of all candidates in the memory layout of its parameter: the optimiser walks both side by side.
-
-    The count of steps is one for all.
-    """
-    if not arrays[0].ndim:
-        return torch.from_numpy(arrays[0]).to(parameter.device, copy=True)
-    return torch.empty_like(parameter, requires_grad=False).copy_(torch.from_numpy(np.stack(arrays)))
+def _moment(arrays: Sequence[NDArray[Any]]) -> Tensor:
+    """Return a moment of all candidates; the count of steps is one for all."""
+    return torch.from_numpy(np.stack(arrays) if arrays[0].ndim else arrays[0])
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -16,9 +16,10 @@ import torch
 from gaaf_gp.behaviour import OUT_OF_MEMORY, failure_reason
 from gaaf_gp.binary import TableActivation
 from gaaf_gp.data import Split
+from gaaf_gp.epochs import SCORING_BATCH
 from gaaf_gp.errors import GaafError
 from gaaf_gp.individual import Individual
-from gaaf_gp.proxy import SCORING_BATCH, Proxy
+from gaaf_gp.proxy import Proxy
 from gaaf_gp.stack import Stack
 from gaaf_gp.training import WORST_ACCURACY, Epoch, Outcome, TrainingState, activation_factory
 

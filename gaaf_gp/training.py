@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gaaf_gp import native
+from gaaf_gp.adam import Adam
 from gaaf_gp.behaviour import visited
 from gaaf_gp.binary import ActivationFactory, Surrogate, binary_layers
 from gaaf_gp.binary.tables import TableActivation, tabulate
@@ -104,7 +105,7 @@ class Training:
 
     Attributes:
         model: the network, in channels-last memory on the device.
-        optimizer: fused Adam over all its parameters.
+        optimizer: Adam over all its parameters.
         generator: draws the order of the batches and the augmentation, on the device.
         steps: steps made so far.
 
@@ -117,7 +118,7 @@ class Training:
 
     def __init__(self, model: nn.Module, *, learning_rate: float, total_steps: int, seed: int) -> None:
         self.model: nn.Module = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=learning_rate, fused=True)
+        self.optimizer = Adam(self.model.parameters())
         self.steps = 0
         self._learning_rate = learning_rate
         self._total_steps = total_steps
@@ -136,8 +137,7 @@ class Training:
         self.optimizer.zero_grad()
         loss.backward()
         cosine = math.cos(math.pi * self.steps / self._total_steps)
-        self.optimizer.param_groups[0]["lr"] = self._learning_rate * (1 + cosine) / 2
-        self.optimizer.step()
+        self.optimizer.step(self._learning_rate * (1 + cosine) / 2)
         self.steps += 1
         with torch.no_grad():
             for weight in self._latent:
@@ -147,9 +147,8 @@ class Training:
     def state(self, text: str | None, seed: int, history: tuple[Epoch, ...], seconds: float) -> TrainingState:
         """Return a copy of all that the steps to come depend on; the arguments go into it as they are."""
         moments = {
-            number: {name: _array(value) for name, value in self.optimizer.state[parameter].items()}
-            for number, parameter in enumerate(self.model.parameters())
-            if parameter in self.optimizer.state
+            number: {name: _array(value) for name, value in kept.items()}
+            for number, kept in self.optimizer.moments().items()
         }
         model = {name: _array(value) for name, value in self.model.state_dict().items()}
         return TrainingState(
@@ -159,11 +158,12 @@ class Training:
     def restore(self, state: TrainingState) -> None:
         """Go back, or on, to ``state``, which a training of the same candidate in the same network left."""
         self.model.load_state_dict({name: torch.from_numpy(value) for name, value in state.model.items()})
-        parameters = list(self.model.parameters())
-        for number, moments in state.moments.items():
-            self.optimizer.state[parameters[number]] = {
-                name: _placed(torch.from_numpy(value), parameters[number]) for name, value in moments.items()
+        self.optimizer.restore(
+            {
+                number: {name: torch.from_numpy(value) for name, value in kept.items()}
+                for number, kept in state.moments.items()
             }
+        )
         self.steps = state.steps
         self.generator.set_state(torch.from_numpy(state.generator))
 
@@ -210,10 +210,3 @@ def _elementwise(function: nn.Module) -> bool:
 
 def _array(tensor: Tensor) -> NDArray[Any]:
     return tensor.detach().cpu().contiguous().numpy().copy()
-
-
-def _placed(moment: Tensor, parameter: Tensor) -> Tensor:
-    """Return a moment in the memory layout of its parameter: the fused optimiser walks both side by side."""
-    if moment.shape != parameter.shape:
-        return moment.to(parameter.device, copy=True)
-    return torch.empty_like(parameter, requires_grad=False, dtype=moment.dtype).copy_(moment)

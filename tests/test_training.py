@@ -104,9 +104,9 @@ def test_moments_lie_in_memory_as_their_parameters_do():
     first, second = training(), training()
     first.step(*batches(1)[0])
     second.restore(first.state(None, 0, (), 0.0))
-    for parameter in second.model.parameters():
+    for number, parameter in enumerate(second.model.parameters()):
         for name in ("exp_avg", "exp_avg_sq"):
-            assert second.optimizer.state[parameter][name].stride() == parameter.stride()
+            assert second.optimizer.moments()[number][name].stride() == parameter.stride()
 
 
 def test_the_loss_of_a_step_is_that_before_it_and_carries_no_graph():
