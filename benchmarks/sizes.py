@@ -98,7 +98,7 @@ Measured on seeds from 1000 on: the mean of sub(atan(x), exp_neg_abs(x)) was 77.
 
 SHORT = Sizes(
     resnet18_steps=3,
-    small_steps=15,
+    small_steps=45,
     candidate_epochs=1,
     candidate_images=None,
     candidate_seeds=5,
@@ -119,7 +119,7 @@ FULL = Sizes(
     candidate_images=None,
     candidate_seeds=10,
     candidate_all=True,
-    search=SearchSize(SMALL.but(epochs=3), None, FULL_TARGET, 300, 20),
+    search=SearchSize(SMALL.but(epochs=3), None, FULL_TARGET, 100, 20),
     scaling_jobs=8,
     scaling_rounds=9,
 )
