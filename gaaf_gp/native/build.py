@@ -20,6 +20,7 @@ from importlib import resources
 from pathlib import Path
 
 from gaaf_gp.errors import one_line
+from gaaf_gp.native.signatures import declare
 
 FLAGS = (
     "-std=gnu11",
@@ -73,7 +74,7 @@ def library() -> ctypes.CDLL:
 @functools.cache
 def _load() -> tuple[ctypes.CDLL | None, str | None]:
     try:
-        return ctypes.CDLL(str(_built())), None
+        return declare(ctypes.CDLL(str(_built()))), None
     except UnavailableError as error:
         return None, str(error)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: there is no home

@@ -5,8 +5,6 @@ C believes every size and type that it is told. Whatever comes from outside is c
 
 from __future__ import annotations
 
-import ctypes
-
 import torch
 from torch import Tensor
 
@@ -26,6 +24,8 @@ def require(name: str, tensor: Tensor, dtype: torch.dtype, *sizes: int | None) -
         GaafError: it has another type or shape, or is not on the CPU.
     """
     shape = tuple(tensor.shape)
+    if shape == sizes and tensor.dtype == dtype and tensor.is_cpu:
+        return
     fits = len(shape) == len(sizes) and all(
         have == want if want is not None else have > 0 for have, want in zip(shape, sizes, strict=True)
     )
@@ -41,9 +41,9 @@ def _named(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def address(tensor: Tensor | None) -> ctypes.c_void_p:
-    """Return where the numbers of ``tensor`` lie, null for None. The caller keeps the tensor alive."""
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+def address(tensor: Tensor | None) -> int | None:
+    """Return where the numbers of ``tensor`` lie, None (null in C) for None. The caller keeps the tensor alive."""
+    return None if tensor is None else tensor.data_ptr()
 
 
 def check(failed: int) -> None:

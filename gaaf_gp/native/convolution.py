@@ -96,8 +96,8 @@ def signs(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
     pixels, channels = x.numel() // x.shape[1], x.shape[1]
     slopes = torch.empty(x.numel(), dtype=torch.int16)
     bits = torch.empty(pixels * -(-channels // 64), dtype=torch.int64)
-    sizes, threads = (ctypes.c_int64(pixels), ctypes.c_int64(channels)), ctypes.c_int64(torch.get_num_threads())
-    library().sign_by_table(address(x), address(table), *sizes, address(slopes), address(bits), threads)
+    places = address(slopes), address(bits)
+    library().sign_by_table(address(x), address(table), pixels, channels, *places, torch.get_num_threads())
     return slopes, bits
 
 
@@ -107,11 +107,10 @@ def convolve(bits: Tensor, weight: Tensor, shape: Shape) -> Tensor:
     Raises:
         MemoryError: there is no memory for what the kernels need.
     """
-    kernels, threads = library(), ctypes.c_int64(torch.get_num_threads())
     size = (shape.images, shape.out_channels, shape.out_height, shape.out_width)
     y = torch.empty(size, memory_format=torch.channels_last)
-    sources = address(bits), address(weight), _strides(weight)
-    check(kernels.convolve(*sources, ctypes.byref(shape), address(y), threads))
+    sources = address(bits), address(weight), _in_c(weight.stride())
+    check(library().convolve(*sources, ctypes.byref(shape), address(y), torch.get_num_threads()))
     return y
 
 
@@ -144,13 +143,12 @@ def gradients(
         MemoryError: there is no memory for what the kernels need.
     """
     gradient = gradient.contiguous(memory_format=torch.channels_last)
-    kernels, threads, form = library(), ctypes.c_int64(torch.get_num_threads()), ctypes.byref(shape)
+    kernels, threads, form, strides = library(), torch.get_num_threads(), ctypes.byref(shape), _in_c(weight.stride())
     of_x = of_weight = None
     if wanted[1]:
         of_weight = torch.empty(weight.shape, memory_format=torch.channels_last)
-        window = ctypes.c_float(weight_window)
         make = kernels.weight_gradient_fixed if whole else kernels.weight_gradient
-        arguments = (address(bits), address(gradient), address(weight), _strides(weight), window)
+        arguments = (address(bits), address(gradient), address(weight), strides, weight_window)
         check(make(*arguments, form, address(of_weight), threads))
     if wanted[0]:
         size = (shape.images, shape.channels, shape.height, shape.width)
@@ -159,7 +157,7 @@ def gradients(
             more = more.contiguous(memory_format=torch.channels_last)
         of_x = torch.empty(size, memory_format=torch.channels_last)
         make = kernels.input_gradient_fixed if whole else kernels.input_gradient
-        sources = (address(gradient), address(weight), _strides(weight), address(slopes), address(more))
+        sources = (address(gradient), address(weight), strides, address(slopes), address(more))
         check(make(*sources, form, address(of_x), threads))
     return of_x, of_weight
 
@@ -198,5 +196,6 @@ def _shape(x: tuple[int, ...], weight: tuple[int, ...], geometry: Geometry) -> S
     )
 
 
-def _strides(weight: Tensor) -> Any:
-    return (ctypes.c_int64 * 4)(*weight.stride())
+@functools.lru_cache(maxsize=1024)
+def _in_c(strides: tuple[int, ...]) -> Any:
+    return (ctypes.c_int64 * 4)(*strides)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -103,21 +102,20 @@ def normalize(x: Tensor, norm: Norm, shortcut: Tensor | None) -> tuple[Tensor, T
     given = norm.momentum is None
     running = tuple(vector.contiguous() for vector in norm.running)
     weight, bias = norm.weight.contiguous(), norm.bias.contiguous()
-    mean, variance = running if given else torch.empty(2, channels).unbind()
+    moments = running if given else torch.empty(2, channels).unbind()
     kept, y = torch.empty(3, channels, dtype=torch.float64), torch.empty_like(x)
-    repeated = 0 if shortcut is None else shortcut.shape[1]
     failed = library().norm_forward(
-        *(address(x), address(shortcut), ctypes.c_int64(repeated)),
-        *(address(weight), address(bias), ctypes.c_double(norm.epsilon)),
-        *(ctypes.c_int64(given), address(mean), address(variance)),
-        *(address(None if given else vector) for vector in running),
-        *(ctypes.c_double(norm.momentum or 0.0), ctypes.c_int64(pixels), ctypes.c_int64(channels)),
-        *(address(kept), address(y), ctypes.c_int64(torch.get_num_threads())),
+        *(address(x), address(shortcut), 0 if shortcut is None else shortcut.shape[1]),
+        *(address(weight), address(bias), norm.epsilon, given),
+        *(address(vector) for vector in moments),
+        *(None if given else address(vector) for vector in running),
+        *(norm.momentum or 0.0, pixels, channels, address(kept), address(y), torch.get_num_threads()),
     )
     check(failed)
-    for vector, contiguous in zip(norm.running, running, strict=True):
-        if contiguous is not vector and not given:
-            vector.copy_(contiguous)
+    if not given:
+        for vector, contiguous in zip(norm.running, running, strict=True):
+            if contiguous is not vector:
+                vector.copy_(contiguous)
     return y, kept
 
 
@@ -140,9 +138,8 @@ def normalize_backward(
     weight = weight.contiguous()
     of_x, of_weight, of_bias = torch.empty_like(x), torch.empty(channels), torch.empty(channels)
     failed = library().norm_backward(
-        *(address(gradient), address(x), address(weight), address(kept), ctypes.c_int64(given)),
-        *(ctypes.c_int64(pixels), ctypes.c_int64(channels)),
-        *(address(of_x), address(of_weight), address(of_bias), ctypes.c_int64(torch.get_num_threads())),
+        *(address(gradient), address(x), address(weight), address(kept), given, pixels, channels),
+        *(address(of_x), address(of_weight), address(of_bias), torch.get_num_threads()),
     )
     check(failed)
     return of_x, of_weight, of_bias
@@ -156,8 +153,7 @@ def halve(x: Tensor) -> Tensor:
     images, channels, height, width = x.shape
     size = (images, channels, -(-height // 2), -(-width // 2))
     y = torch.empty(size, memory_format=torch.channels_last)
-    sizes = (ctypes.c_int64(side) for side in (images, height, width, channels))
-    library().halve(address(x), *sizes, address(y), ctypes.c_int64(torch.get_num_threads()))
+    library().halve(address(x), images, height, width, channels, address(y), torch.get_num_threads())
     return y
 
 
@@ -168,6 +164,6 @@ def halve_backward(gradient: Tensor, shape: torch.Size, times: int) -> Tensor:
     """
     images, channels, height, width = shape
     of_x = torch.empty(shape, memory_format=torch.channels_last)
-    sizes = (ctypes.c_int64(side) for side in (images, height, width, channels, times))
-    library().spread_halves(address(gradient), *sizes, address(of_x), ctypes.c_int64(torch.get_num_threads()))
+    sizes = images, height, width, channels, times
+    library().spread_halves(address(gradient), *sizes, address(of_x), torch.get_num_threads())
     return of_x

@@ -151,9 +151,8 @@ class ProgramSigns:
         pixels, channels = x.numel() // x.shape[1], x.shape[1]
         stacked = torch.stack([vector.detach() for vector in vectors])
         bits = torch.empty(pixels * -(-channels // 64), dtype=torch.int64)
-        sizes, threads = (ctypes.c_int64(pixels), ctypes.c_int64(channels)), ctypes.c_int64(torch.get_num_threads())
-        form = _in_c(self.program)
-        check(library().program_signs(form, address(x), address(stacked), *sizes, address(bits), threads))
+        sources = _in_c(self.program), address(x), address(stacked)
+        check(library().program_signs(*sources, pixels, channels, address(bits), torch.get_num_threads()))
         return bits, (x, stacked)
 
     def gradients(
@@ -165,12 +164,10 @@ class ProgramSigns:
         if of_x is None:
             return None, of_weight, (None,) * len(stacked)
         totals = torch.empty(stacked.shape, dtype=torch.float64)
-        pixels, channels = ctypes.c_int64(x.numel() // x.shape[1]), ctypes.c_int64(x.shape[1])
-        window, threads = ctypes.c_float(self.window), ctypes.c_int64(torch.get_num_threads())
-        form, places = _in_c(self.program), (address(of_x), address(more), address(totals))
-        check(
-            library().program_gradients(form, address(x), address(stacked), window, pixels, channels, *places, threads)
-        )
+        pixels, channels = x.numel() // x.shape[1], x.shape[1]
+        sources = _in_c(self.program), address(x), address(stacked)
+        places = address(of_x), address(more), address(totals), torch.get_num_threads()
+        check(library().program_gradients(*sources, self.window, pixels, channels, *places))
         return of_x, of_weight, totals.float().unbind()
 
 

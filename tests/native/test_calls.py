@@ -12,9 +12,9 @@ from gaaf_gp.native.calls import address, check, require
 
 def test_an_address_is_where_the_first_number_lies() -> None:
     whole = torch.arange(10.0)
-    assert address(whole).value == whole.data_ptr()
-    assert address(whole[3:]).value == whole.data_ptr() + 12
-    assert address(None).value is None
+    assert address(whole) == whole.data_ptr()
+    assert address(whole[3:]) == whole.data_ptr() + 12
+    assert address(None) is None
 
 
 def test_a_failure_is_a_memory_error() -> None:
