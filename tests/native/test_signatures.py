@@ -11,7 +11,7 @@ from gaaf_gp.native.signatures import SIGNATURES
 
 
 def kinds(argument: str) -> str:
-    return "p" if "*" in argument else {"int64_t": "n", "float": "f", "double": "d"}[argument.split()[0]]
+    return "p" if "*" in argument else {"int64_t": "n", "float": "f", "double": "d"}[argument.split(maxsplit=1)[0]]
 
 
 @pytest.mark.parametrize("name", sorted(SIGNATURES))
