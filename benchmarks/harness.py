@@ -8,13 +8,12 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -91,17 +90,6 @@ def compared(timings: Mapping[str, Timing], *, ours: str = OURS, baseline: str =
 def geometric_mean(values: Iterable[float]) -> float:
     """Return the geometric mean of positive numbers, the right mean of ratios."""
     return statistics.geometric_mean(values)
-
-
-@contextmanager
-def threads(number: int) -> Iterator[None]:
-    """Let torch use ``number`` threads inside the block, and as many as before after it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Report:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from benchmarks.harness import threads
+from gaaf_gp.computing import threads
 from gaaf_gp.experiment import available_cores
 
 PACKAGES = ("gaaf-gp", "torch", "torchvision", "numpy", "pillow", "deap", "scipy")

@@ -13,6 +13,7 @@ from rich.console import Console
 from benchmarks import harness, memory, ours
 from benchmarks.sizes import Setup
 from benchmarks.task import SMALL
+from gaaf_gp.computing import threads
 from gaaf_gp.data import Split, load_data
 from gaaf_gp.evolve import Evolution, evolve
 from gaaf_gp.fitness import Evaluator
@@ -56,7 +57,7 @@ def measure(setup: Setup) -> dict[str, Any]:
     wanted, repetitions = setup.sizes.overhead_candidates, setup.sizes.overhead_repetitions
     population = min(50, max(3, wanted // 4))
     setup.say(f"overhead: {wanted} candidates without training, {repetitions} times in this process, then in {WORKERS}")
-    with harness.threads(1):
+    with threads(1):
         runs = [search(wanted, population, 1, seed) for seed in range(repetitions)]
         pooled = [search(wanted, population, WORKERS, seed) for seed in range(repetitions)]
         sample = [ours.individual(record.text) for record in runs[0][1].records[: setup.sizes.overhead_sample]]

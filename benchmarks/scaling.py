@@ -14,6 +14,7 @@ from benchmarks.processes import in_new_process
 from benchmarks.sizes import Setup
 from benchmarks.step import FEW
 from benchmarks.task import ACTIVATIONS, PLAIN, SMALL, Task, random_data
+from gaaf_gp.computing import threads
 from gaaf_gp.data import load_data
 
 ONE, TWO = "one worker", "two workers"
@@ -76,7 +77,7 @@ def tree_of(size: int, learnable: bool) -> str:
 
 def step_growth(task: Task, text: str | None) -> dict[str, float]:
     """Return median seconds and peak bytes of one of our training steps; called in a new process."""
-    with harness.threads(task.threads):
+    with threads(task.threads):
         step = ours.make_step(random_data(task.network, task.batch_size), text, task)
         step(min(FEW, task.batch_size))
         peak = memory.peak_memory(lambda: step(task.batch_size))

@@ -15,6 +15,7 @@ from benchmarks.processes import in_new_process
 from benchmarks.sizes import Setup
 from benchmarks.task import ACTIVATIONS, TASKS, Task, random_data
 from gaaf_gp.augment import normalize
+from gaaf_gp.computing import threads
 
 TURN = {"small": 5, "resnet18": 1}
 """Steps of one turn, which is what is timed. After the other side's turn the caches are cold and the second thread
@@ -50,7 +51,7 @@ def measure(setup: Setup) -> dict[str, Any]:
 
 def compare(task: Task, activation: str, repetitions: int) -> dict[str, Any]:
     """Return seconds and peak memory of a step of both sides; ``memory["ratio"]`` is ours over the textbook's."""
-    with harness.threads(task.threads):
+    with threads(task.threads):
         steps = {side: make_step(side, task, activation) for side in (TEXTBOOK, OURS)}
         turn = TURN[task.network]
         calls = {side: _turn(step, task.batch_size, turn) for side, step in steps.items()}
@@ -81,7 +82,7 @@ def make_step(side: str, task: Task, activation: str) -> Callable[[int], object]
 
 def step_memory(side: str, task: Task, activation: str) -> int:
     """Return the peak memory of a step in bytes; called in a new process."""
-    with harness.threads(task.threads):
+    with threads(task.threads):
         step = make_step(side, task, activation)
         step(min(FEW, task.batch_size))
         return memory.peak_memory(lambda: step(task.batch_size))

@@ -18,10 +18,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.harness import threads
 from benchmarks.processes import context
 from benchmarks.task import Task
 from benchmarks.textbook import NETWORKS, Factory, binary_weights, make_optimizer, training_step
+from gaaf_gp.computing import threads
 from gaaf_gp.data import Data, Split
 from gaaf_gp.torchvision_compat import import_torchvision
 

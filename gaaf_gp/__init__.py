@@ -4,6 +4,7 @@ The names below are the public interface; the marker types of the trees are in :
 """
 
 from gaaf_gp.binary import BinaryConv2d, BinaryLinear, binarize
+from gaaf_gp.catalogue import load_activation
 from gaaf_gp.compile import Activation
 from gaaf_gp.data import load_data
 from gaaf_gp.errors import GaafError
@@ -14,6 +15,8 @@ from gaaf_gp.parser import parse
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.racing import Racing
+from gaaf_gp.table_evaluator import TableEvaluator
+from gaaf_gp.table_file import load_table
 from gaaf_gp.toolbox import make_toolbox
 
 __version__ = "0.1.0"
@@ -29,9 +32,12 @@ __all__ = [
     "PrimitiveSet",
     "Proxy",
     "Racing",
+    "TableEvaluator",
     "binarize",
     "evolve",
+    "load_activation",
     "load_data",
+    "load_table",
     "make_toolbox",
     "parse",
 ]

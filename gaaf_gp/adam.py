@@ -36,8 +36,14 @@ class Adam:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
-        """Move every parameter that has a gradient; the others stay, and their moments too."""
+    def step(self, learning_rate: float, scale: Tensor | None = None, skip: Tensor | None = None) -> None:
+        """Move every parameter that has a gradient; the others stay, and their moments too.
+
+        Args:
+            learning_rate: of this step.
+            scale: () float32 on the device; gradients are divided by it, in place. None leaves them alone.
+            skip: () float32 on the device; where it is 1 nothing changes, and no step is counted. None for 0.
+        """
         moved = [(number, one) for number, one in enumerate(self.parameters) if one.grad is not None]
         for number, parameter in moved:
             if number not in self._moments:
@@ -54,6 +60,8 @@ class Adam:
             [],
             counts,
             fused=True,
+            grad_scale=scale,
+            found_inf=skip,
             amsgrad=False,
             beta1=BETAS[0],
             beta2=BETAS[1],

@@ -30,8 +30,8 @@ class TrainingBatches(Protocol):
     def epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the training batches of one epoch."""
 
-    def scoring(self, split: Any = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield all images of a split, those of the validation split by default, normalized and with their labels."""
+    def scoring(self, split: Any = None, size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all images of a split, ``size`` at once, normalized and with their labels; None for what is usual."""
 
 
 class Batches:
@@ -76,14 +76,15 @@ class Batches:
             augmented = augment(images, pad=self.pad, flip=self.flip, generator=generator)
             yield self.normalized(augmented), self._labels.index_select(0, chosen)
 
-    def scoring(self, split: Split | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def scoring(self, split: Split | None = None, size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all images of a split in their order, normalized, and their labels; nothing is augmented or left out.
 
         Args:
             split: on the same device; the validation split by default.
+            size: images at once, ``SCORED`` by default.
         """
-        chosen = self._val if split is None else split
-        for images, labels in zip(chosen.images.split(SCORED), chosen.labels.split(SCORED), strict=True):
+        chosen, number = self._val if split is None else split, SCORED if size is None else size
+        for images, labels in zip(chosen.images.split(number), chosen.labels.split(number), strict=True):
             yield self.normalized(images), labels
 
     def normalized(self, images: Tensor) -> Tensor:

@@ -1,22 +1,25 @@
-"""How f behaves on the inputs that layers see: whether training it would be wasted, and which other f train alike.
+"""How a candidate behaves on the inputs that layers see: whether training it would be wasted, and what trains alike.
 
-A layer uses sign(f(x)) and the windowed derivative of f, nothing else. One evaluation with gradients on a grid of
-inputs therefore tells both. The tree is run as it is: writing a module for it would take longer than this.
+A layer uses sign(f(x)) and a windowed derivative, that of f or, of two trees, that of the backward one; nothing else.
+One evaluation with gradients on a grid of inputs therefore tells both. Trees are run as they are: writing a module for
+them would take longer than this.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from gaaf_gp.binary import Surrogate, bfloat16_inputs, binarize, windowed_slope
+from gaaf_gp.binary import Surrogate, binarize, windowed_slope
+from gaaf_gp.candidates import Baseline, Candidate, TwoTrees, parse_candidate
 from gaaf_gp.compile import evaluate
 from gaaf_gp.errors import one_line
+from gaaf_gp.grid import compared, in_full, place_of_one, vector_settings, visited
 from gaaf_gp.individual import Individual
 from gaaf_gp.parser import parse
 
@@ -27,23 +30,16 @@ GRADIENT_NOT_FINITE = "gradient not finite"
 OUT_OF_MEMORY = "out of memory"
 PAPER_SURROGATE = Surrogate("clipped", 1.3)
 """The clipped straight-through estimator within +-1.3 (GAAF's published training code)."""
-MOST = 64.0
-"""The largest magnitude that a layer may see: batch norm puts most inputs within 4, and shortcuts add up."""
-LEAST, TINY = 2.0**-20, 2.0**-40
-"""The least magnitude that counts for a failure; the least that training meets, 1 of 10^12 normal inputs is smaller."""
-VECTOR = 32
-"""Values that torch computes at once, on any CPU."""
-SPREAD = 3.0
-"""How far learnable vectors are moved from their initial values, both ways."""
 
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What one evaluation tells of f.
+    """What one evaluation tells of a candidate.
 
     Attributes:
-        signature: 32 hexadecimal digits; individuals with equal ones train alike, see :func:`behaviour`.
-        orientation: -1 if f(1) < 0 and negation was allowed, else +1; the signature is that of orientation * f.
+        signature: 32 hexadecimal digits; candidates with equal ones train alike, see :func:`behaviour`.
+        orientation: -1 if f(1) < 0 and negation was allowed, else +1; the signature is that of orientation * f, and of
+            orientation * g where a backward tree g is beside it.
         failure: why training would be wasted, None if it may be tried.
     """
 
@@ -54,8 +50,8 @@ class Behaviour:
 
 @torch.inference_mode(False)
 @torch.enable_grad()
-def behaviour(individual: Individual, surrogate: Surrogate = PAPER_SURROGATE, negation: bool = True) -> Behaviour:
-    """Evaluate an individual once, on the bfloat16 values v that layers see, and judge it.
+def behaviour(candidate: Candidate, surrogate: Surrogate = PAPER_SURROGATE, negation: bool = True) -> Behaviour:
+    """Evaluate a candidate once, on the bfloat16 values v that layers see, and judge it.
 
     Only what training cannot repair is a failure: a function that raises, and on all v with 2^-20 <= abs(v) <= 64 a
     value that is not a number, a gradient that is not finite, a sign that is constant, or no gradient. A tree with
@@ -73,18 +69,25 @@ def behaviour(individual: Individual, surrogate: Surrogate = PAPER_SURROGATE, ne
       the same outputs, and opposite gradients of w. That fails with other padding than 0 (``negation=False`` keeps f
       and -f apart) and where f is 0 and both signs are +1: a zero of f keeps them apart, unless it is at v = 0, which
       a layer rarely meets exactly.
+    - Of two trees the sign is that of the forward one f, and a constant one is repaired by vectors of f only; the
+      gradient of x is that of the backward one g, and only vectors of g bring one back. f and g are negated together.
+      ``f | f`` without learnable operators has the signature of f.
+    - A baseline never fails and has a signature of its own.
 
     Args:
-        individual: the tree.
+        candidate: what would be trained.
         surrogate: of the sign of the layers' inputs.
         negation: whether f and -f share a signature.
     """
+    if isinstance(candidate, Baseline):
+        return Behaviour(_digest("baseline", repr(surrogate), candidate.canonical), 1, None)
     try:
-        tree = parse(individual.canonical, individual.pset)
-        vectors = [start for node in tree for start in _learnable(tree, node)]
-        return _learning(tree, vectors, surrogate, negation) if vectors else _fixed(tree, surrogate, negation)
+        trees = _canonical_trees(candidate)
+        starts = [[start for node in tree for start in _learnable(tree, node)] for tree in trees]
+        judge = _learning if any(starts) else _fixed
+        return judge(trees, starts, surrogate, negation)
     except Exception as error:  # primitives are anybody's code, and one bad candidate must not end a run
-        return Behaviour(_digest("raises", individual.canonical), 1, failure_reason(error))
+        return Behaviour(_digest("raises", candidate.canonical), 1, failure_reason(error))
 
 
 def failure_reason(error: BaseException) -> str:
@@ -96,30 +99,47 @@ def failure_reason(error: BaseException) -> str:
     return OUT_OF_MEMORY if memory else one_line(error)
 
 
-def _fixed(individual: Individual, surrogate: Surrogate, negation: bool) -> Behaviour:
-    inputs = _compared().clone().requires_grad_()
-    values = evaluate(individual, individual.pset, inputs)
-    slope = windowed_slope(values, inputs, surrogate).to(torch.bfloat16)
-    orientation = _orientation(values, negation)
-    signature = _digest("tables", repr(surrogate), orientation * _signs(values, inputs), orientation * slope)
-    judged = len(visited())
-    return Behaviour(signature, orientation, _failure(values[:judged], slope[:judged], []))
+def _canonical_trees(candidate: Individual | TwoTrees) -> tuple[Individual, ...]:
+    if isinstance(candidate, Individual):
+        return (parse(candidate.canonical, candidate.pset),)
+    again = parse_candidate(candidate.canonical, candidate.pset)
+    assert isinstance(again, TwoTrees)
+    return again.forward, again.backward
 
 
-def _learning(individual: Individual, vectors: Sequence[float], surrogate: Surrogate, negation: bool) -> Behaviour:
-    leaves = [tensor.clone().requires_grad_() for tensor in (_points(), *map(_settings, range(len(vectors)), vectors))]
-    values = evaluate(individual, individual.pset, leaves[0], leaves[1:])
-    gradients: Sequence[Tensor] = [torch.zeros_like(leaf) for leaf in leaves]
-    if values.requires_grad:
-        signs = binarize(values, surrogate)
-        ones = torch.ones_like(signs)
-        gradients = torch.autograd.grad(signs, leaves, ones, allow_unused=True, materialize_grads=True)
-    orientation = _orientation(values, negation)
-    oriented = [orientation * tensor for tensor in (_signs(values, leaves[0]), values.detach(), *gradients)]
-    signature = _digest("learnable", repr(surrogate), repr(vectors), *oriented)
-    judged = len(visited())
-    by_x, *by_vectors = (gradient[:judged] for gradient in gradients)
-    return Behaviour(signature, orientation, _failure(values[:judged], by_x, by_vectors))
+def _fixed(
+    trees: Sequence[Individual], _starts: Sequence[Sequence[float]], surrogate: Surrogate, negation: bool
+) -> Behaviour:
+    inputs = compared().clone().requires_grad_()
+    values = [evaluate(tree, tree.pset, inputs) for tree in trees]
+    forward, backward = values[0], values[-1]
+    slope = windowed_slope(backward, inputs, surrogate).to(torch.bfloat16)
+    orientation = _orientation(forward, negation)
+    signature = _digest("tables", repr(surrogate), orientation * _signs(forward, inputs), orientation * slope)
+    return Behaviour(signature, orientation, _failure(values, slope, [[]]))
+
+
+def _learning(
+    trees: Sequence[Individual], starts: Sequence[Sequence[float]], surrogate: Surrogate, negation: bool
+) -> Behaviour:
+    x, place = in_full().clone().requires_grad_(), itertools.count()
+    vectors = [[vector_settings(next(place), one).clone().requires_grad_() for one in own] for own in starts]
+    values = [evaluate(tree, tree.pset, x, own) for tree, own in zip(trees, vectors, strict=True)]
+    gradients = [_gradients(value, [x, *own], surrogate) for value, own in zip(values, vectors, strict=True)]
+    by_x, by_vectors = gradients[-1][0], [own[1:] for own in gradients]
+    orientation = _orientation(values[0], negation)
+    tensors = [_signs(values[0], x), *(value.detach() for value in values), by_x, *itertools.chain(*by_vectors)]
+    kind = ("learnable", repr(surrogate), repr(starts[0] if len(trees) == 1 else starts))
+    signature = _digest(*kind, *(orientation * tensor for tensor in tensors))
+    return Behaviour(signature, orientation, _failure(values, by_x, by_vectors))
+
+
+def _gradients(values: Tensor, leaves: Sequence[Tensor], surrogate: Surrogate) -> Sequence[Tensor]:
+    """Return the windowed gradients of one function by x and its vectors; of two trees each has its own."""
+    if not values.requires_grad:
+        return [torch.zeros_like(leaf) for leaf in leaves]
+    signs = binarize(values, surrogate)
+    return torch.autograd.grad(signs, leaves, torch.ones_like(signs), allow_unused=True, materialize_grads=True)
 
 
 def _signs(values: Tensor, inputs: Tensor) -> Tensor:
@@ -128,16 +148,19 @@ def _signs(values: Tensor, inputs: Tensor) -> Tensor:
     return signs.masked_fill((inputs == 0) & (values == 0), 0)
 
 
-def _failure(values: Tensor, by_x: Tensor, by_vectors: Sequence[Tensor]) -> str | None:
-    if bool(values.isnan().any()):
+def _failure(values: Sequence[Tensor], by_x: Tensor, by_vectors: Sequence[Sequence[Tensor]]) -> str | None:
+    """Judge values and gradients at ``visited``: those of one tree, or of the forward and the backward one."""
+    judged = len(visited())
+    if any(bool(value[:judged].isnan().any()) for value in values):
         return NOT_A_NUMBER
-    positive = values >= 0
-    revives = any(bool(gradient.any()) for gradient in by_vectors)
-    if not revives and bool((positive == positive[0]).all()):
+    positive = values[0][:judged] >= 0
+    learned = [[gradient[:judged] for gradient in own] for own in by_vectors]
+    forward_learns, backward_learns = (any(bool(one.any()) for one in learned[place]) for place in (0, -1))
+    if not forward_learns and bool((positive == positive[0]).all()):
         return CONSTANT_SIGN
-    if not revives and not bool(by_x.any()):
+    if not backward_learns and not bool(by_x[:judged].any()):
         return ZERO_GRADIENT
-    if not all(bool(gradient.isfinite().all()) for gradient in (by_x, *by_vectors)):
+    if not all(bool(one.isfinite().all()) for one in (by_x[:judged], *itertools.chain(*learned))):
         return GRADIENT_NOT_FINITE
     return None
 
@@ -147,57 +170,8 @@ def _learnable(individual: Individual, node: object) -> tuple[float, ...]:
     return traits.learnable if traits is not None else ()
 
 
-@functools.cache
-def visited() -> Tensor:
-    """Return the inputs that must tell whether f is any good, (points, 1) float32: bfloat16 v, 2^-20 <= abs(v) <= 64.
-
-    Zero is left out: -x^2 is positive nowhere else, and hardly a network meets exactly that input.
-    """
-    return _between(LEAST, MOST)
-
-
-@functools.cache
-def _compared() -> Tensor:
-    """``visited`` and after it what else training may meet: smaller values, and both zeros."""
-    return torch.cat([visited(), _between(TINY, LEAST * (1 - 2**-8)), _between(0, 0)])
-
-
-def _between(least: float, most: float) -> Tensor:
-    """All bfloat16 values of these magnitudes; the last one is repeated to fill whole vectors.
-
-    What is left over torch computes by other code, which may round differently than in the tables.
-    """
-    every = bfloat16_inputs()
-    size = every.abs()
-    points = every[(size >= least) & (size <= most)]
-    return torch.cat([points, points[-1:].expand(-len(points) % VECTOR)]).unsqueeze(1)
-
-
-@functools.cache
-def _points() -> Tensor:
-    """``_compared``, and ``visited`` twice with random low bits, which bfloat16 lacks: without them x^3 is exact."""
-    points = visited()
-    return torch.cat([_compared(), *(points * (1 + _uniform(seed, len(points)) / 256) for seed in (1, 2))])
-
-
-@functools.cache
-def _settings(place: int, initial: float) -> Tensor:
-    """One learnable vector at all of ``_points``: as it starts at the first, another value at each of the others."""
-    others = initial + SPREAD * (2 * _uniform(3 + place, 2 * len(visited())) - 1)
-    return torch.cat([torch.full_like(_compared(), initial), others])
-
-
-def _uniform(seed: int, number: int) -> Tensor:
-    return torch.rand(number, 1, generator=torch.Generator().manual_seed(seed))
-
-
 def _orientation(values: Tensor, negation: bool) -> int:
-    return -1 if negation and bool(values[_place_of_one()] < 0) else 1
-
-
-@functools.cache
-def _place_of_one() -> int:
-    return int((visited() == 1).nonzero()[0, 0])
+    return -1 if negation and bool(values[place_of_one()] < 0) else 1
 
 
 def _digest(*parts: str | Tensor) -> str:

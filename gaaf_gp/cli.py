@@ -1,4 +1,4 @@
-"""The command line: ``gaaf-gp evolve``, ``gaaf-gp show`` and ``gaaf-gp plot tree``.
+"""The command line: ``gaaf-gp evolve``, ``gaaf-gp retrain``, ``gaaf-gp show`` and ``gaaf-gp plot tree``.
 
 Bad input ends with one line on standard error and exit status 2, never with a traceback.
 """
@@ -15,15 +15,22 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from gaaf_gp import experiment, outputs
+from gaaf_gp.binary import NETWORKS
+from gaaf_gp.candidates import Evolved, TwoTrees, parse_candidate
+from gaaf_gp.commands import INTERRUPTED
+from gaaf_gp.commands.catalogue import app as catalogue_app
+from gaaf_gp.commands.images import loading_settings, streams
+from gaaf_gp.commands.retrain import retrain
+from gaaf_gp.computing import PRECISIONS
 from gaaf_gp.errors import GaafError
 from gaaf_gp.generation import Limits
+from gaaf_gp.individual import Individual
 from gaaf_gp.loading import load_primitives
-from gaaf_gp.parser import parse
-from gaaf_gp.plot import plot_tree, save_figure
+from gaaf_gp.plot import save_figure
+from gaaf_gp.plot_pair import plot_evolved
 from gaaf_gp.semantics import positive_share, screen
 
 FREE = "primitives.gaaf:free"
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="gaaf-gp",
@@ -35,19 +42,34 @@ app = typer.Typer(
 )
 plot_app = typer.Typer(help="Draw what was evolved.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(plot_app, name="plot")
+app.add_typer(catalogue_app, name="catalogue")
 
 PrimitivesOption = Annotated[
     str, typer.Option(help="Primitive set: module:function or path/to/file.py:function (the file is run).")
 ]
-ExpressionArgument = Annotated[str, typer.Argument(help='A tree, as in "add(sin(x), x)".')]
+ExpressionArgument = Annotated[
+    str, typer.Argument(help='A tree, as in "add(sin(x), x)", or two, as in "sin(x) | x": forward | backward.')
+]
 
 
 @app.command()
 def evolve(
     primitives: PrimitivesOption = FREE,
     data: Annotated[
-        str, typer.Option(help="fashion10k (bundled), fashion-mnist, cifar10, cifar100, or a folder of images.")
+        str,
+        typer.Option(help="fashion10k (bundled), fashion-mnist, cifar10, cifar100, imagenet, or a folder of images."),
     ] = "fashion10k",
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--no-stream",
+            help="Read images from their folder while a network trains, for those that memory cannot hold.",
+            show_default="streaming for imagenet",
+        ),
+    ] = None,
+    stream_workers: Annotated[
+        int | None, typer.Option(help="Processes that decode streamed images, for each worker.", show_default="0")
+    ] = None,
     evaluations: Annotated[int, typer.Option(help="Number of distinct candidates to train.")] = 100,
     workers: Annotated[
         int | None,
@@ -64,7 +86,10 @@ def evolve(
     seconds: Annotated[
         float | None, typer.Option(help="Time budget of one training; over it a candidate fails.", show_default="none")
     ] = None,
-    network: Annotated[str, typer.Option(help="Binary network: small or resnet18.")] = "small",
+    network: Annotated[str, typer.Option(help=f"Binary network: {', '.join(NETWORKS)}.")] = "small",
+    precision: Annotated[
+        str, typer.Option(help=f"What real layers compute in, on a GPU: {', '.join(PRECISIONS)}.")
+    ] = "float32",
     max_height: Annotated[int, typer.Option(help="Greatest height of a tree.")] = 6,
     max_size: Annotated[int, typer.Option(help="Most nodes of a tree.")] = 30,
     racing: Annotated[
@@ -78,29 +103,44 @@ def evolve(
     extra_seeds: Annotated[
         int, typer.Option(help="Most seeds added to a candidate that cannot be told from the best or from the elite.")
     ] = 0,
+    two_trees: Annotated[
+        bool, typer.Option("--two-trees", help="Evolve a forward tree, whose sign is taken, and a backward one.")
+    ] = False,
+    random_search: Annotated[
+        bool,
+        typer.Option(
+            "--random-search/--no-random-search",
+            help="Spend as many evaluations on random candidates too; their best is compared with the winner.",
+        ),
+    ] = True,
     fresh_seeds: Annotated[
-        int, typer.Option(help="Trainings of the winner and of the plain sign on the test split.")
+        int, typer.Option(help="Trainings of the winner and of each competitor on the test split.")
     ] = 5,
     limit: Annotated[int | None, typer.Option(help="Use at most this many images for the search.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Resize images to this many pixels a side.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Resize images to this many pixels a side.", show_default="224 if streamed")
+    ] = None,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
     download: Annotated[bool, typer.Option("--download", help="Fetch the data set if it is missing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
 ) -> None:
     """Search for an activation function and confirm it.
 
-    The winner and the plain sign are trained again on fresh seeds and compared on the test split. Figures, tables and
-    all settings are written into the folder.
+    The winner, the plain sign, RSign, RPReLU and the best of random search are trained again on fresh seeds and
+    compared on the test split. Figures, tables and all settings are written into the folder.
     """
-    data_settings = {"limit": limit, "image_size": image_size, "device": device, "download": download}
+    streamed = streams(data, stream)
     settings = experiment.Settings(
         out=outputs.next_free(Path("out/evolve")) if out is None else out,
         primitives=primitives,
         data=data,
+        stream=streamed,
         evaluations=evaluations,
         workers=experiment.available_cores() if workers is None else workers,
         seed=seed,
         population=population,
+        two_trees=two_trees,
+        random_search=random_search,
         fresh_seeds=fresh_seeds,
         racing=racing,
         extra_seeds=extra_seeds,
@@ -111,8 +151,13 @@ def evolve(
             "network": network,
             "threads": threads,
             "seconds": seconds,
+            "precision": precision,
         },
-        data_settings=data_settings,
+        data_settings={
+            "limit": limit,
+            "device": device,
+            **loading_settings(streamed, stream_workers, image_size, download),
+        },
     )
     result = experiment.run(settings, quiet=quiet)
     outputs.print_summary(result, outputs.hall_rows(settings.out), settings.out, Console())
@@ -122,11 +167,12 @@ def evolve(
 
 @app.command()
 def show(expression: ExpressionArgument, primitives: PrimitivesOption = FREE) -> None:
-    """Say what a tree is.
+    """Say what a tree is, or two of them.
 
     Its formula, LaTeX, size, height and cost, how often its sign is positive, and whether it would be trained.
     """
-    individual = parse(expression, load_primitives(primitives))
+    individual = _evolved(expression, primitives)
+    forward = individual.forward if isinstance(individual, TwoTrees) else individual
     rejected = screen(individual)
     rows: list[tuple[str, Any]] = [
         ("text", individual),
@@ -135,11 +181,22 @@ def show(expression: ExpressionArgument, primitives: PrimitivesOption = FREE) ->
         ("size", f"{individual.size} nodes"),
         ("height", individual.height),
         ("cost", f"{individual.cost:g} additions per element"),
-        ("positive", f"{positive_share(individual):.1%} of the signs for x ~ N(0, 1)"),
+        ("positive", f"{positive_share(forward):.1%} of the signs for x ~ N(0, 1)"),
         ("screen", "would be trained" if rejected is None else f"would be rejected: {rejected}"),
     ]
     for name, value in rows:
         typer.echo(f"{name:<9} {value}")
+
+
+def _evolved(expression: str, primitives: str) -> Evolved:
+    """Read one tree or two."""
+    found = parse_candidate(expression, load_primitives(primitives))
+    if not isinstance(found, Individual | TwoTrees):
+        raise GaafError(f'a tree, or two as in "sin(x) | x", is needed here, got {expression!r}, which has none')
+    return found
+
+
+app.command()(retrain)
 
 
 @plot_app.command("tree")
@@ -149,11 +206,11 @@ def tree(
     primitives: PrimitivesOption = FREE,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
-    """Draw an expression tree."""
-    individual = parse(expression, load_primitives(primitives))
+    """Draw an expression tree, or two of them beside each other."""
+    individual = _evolved(expression, primitives)
     if out.exists() and not force:
         raise GaafError(f"the figure must be a new file, but {out} exists: choose another name or pass --force")
-    save_figure(plot_tree(individual), out)
+    save_figure(plot_evolved(individual), out)
     typer.echo(f"wrote {out}")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.statistics import (
@@ -113,7 +113,7 @@ def paired_p_value(differences: Sequence[float]) -> float:
     mean = math.fsum(differences) / len(differences)
     if error == 0:
         return 1.0 if mean == 0 else 0.0
-    return float(2 * stats.t.sf(abs(mean) / error, len(differences) - 1))
+    return float(2 * scipy.stats.t.sf(abs(mean) / error, len(differences) - 1))
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def rank_correlation(
     check_confidence(confidence)
     if resamples < 100 or seed < 0:
         raise GaafError(f"resamples must be at least 100 and seed at least 0, got {resamples!r} and {seed!r}")
-    result = stats.kendalltau(one, two, variant="b")
+    result = scipy.stats.kendalltau(one, two, variant="b")
     taus = _resampled_taus(one, two, resamples, np.random.default_rng(seed))
     low, high = np.quantile(taus, [(1 - confidence) / 2, (1 + confidence) / 2])
     return RankCorrelation(

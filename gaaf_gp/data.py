@@ -17,13 +17,24 @@ from torch import Tensor
 
 from gaaf_gp.augment import channel_statistics, normalize
 from gaaf_gp.collection import Source, check_classes
+from gaaf_gp.computing import check_device
 from gaaf_gp.data_sources import DATASETS, data_root, find_source
 from gaaf_gp.errors import GaafError
-from gaaf_gp.images import MOST_PIXELS
-from gaaf_gp.splitting import split_places
+from gaaf_gp.images import check_size
+from gaaf_gp.splitting import check_split, split_places
 from gaaf_gp.streamed_data import FileSplit, StreamedData
 
-__all__ = ["DATASETS", "Data", "Split", "load_data", "normalize", "open_test_split", "split_places"]
+__all__ = [
+    "DATASETS",
+    "AnyData",
+    "AnySplit",
+    "Data",
+    "Split",
+    "load_data",
+    "normalize",
+    "open_test_split",
+    "split_places",
+]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -109,6 +120,11 @@ class Data:
         return self.train.images.shape[2], self.train.images.shape[3]
 
     @property
+    def device(self) -> torch.device:
+        """Where the images are, and so where a network trains on them."""
+        return self.train.images.device
+
+    @property
     def has_test_split(self) -> bool:
         """Whether ``open_test_split`` will find something; nothing is opened."""
         return self._source is not None and self._source.has_test()
@@ -138,6 +154,12 @@ class Data:
             "val_fraction": self.val_fraction,
             "sha256": digest.hexdigest(),
         }
+
+
+AnySplit = Split | FileSplit
+"""Images and labels to train on or to score: in memory, or in files."""
+AnyData = Data | StreamedData
+"""What a search may see, likewise."""
 
 
 def load_data(
@@ -175,7 +197,10 @@ def load_data(
     Raises:
         GaafError: A name that is unknown, files that are missing or damaged, or a setting out of its range.
     """
-    _check_settings(seed, val_fraction, image_size, device)
+    check_split(seed, val_fraction, usual=0.2)
+    if image_size is not None:
+        check_size(image_size, usual=32)
+    check_device(device)
     source = find_source(name_or_path, data_root(root), download, image_size)
     collection = source.open("search")
     train_places, val_places = split_places(collection, seed=seed, val_fraction=val_fraction, limit=limit)
@@ -223,21 +248,7 @@ def open_test_split(data: Data | StreamedData) -> Split | FileSplit:
             f"and in {collection.where} they are {images.shape[1:]}: give image_size, or make all images grey or all "
             "colour"
         )
-    return _split(images, collection.labels).to(data.train.images.device)
-
-
-def _check_settings(seed: int, val_fraction: float, image_size: int | None, device: torch.device | str) -> None:
-    if seed < 0:
-        raise GaafError(f"seed must not be negative, and is {seed}: give 0 or more")
-    if not 0 < val_fraction < 1:
-        raise GaafError(f"val_fraction must be above 0 and below 1, and is {val_fraction}: 0.2 is usual")
-    if image_size is not None and not 1 <= image_size <= MOST_PIXELS:
-        raise GaafError(f"image_size must be 1 to {MOST_PIXELS} pixels, and is {image_size}: 32 is usual")
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise GaafError(f"device must be one that torch can use here, and {device} is not: {reason}") from error
+    return _split(images, collection.labels).to(data.device)
 
 
 def _split(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:

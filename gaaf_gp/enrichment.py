@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import scipy
 from deap import gp
-from scipy import stats
-from scipy.stats import contingency
 
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.individual import Individual
@@ -155,7 +154,7 @@ def _groups(
 def _enrichment(feature: str, best: list[frozenset[str]], rest: list[frozenset[str]], confidence: float) -> Enrichment:
     first, second = (sum(feature in one for one in group) for group in (best, rest))
     table = [[first, len(best) - first], [second, len(rest) - second]]
-    result = contingency.odds_ratio(table, kind="conditional")
+    result = scipy.stats.contingency.odds_ratio(table, kind="conditional")
     ratio, interval = float(result.statistic), result.confidence_interval(confidence)
     return Enrichment(
         feature=feature,
@@ -167,7 +166,7 @@ def _enrichment(feature: str, best: list[frozenset[str]], rest: list[frozenset[s
         odds_ratio=None if math.isnan(ratio) else ratio,
         low=float(interval.low),
         high=float(interval.high),
-        p_value=min(1.0, float(stats.fisher_exact(table).pvalue)),
+        p_value=min(1.0, float(scipy.stats.fisher_exact(table).pvalue)),
         p_holm=None,
         confidence=confidence,
     )

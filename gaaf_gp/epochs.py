@@ -1,23 +1,27 @@
-"""One epoch of a training, and the score at its end."""
+"""One epoch of a training, and the score at its end, over images in memory or in files alike."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor
 
-from gaaf_gp.batches import Batches
-from gaaf_gp.data import Split
+from gaaf_gp.batches import TrainingBatches
+from gaaf_gp.data import AnySplit
+from gaaf_gp.errors import GaafError
 from gaaf_gp.training import Epoch, Training
-
-SCORING_BATCH = 500
 
 
 class FailedError(Exception):
     """Ends the training of one candidate; the message is the reason that is kept."""
+
+
+class UnreadableError(GaafError):
+    """Images cannot be read, such as a file that is damaged: that is not the candidate's failure, and ends the run."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +37,16 @@ class Budget:
             raise FailedError(f"time budget of {self.seconds:g} s exhausted in epoch {number}")
 
 
-def run_epoch(training: Training, batches: Batches, number: int, budget: Budget) -> float:
+def run_epoch(training: Training, batches: TrainingBatches, number: int, budget: Budget) -> float:
     """Train for one epoch and return its mean loss (nats). Only its end waits for the device.
 
     Raises:
         FailedError: the budget is exhausted, or the loss is not finite.
+        UnreadableError: the images cannot be read.
     """
     training.model.train()
     loss = torch.zeros((), device=training.generator.device)
-    for images, labels in batches.epoch(training.generator):
+    for images, labels in _read(batches.epoch(training.generator)):
         budget.check(number)
         loss += training.step(images, labels)
     mean = float(loss) / len(batches)
@@ -51,31 +56,57 @@ def run_epoch(training: Training, batches: Batches, number: int, budget: Budget)
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, batches: Batches, split: Split, classes: tuple[str, ...] | None) -> float:
+def accuracy(
+    training: Training, batches: TrainingBatches, split: AnySplit | None, classes: tuple[str, ...] | None
+) -> float:
     """Return the share of a split that a network calls right (0 to 1).
 
     Args:
-        model: the network; it is left in evaluation mode.
-        batches: what normalizes the images.
-        split: the images.
+        training: has the network; it is left in evaluation mode.
+        batches: what reads the images.
+        split: the images; None for the validation split.
         classes: names of the classes, where one class for all images is a failure.
 
     Raises:
         FailedError: an output is not finite, or all images are of one class and ``classes`` is given.
+        UnreadableError: the images cannot be read.
     """
-    model.eval()
-    logits = torch.cat([model(batches.normalized(images)) for images in split.images.split(SCORING_BATCH)])
-    if not bool(torch.isfinite(logits).all()):
+    training.model.eval()
+    called, right, finite = [], [], []
+    for images, labels in _read(batches.scoring(split)):
+        logits = training.logits(images)
+        predicted = logits.argmax(1)
+        called.append(predicted)
+        right.append(predicted == labels)
+        finite.append(torch.isfinite(logits).all())
+    if not bool(torch.stack(finite).all()):
         raise FailedError("non-finite output")
-    predicted = logits.argmax(1)
+    predicted = torch.cat(called)
     if classes is not None and bool((predicted == predicted[0]).all()):
         raise FailedError(f"constant output: every image is called {classes[int(predicted[0])]!r}")
-    return float((predicted == split.labels).double().mean())
+    return float(torch.cat(right).double().mean())
 
 
 def epoch(
-    training: Training, batches: Batches, split: Split, number: int, budget: Budget, classes: tuple[str, ...] | None
+    training: Training,
+    batches: TrainingBatches,
+    split: AnySplit | None,
+    number: int,
+    budget: Budget,
+    classes: tuple[str, ...] | None,
 ) -> Epoch:
     """Train for epoch ``number`` and score it; see :func:`run_epoch` and :func:`accuracy`."""
     loss = run_epoch(training, batches, number, budget)
-    return Epoch(loss, accuracy(training.model, batches, split, classes))
+    return Epoch(loss, accuracy(training, batches, split, classes))
+
+
+def _read(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield ``batches``; what they raise of their own is told apart from what a candidate raises."""
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except GaafError as error:
+            raise UnreadableError(str(error)) from error
+        yield batch

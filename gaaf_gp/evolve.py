@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from deap import base, tools
 
+from gaaf_gp.candidates import Evolved
 from gaaf_gp.errors import GaafError
-from gaaf_gp.fitness import Evaluator, Record
+from gaaf_gp.fitness import Record
 from gaaf_gp.generation import DEFAULT_LIMITS, Limits, starting_heights
-from gaaf_gp.individual import Individual
+from gaaf_gp.judges import Judge, Measure, as_judge
 from gaaf_gp.progress import Progress
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.toolbox import make_toolbox
@@ -33,7 +34,7 @@ class Evolution:
     """What a run leaves behind.
 
     Attributes:
-        population: the last generation.
+        population: the last generation: Individuals, or TwoTrees where a search breeds those.
         hall_of_fame: the best individuals ever seen, best first, distinct by canonical text; only those that were
             trained in full.
         logbook: DEAP's logbook, one row a generation, with chapters ``fitness`` and ``size``.
@@ -45,7 +46,7 @@ class Evolution:
         exhausted: whether no new candidate could be found before the evaluations were spent.
     """
 
-    population: list[Individual] = field(default_factory=list)
+    population: list[Any] = field(default_factory=list)
     hall_of_fame: tools.HallOfFame = field(default_factory=lambda: _hall(10))
     logbook: tools.Logbook = field(default_factory=tools.Logbook)
     records: list[Record] = field(default_factory=list)
@@ -78,7 +79,7 @@ class Evolution:
 
 def evolve(
     pset: PrimitiveSet,
-    evaluator: Evaluator,
+    evaluator: Judge | Measure,
     *,
     evaluations: int = 100,
     population_size: int = 20,
@@ -86,6 +87,7 @@ def evolve(
     crossover: float = 0.6,
     mutation: float = 0.6,
     limits: Limits = DEFAULT_LIMITS,
+    two_trees: bool = False,
     seed: int = 0,
     hall_of_fame: int = 10,
     toolbox: base.Toolbox | None = None,
@@ -101,16 +103,19 @@ def evolve(
 
     Args:
         pset: the primitive set.
-        evaluator: trains candidates, in its worker processes.
+        evaluator: an :class:`~gaaf_gp.Evaluator`, which trains candidates in its worker processes, another
+            judge, or a function that returns the fitness of an individual.
         evaluations: number of distinct candidates to train.
         population_size: individuals of a generation.
         elite: best individuals that live on.
         crossover: probability of mating.
         mutation: probability of mutating a mated child.
         limits: static limits of every tree.
+        two_trees: whether a candidate has a forward and a backward tree, see :func:`gaaf_gp.make_toolbox`.
         seed: of all choices of the search; one seed gives one run, for any number of workers.
         hall_of_fame: number of best individuals to remember.
-        toolbox: other operators than those of :func:`gaaf_gp.make_toolbox`; it must make Individuals of ``pset``.
+        toolbox: other operators than those of :func:`gaaf_gp.make_toolbox`; it must make Individuals of ``pset``, or
+            TwoTrees, and decides alone which.
         progress: show a progress line: candidates done, best so far, time left.
         on_record: called with every record as it arrives.
 
@@ -121,14 +126,13 @@ def evolve(
         GaafError: for settings out of their range.
     """
     _check(evaluations, population_size, elite, {"crossover": crossover, "mutation": mutation}, hall_of_fame)
+    evaluator = as_judge(evaluator, pset)
     rng = random.Random(seed)
-    tools_ = (
-        make_toolbox(pset, evaluator, rng=rng, limits=limits, heights=starting_heights(pset, limits))
-        if toolbox is None
-        else toolbox
-    )
+    if toolbox is None:
+        heights = starting_heights(pset, limits)
+        toolbox = make_toolbox(pset, evaluator, rng=rng, limits=limits, heights=heights, two_trees=two_trees)
     found = Evolution(hall_of_fame=_hall(hall_of_fame))
-    search = _Search(tools_, evaluator, rng, found, crossover, mutation)
+    search = _Search(toolbox, evaluator, rng, found, crossover, mutation)
     started = time.perf_counter()
     with Progress(evaluations, enabled=progress) as shown:
 
@@ -139,7 +143,7 @@ def evolve(
 
         while len(found.records) < evaluations and not (found.exhausted or found.interrupted):
             survivors = tools.selBest(found.population, elite)
-            children: list[Individual] = []
+            children: list[Evolved] = []
             try:
                 children = search.brood(min(population_size - len(survivors), evaluations - len(found.records)))
                 evaluator.evaluate(children, arrived)
@@ -158,7 +162,7 @@ class _Search:
     def __init__(
         self,
         toolbox: base.Toolbox,
-        evaluator: Evaluator,
+        evaluator: Judge,
         rng: random.Random,
         found: Evolution,
         crossover: float,
@@ -172,7 +176,7 @@ class _Search:
         self.mutation = mutation
         self.tried: set[str] = set()
         self.signatures: set[str] = set()
-        self.trained: dict[str, Individual] = {}
+        self.trained: dict[str, Evolved] = {}
         self.statistics = tools.MultiStatistics(
             fitness=tools.Statistics(lambda ind: ind.fitness.values[0]), size=tools.Statistics(len)
         )
@@ -180,10 +184,10 @@ class _Search:
             self.statistics.register(name, _plain, function)
         self.found.logbook.header = ["gen", "nevals", "evaluations", "best", "fitness", "size"]
 
-    def brood(self, number: int) -> list[Individual]:
+    def brood(self, number: int) -> list[Evolved]:
         """Return up to ``number`` candidates that were never tried and that no screen rejects."""
         make = self.breed if self.found.population else self.toolbox.individual
-        children: list[Individual] = []
+        children: list[Evolved] = []
         while len(children) < number:
             child = self._new(make) or self._new(self.toolbox.individual)
             if child is None:
@@ -192,7 +196,7 @@ class _Search:
         self.found.exhausted = not children
         return children
 
-    def _new(self, make: Callable[[], Individual]) -> Individual | None:
+    def _new(self, make: Callable[[], Evolved]) -> Evolved | None:
         for _ in range(ATTEMPTS):
             child = make()
             text = child.canonical
@@ -207,17 +211,17 @@ class _Search:
             self.found.rejected[reason] += 1
         return None
 
-    def breed(self) -> Individual:
+    def breed(self) -> Evolved:
         """Return one child of two selected parents."""
         first, second = (self.toolbox.clone(parent) for parent in self.toolbox.select(self.found.population, 2))
         mated = self.rng.random() < self.crossover
-        child: Individual = self.toolbox.mate(first, second)[0] if mated else first
+        child: Evolved = self.toolbox.mate(first, second)[0] if mated else first
         if not mated or self.rng.random() < self.mutation:
             (child,) = self.toolbox.mutate(child)
         del child.fitness.values
         return child
 
-    def take(self, survivors: list[Individual], children: list[Individual]) -> None:
+    def take(self, survivors: list[Evolved], children: list[Evolved]) -> None:
         """Make the next generation of survivors and evaluated children, and log it."""
         found, records = self.found, self.evaluator.records
         self.trained.update((child.canonical, child) for child in children)
@@ -247,11 +251,11 @@ def _hall(size: int) -> tools.HallOfFame:
     return tools.HallOfFame(size, similar=_same)
 
 
-def _value(individual: Individual) -> float:
+def _value(individual: Evolved) -> float:
     return float(individual.fitness.values[0])
 
 
-def _same(first: Individual, second: Individual) -> bool:
+def _same(first: Evolved, second: Evolved) -> bool:
     return first.canonical == second.canonical
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pickle
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -85,6 +86,49 @@ class Workers(Generic[State]):
                 self.close()
                 yield index, WorkerLost()
 
+    def run_on(
+        self, function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], unfinished: Callable[[Result], bool]
+    ) -> Iterator[tuple[int, Result | WorkerLost]]:
+        """Yield (index of the job, its result), and call a job again and again while its result is ``unfinished``.
+
+        Jobs are begun in their order, and one that is unfinished goes on before another begins. What a job has done
+        must not be in the process that it ran in: the next call may be in another one. A call whose worker is lost is
+        made once more, with nothing beside it.
+        """
+        waiting, suspects = deque(range(len(jobs))), set[int]()
+        running: dict[Future[Result], int] = {}
+        while waiting or running:
+            while waiting and self._has_room({*running.values()}, waiting[0], suspects):
+                index = waiting.popleft()
+                running[self._begun(function, jobs[index])] = index
+            done = wait(running, return_when=FIRST_COMPLETED).done
+            results: list[tuple[int, Result | WorkerLost]]
+            results = [(running.pop(future), _result(future)) for future in done]
+            if any(isinstance(result, WorkerLost) for _, result in results):  # then the pool is, and all that ran in it
+                results += [(index, _result(future)) for future, index in running.items()]
+                running.clear()
+                self.close()
+            for index, result in results:
+                if isinstance(result, WorkerLost) and index not in suspects:
+                    suspects.add(index)
+                    waiting.appendleft(index)
+                    continue
+                suspects.discard(index)
+                if not isinstance(result, WorkerLost) and unfinished(result):
+                    waiting.appendleft(index)
+                yield index, result
+
+    def _has_room(self, running: set[int], following: int, suspects: set[int]) -> bool:
+        alone = bool(suspects & {*running, following})
+        return len(running) < (1 if alone else self.workers)
+
+    def _begun(self, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Future[Result]:
+        if self.workers > 1:
+            return self._submit(function, arguments)
+        done: Future[Result] = Future()
+        done.set_result(function(self.state, *arguments))
+        return done
+
     def _submit(self, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Future[Result]:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
@@ -105,6 +149,14 @@ class Workers(Generic[State]):
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
+    def stop(self) -> None:
+        """End the processes at once, in the middle of their jobs."""
+        if self._pool is not None:
+            # what ProcessPoolExecutor.terminate_workers of Python 3.14 does
+            for process in list((self._pool._processes or {}).values()):
+                process.terminate()
+            self.close()
+
     def __enter__(self) -> Workers[State]:
         return self
 
@@ -112,6 +164,14 @@ class Workers(Generic[State]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _result(future: Future[Any]) -> Any:
+    """Return what a job returned, or that its worker was lost."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return WorkerLost()
 
 
 @contextmanager

@@ -2,90 +2,35 @@
 
 from __future__ import annotations
 
-import os
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from gaaf_gp import outputs, results
-from gaaf_gp.data import Data, load_data, open_test_split
+from gaaf_gp.confirmation import competitors, confirm
+from gaaf_gp.data import AnyData, load_data, open_test_split
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evolve import Evolution, evolve
 from gaaf_gp.fitness import Evaluator
-from gaaf_gp.generation import Limits
-from gaaf_gp.individual import Individual
+from gaaf_gp.generation import starting_heights
+from gaaf_gp.genetic import random_search
 from gaaf_gp.loading import load_primitives
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.racing import Racing
+from gaaf_gp.settings import Settings, available_cores
 from gaaf_gp.stacked import AT_ONCE
-from gaaf_gp.statistics import paired_difference
+from gaaf_gp.streamed_data import stream_data
+from gaaf_gp.toolbox import make_toolbox
+
+__all__ = ["FRESH", "Search", "Settings", "available_cores", "run"]
 
 FRESH = 1_000_000
 """Fresh seeds start here times (seed + 1), far from any seed that a search uses."""
 INTERRUPTED = "the run was interrupted."
 LEAST_TO_RACE = 3
 """Epochs of a training from which candidates race by default: with fewer there is little to save."""
-
-
-def available_cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All that a run depends on, and how it is run. ``config.json`` holds it.
-
-    Attributes:
-        out: folder for the results; must be new or empty.
-        primitives: the set, as :func:`gaaf_gp.loading.load_primitives` takes it.
-        data: name or folder, as :func:`gaaf_gp.load_data` takes it; ``data_settings`` are its further arguments.
-        evaluations: distinct candidates to train.
-        workers: processes; the result does not depend on it.
-        seed: of the search, the split and the training; one seed, one result.
-        population: individuals of a generation.
-        fresh_seeds: trainings of the winner and of the plain sign on the test split; at least 2.
-        racing: whether the candidates of a generation race each other (:class:`gaaf_gp.racing.Racing`); None for yes
-            if a training has at least 3 epochs.
-        extra_seeds: most seeds that are added to candidates that contest a place.
-        limits: of every tree.
-        proxy: arguments of :class:`gaaf_gp.Proxy` beside the data.
-    """
-
-    out: Path
-    primitives: str = "primitives.gaaf:free"
-    data: str = "fashion10k"
-    evaluations: int = 100
-    workers: int = field(default_factory=available_cores)
-    seed: int = 0
-    population: int = 20
-    fresh_seeds: int = 5
-    racing: bool | None = None
-    extra_seeds: int = 0
-    limits: Limits = field(default_factory=Limits)
-    proxy: dict[str, Any] = field(default_factory=dict)
-    data_settings: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, value, least in (
-            ("evaluations", self.evaluations, 1),
-            ("workers", self.workers, 1),
-            ("seed", self.seed, 0),
-            ("population", self.population, 2),
-            ("fresh_seeds", self.fresh_seeds, 2),
-            ("extra_seeds", self.extra_seeds, 0),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
-
-    @property
-    def elite(self) -> int:
-        """Individuals that live on."""
-        return min(2, self.population - 1)
 
 
 Search = Callable[[Settings, PrimitiveSet, Evaluator, bool], Evolution]
@@ -117,31 +62,41 @@ def run(
     proxy = Proxy(data, **settings.proxy)
     with _evaluator(settings, proxy, pset) as evaluator:
         outputs.start(settings.out, {**_config(settings, evaluator), **(notes or {})})
-        sign: dict[int, float] = {}
-        found = Evolution()
-        test: dict[str, Any] | None = None
-        why = INTERRUPTED
+        known = _Known()
         try:
-            sign = _baseline(evaluator, evaluator.seeds)
-            found = (search or _search)(settings, pset, evaluator, quiet)
-            _check_found(found, pset)
-            if not found.interrupted:
-                sign |= _baseline(evaluator, _added(found, evaluator))
-                _write(settings, found, sign, None, why, started)
-                test = _confirm(found.hall_of_fame[0], evaluator, data, settings)
+            known.sign = _baseline(evaluator, evaluator.seeds)
+            known.found = (search or _search)(settings, pset, evaluator, quiet)
+            _check_found(known.found, pset)
+            if not known.found.interrupted:
+                known.sign |= _baseline(evaluator, _added(known.found, evaluator))
+                _write(settings, known, started)
+                known.drawn = _random_search(settings, pset, evaluator, quiet) if settings.random_search else None
+                known.test = _confirm(known, evaluator, data, settings)
         except KeyboardInterrupt:
-            found.interrupted = True
+            known.found.interrupted = True
         except _NotConfirmedError as error:
-            why = str(error)
-    return _write(settings, found, sign, test, why, started)
+            known.why = str(error)
+    return _write(settings, known, started)
+
+
+@dataclass
+class _Known:
+    """What is known of a run so far: the search, random search, validation and test; ``why`` there is no test."""
+
+    found: Evolution = field(default_factory=Evolution)
+    drawn: Evolution | None = None
+    sign: dict[int, float] = field(default_factory=dict)
+    test: dict[str, Any] | None = None
+    why: str = INTERRUPTED
 
 
 class _NotConfirmedError(Exception):
     """The test split could not be read; the message says why."""
 
 
-def _data(settings: Settings) -> Data:
-    data = load_data(settings.data, seed=settings.seed, **settings.data_settings)
+def _data(settings: Settings) -> AnyData:
+    load: Callable[..., AnyData] = stream_data if settings.stream else load_data
+    data = load(settings.data, seed=settings.seed, **settings.data_settings)
     if not data.has_test_split:  # known now, not after hours of search
         raise GaafError(
             f"a winner is confirmed on the test split, but {data.name} has none: add test/CLASS/ with images beside "
@@ -170,7 +125,7 @@ def _evaluator(settings: Settings, proxy: Proxy, pset: PrimitiveSet) -> Evaluato
         extra_seeds=settings.extra_seeds,
         places=settings.elite,
         # the small networks of a GPU wait for launches; a CPU's compiled kernels take one candidate at a time
-        at_once=AT_ONCE if proxy.data.train.images.is_cuda else 1,
+        at_once=AT_ONCE if proxy.stackable and proxy.data.device.type == "cuda" else 1,
     )
 
 
@@ -200,33 +155,42 @@ def _search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet:
         population_size=settings.population,
         elite=settings.elite,
         limits=settings.limits,
+        two_trees=settings.two_trees,
         seed=settings.seed,
         progress=not quiet,
     )
 
 
-def _confirm(best: Individual, evaluator: Evaluator, data: Data, settings: Settings) -> dict[str, Any]:
-    """Train the winner and the plain sign on fresh seeds and score both on the test split.
+def _random_search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet: bool) -> Evolution:
+    """Spend the evaluations of the search once more, on random candidates; its first ones are those of the search."""
+    limits, heights = settings.limits, starting_heights(pset, settings.limits)
+    toolbox = make_toolbox(
+        pset, evaluator, rng=settings.seed, limits=limits, heights=heights, two_trees=settings.two_trees
+    )
+    return random_search(
+        pset,
+        evaluator,
+        evaluations=settings.evaluations,
+        batch=settings.population,
+        limits=limits,
+        make=toolbox.individual,
+        seed=settings.seed,
+        progress=not quiet,
+    )
 
-    The winner of a search looks better in it than it is, because it was picked for its luck too.
-    """
+
+def _confirm(known: _Known, evaluator: Evaluator, data: AnyData, settings: Settings) -> dict[str, Any]:
+    """Train the winner and its competitors on fresh seeds and score them on the test split."""
+    drawn = known.drawn
+    if drawn is not None and drawn.interrupted:
+        raise KeyboardInterrupt
+    best = known.found.hall_of_fame[0]
+    others = competitors(best, drawn.hall_of_fame[0] if drawn is not None and len(drawn.hall_of_fame) else None)
     seeds = [FRESH * (settings.seed + 1) + i for i in range(settings.fresh_seeds)]
     try:
-        split = open_test_split(data)
-    except GaafError as error:
+        return confirm(best, others, evaluator, seeds, open_test_split(data))
+    except GaafError as error:  # streamed images are read only now
         raise _NotConfirmedError(str(error)) from error
-    winner, sign = evaluator.train([best, None], seeds, split)
-    first, second = [o.accuracy for o in winner], [o.accuracy for o in sign]
-    interval = paired_difference(first, second)
-    return {
-        "seeds": seeds,
-        "best": first,
-        "sign": second,
-        "best_mean": statistics.fmean(first),
-        "sign_mean": statistics.fmean(second),
-        "difference": asdict(interval),
-        "failures": [outcome.failure for outcome in (*winner, *sign) if outcome.failure],
-    }
 
 
 def _config(settings: Settings, evaluator: Evaluator) -> dict[str, Any]:
@@ -240,20 +204,14 @@ def _config(settings: Settings, evaluator: Evaluator) -> dict[str, Any]:
     }
 
 
-def _write(
-    settings: Settings,
-    found: Evolution,
-    sign: dict[int, float],
-    test: dict[str, Any] | None,
-    why: str,
-    started: float,
-) -> dict[str, Any]:
+def _write(settings: Settings, known: _Known, started: float) -> dict[str, Any]:
     result = {
-        **results.summary(found, sign, test),
+        **results.summary(known.found, known.sign, known.test, known.drawn),
         "seed": settings.seed,
         "workers": settings.workers,
-        "verdict": results.verdict(test, why),
+        "verdict": results.verdict(known.test, known.why),
+        "standing": results.standing(known.test),
         "seconds": time.perf_counter() - started,
     }
-    outputs.write(settings.out, result, found, sign)
+    outputs.write(settings.out, result, known.found, known.sign)
     return result

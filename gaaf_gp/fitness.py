@@ -13,7 +13,8 @@ from types import TracebackType
 from deap import gp
 
 from gaaf_gp.behaviour import Behaviour, behaviour
-from gaaf_gp.data import Split
+from gaaf_gp.candidates import Baseline, Candidate, TwoTrees
+from gaaf_gp.data import AnySplit
 from gaaf_gp.errors import GaafError
 from gaaf_gp.individual import Individual
 from gaaf_gp.jobs import WORKER_LOST, Job, Trainer
@@ -91,19 +92,21 @@ class Evaluator:
         """Number of processes."""
         return self._trainer.workers
 
-    def __call__(self, individual: gp.PrimitiveTree) -> tuple[float]:
-        """Return ``(fitness,)`` of one individual, from memory if it was evaluated before.
+    def __call__(self, individual: gp.PrimitiveTree | Candidate) -> tuple[float]:
+        """Return ``(fitness,)`` of one candidate, from memory if it was evaluated before.
 
         Stock ``gp.PrimitiveTree`` objects made of the set's nodes are welcome too.
         """
         return (self.evaluate([individual])[0].fitness,)
 
-    def behaviour(self, individual: gp.PrimitiveTree) -> Behaviour:
-        """Return how f behaves in the proxy's network; computed once for each canonical text."""
+    def behaviour(self, individual: gp.PrimitiveTree | Candidate) -> Behaviour:
+        """Return how a candidate behaves in the proxy's network; computed once for each canonical text."""
         known = self._individual(individual)
         return self._behaves(known.canonical, known)
 
-    def evaluate(self, individuals: Sequence[gp.PrimitiveTree], on_record: OnRecord | None = None) -> list[Record]:
+    def evaluate(
+        self, individuals: Sequence[gp.PrimitiveTree | Candidate], on_record: OnRecord | None = None
+    ) -> list[Record]:
         """Return a record for each individual, training those that are new, side by side.
 
         A candidate that training could not repair is not trained, and one that behaves as another takes its record.
@@ -112,7 +115,7 @@ class Evaluator:
         does not.
 
         Args:
-            individuals: any number, duplicates allowed.
+            individuals: trees, two of them, baselines; any number, duplicates allowed.
             on_record: called once for each new candidate when it is judged, in any order.
         """
         texts = [self._text(individual) for individual in individuals]
@@ -127,7 +130,10 @@ class Evaluator:
         return [self.records[text] for text in texts]
 
     def train(
-        self, individuals: Sequence[gp.PrimitiveTree | None], seeds: Sequence[int], score: Split | None = None
+        self,
+        individuals: Sequence[gp.PrimitiveTree | Candidate | None],
+        seeds: Sequence[int],
+        score: AnySplit | None = None,
     ) -> list[list[Outcome]]:
         """Return for each individual (None: plain sign) its outcomes on ``seeds``, without using or filling the memory.
 
@@ -141,7 +147,7 @@ class Evaluator:
         results = dict(self._run(jobs))
         return [[results[row * len(seeds) + place] for place in range(len(seeds))] for row in range(len(texts))]
 
-    def _evaluate_new(self, new: Mapping[str, gp.PrimitiveTree], on_record: OnRecord) -> None:
+    def _evaluate_new(self, new: Mapping[str, gp.PrimitiveTree | Candidate], on_record: OnRecord) -> None:
         fresh: dict[str, str] = {}
         twins: dict[str, str] = {}
         for text, individual in new.items():
@@ -223,7 +229,7 @@ class Evaluator:
                 self._memory.revalue()
                 raise
 
-    def _behaves(self, text: str, individual: Individual) -> Behaviour:
+    def _behaves(self, text: str, individual: Candidate) -> Behaviour:
         if text not in self._behaviours:
             judge = getattr(self.proxy, "behaviour", behaviour)
             self._behaviours[text] = judge(individual)
@@ -236,10 +242,10 @@ class Evaluator:
     def _run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
         yield from self._trainer.run(jobs)
 
-    def _individual(self, tree: gp.PrimitiveTree) -> Individual:
-        return tree if isinstance(tree, Individual) else Individual(tree, self.pset)
+    def _individual(self, tree: gp.PrimitiveTree | Candidate) -> Candidate:
+        return tree if isinstance(tree, Individual | TwoTrees | Baseline) else Individual(tree, self.pset)
 
-    def _text(self, tree: gp.PrimitiveTree) -> str:
+    def _text(self, tree: gp.PrimitiveTree | Candidate) -> str:
         return self._individual(tree).canonical
 
     def close(self) -> None:

@@ -21,9 +21,11 @@ import functools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from deap import tools
 
+from gaaf_gp.candidates import Evolved
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolve import Evolution
 from gaaf_gp.fitness import Record
@@ -122,6 +124,7 @@ def random_search(
     batch: int = 10,
     repairs: Repairs = REPAIRED,
     limits: Limits = DEFAULT_LIMITS,
+    make: Callable[[], Evolved] | None = None,
     seed: int = 0,
     hall_of_fame: int = 10,
     progress: bool = False,
@@ -131,7 +134,8 @@ def random_search(
 
     The arguments are those of :func:`genetic`. Of ``repairs`` it heeds ``screen``, ``skip_same_behaviour`` and
     ``seeded``, so that both pay for the same things. ``batch`` individuals are evaluated side by side; they are a row
-    of the logbook, and the last batch is the ``population``.
+    of the logbook, and the last batch is the ``population``. ``make`` draws one individual, such as
+    ``toolbox.individual`` of a toolbox for two trees; by default it is one tree, drawn with ``seed``.
 
     Raises:
         GaafError: for settings out of their range.
@@ -140,7 +144,7 @@ def random_search(
     every = replace(repairs, remember_all=True)
     with Progress(evaluations, enabled=progress) as shown:
         ledger = Ledger(as_judge(evaluate, pset), evaluations, every, hall_of_fame, shown, on_record)
-        search = _Search(pset, ledger, every, limits, seed)
+        search = _Search(pset, ledger, every, limits, seed, make)
         with ledger:
             while ledger.goes_on:
                 drawn = search.brood(batch)
@@ -155,13 +159,22 @@ def random_search(
 class _Search:
     """How candidates are made, and who replaces whom."""
 
-    def __init__(self, pset: PrimitiveSet, ledger: Ledger, repairs: Repairs, limits: Limits, seed: int) -> None:
+    def __init__(
+        self,
+        pset: PrimitiveSet,
+        ledger: Ledger,
+        repairs: Repairs,
+        limits: Limits,
+        seed: int,
+        make: Callable[[], Any] | None = None,
+    ) -> None:
         self.pset = pset
         self.ledger = ledger
         self.repairs = repairs
         self.limits = limits
         self.rng = random.Random(seed) if repairs.seeded else random.Random()
         self.heights = starting_heights(pset, limits)
+        self.random = self._tree if make is None else make
 
     @property
     def population(self) -> list[Individual]:
@@ -217,7 +230,7 @@ class _Search:
         made = (make() for _ in range(attempts))
         return next((one for one in made if self.ledger.is_new(one, present)), None)
 
-    def random(self) -> Individual:
+    def _tree(self) -> Individual:
         """Return a random individual; where types force a template, each genotype with the same probability."""
         nodes = gen_half_and_half(self.pset, *self.heights, rng=self.rng, max_size=self.limits.size)
         return Individual(nodes, self.pset)

@@ -93,6 +93,20 @@ def _array(pixels: Image.Image, resize: int | None) -> NDArray[np.uint8]:
     return np.asarray(pixels) if resize is None else resized(pixels, resize)
 
 
+def check_size(size: int, usual: int) -> None:
+    """Refuse a size that images are not brought to.
+
+    Args:
+        size: Height and width in pixels.
+        usual: What the message proposes.
+
+    Raises:
+        GaafError: It is below 1 or above ``MOST_PIXELS``.
+    """
+    if not 1 <= size <= MOST_PIXELS:
+        raise GaafError(f"image_size must be 1 to {MOST_PIXELS} pixels, and is {size}: {usual} is usual")
+
+
 def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """Return the image as (size,size) or (size,size,3) uint8."""
     # Pillow's filters widen with the reduction: this is an antialiased resize.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gaaf_gp.data import Split
+from gaaf_gp.candidates import parse_candidate
+from gaaf_gp.data import AnySplit
 from gaaf_gp.executors import WorkerLost, Workers
-from gaaf_gp.parser import parse
 from gaaf_gp.proxy import WORST_ACCURACY, Outcome, Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.stacked import train_stacked
@@ -24,7 +24,7 @@ class Job:
     """One training.
 
     Attributes:
-        text: canonical text of the candidate, None for the plain sign.
+        text: canonical text of the candidate, see :mod:`gaaf_gp.candidates`; None for the plain sign.
         seed: of the training.
         score: the split that is scored; the validation split by default.
         epochs: the epoch after which it stops; the last one of the schedule by default.
@@ -33,7 +33,7 @@ class Job:
 
     text: str | None
     seed: int
-    score: Split | None = None
+    score: AnySplit | None = None
     epochs: int | None = None
     saved: TrainingState | None = None
 
@@ -88,7 +88,7 @@ class Trainer:
 
 def _train(state: _State, job: Job) -> Outcome:
     proxy, pset = state
-    individual = None if job.text is None else parse(job.text, pset)
+    individual = parse_candidate(job.text, pset)
     if job.epochs is None:
         return proxy.train(individual, job.seed, job.score)
     return proxy.train(individual, job.seed, job.score, epochs=job.epochs, state=job.saved)
@@ -97,7 +97,7 @@ def _train(state: _State, job: Job) -> Outcome:
 def _train_stack(state: _State, jobs: Sequence[Job]) -> list[Outcome]:
     """Train jobs with one seed, one split and one last epoch."""
     proxy, pset = state
-    individuals = [None if job.text is None else parse(job.text, pset) for job in jobs]
+    individuals = [parse_candidate(job.text, pset) for job in jobs]
     first, saved = jobs[0], [job.saved for job in jobs]
     return train_stacked(
         proxy, individuals, first.seed, first.score, epochs=first.epochs, states=saved, at_once=len(jobs)

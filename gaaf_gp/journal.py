@@ -99,6 +99,24 @@ class Journal:
         self.close()
 
 
+def read_journal(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the provenance and the entries of a file without changing it; a line that was cut off is left out.
+
+    Raises:
+        GaafError: if there is no such file, it is none of this kind, or it has a broken line before its last one.
+    """
+    try:
+        if not path.is_file():
+            raise GaafError(f"there is no file of evaluations {path}: begin one with the run that makes it")
+        kept, _ = _read(path)
+    except OSError as error:
+        raise GaafError(f"the file of evaluations must be readable, but {path} is not ({error.strerror})") from error
+    if not kept:
+        raise GaafError(f"{path} holds no whole line yet: go on with the run that makes it")
+    provenance: dict[str, Any] = kept[0]["provenance"]
+    return provenance, kept[1:]
+
+
 def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
     """Return the objects of all whole lines, and where the last of them ends in the file, in bytes."""
     content = path.read_bytes() if path.exists() else b""

@@ -1,17 +1,19 @@
-"""What gives a search its fitness: an :class:`~gaaf_gp.Evaluator`, or any function of an individual.
+"""What gives a search its fitness: an :class:`~gaaf_gp.Evaluator`, a table, or any function of an individual.
 
-A function may look up a table of results, so that a search is tried out in seconds, or be somebody's own measure.
+A :class:`~gaaf_gp.TableEvaluator` looks trainings up, so that a search is tried out in seconds; a function may be
+anybody's own measure.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from deap import gp
 
 from gaaf_gp.behaviour import Behaviour, behaviour
+from gaaf_gp.candidates import TwoTrees
 from gaaf_gp.errors import GaafError
 from gaaf_gp.fitness import Record
 from gaaf_gp.individual import Individual
@@ -21,8 +23,11 @@ from gaaf_gp.pset import PrimitiveSet
 NOT_FINITE = "fitness not finite"
 
 OnRecord = Callable[[Record], None]
-Measure = Callable[[Individual], float | tuple[float, ...]]
-"""Returns the fitness of an individual, higher is better; DEAP's tuple counts by its first value."""
+Measure = Callable[[Any], float | tuple[float, ...]]
+"""Returns the fitness of an Individual, or of TwoTrees where a search breeds those; higher is better.
+
+DEAP's tuple counts by its first value.
+"""
 
 
 @runtime_checkable
@@ -30,6 +35,9 @@ class Judge(Protocol):
     """What a search needs to know of an :class:`~gaaf_gp.Evaluator`; its methods are described there."""
 
     records: dict[str, Record]
+
+    def __call__(self, individual: gp.PrimitiveTree) -> tuple[float]:
+        """Return DEAP's fitness tuple of one individual."""
 
     def evaluate(self, individuals: Sequence[gp.PrimitiveTree], on_record: OnRecord | None = None) -> list[Record]:
         """Return a record for each individual."""
@@ -57,6 +65,10 @@ class FunctionJudge:
         self.records: dict[str, Record] = {}
         self._behaviours: dict[str, Behaviour] = {}
 
+    def __call__(self, individual: gp.PrimitiveTree) -> tuple[float]:
+        """Return ``(fitness,)`` of one individual."""
+        return (self.evaluate([individual])[0].fitness,)
+
     def evaluate(self, individuals: Sequence[gp.PrimitiveTree], on_record: OnRecord | None = None) -> list[Record]:
         """Return a record for each individual, asking the function about those that are new."""
         found = []
@@ -76,15 +88,15 @@ class FunctionJudge:
             self._behaviours[known.canonical] = behaviour(known)
         return self._behaviours[known.canonical]
 
-    def _judged(self, text: str, individual: Individual) -> Record:
+    def _judged(self, text: str, individual: Individual | TwoTrees) -> Record:
         value = self.function(individual)
         number = float(value[0] if isinstance(value, tuple) else value)
         if not math.isfinite(number):
             return Record(text, WORST_ACCURACY, (), NOT_FINITE)
         return Record(text, number, (), None)
 
-    def _individual(self, tree: gp.PrimitiveTree) -> Individual:
-        return tree if isinstance(tree, Individual) else Individual(tree, self.pset)
+    def _individual(self, tree: gp.PrimitiveTree | TwoTrees) -> Individual | TwoTrees:
+        return tree if isinstance(tree, Individual | TwoTrees) else Individual(tree, self.pset)
 
 
 def as_judge(evaluate: Judge | Measure, pset: PrimitiveSet) -> Judge:

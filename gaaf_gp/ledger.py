@@ -153,7 +153,9 @@ class Ledger:
     def update(self) -> None:
         """Bring records, hall of fame and seconds of ``found`` up to date."""
         found, records = self.found, self.judge.records
-        self._revalue([*self._evaluated.values(), *found.population])
+        for text, individual in self._evaluated.items():  # thousands, and making their texts anew would take longest
+            individual.fitness.values = (records[text].fitness,)
+        self._revalue(found.population)
         found.records = [records[text] for text in self._evaluated]
         complete = [individual for text, individual in self._evaluated.items() if records[text].complete]
         found.hall_of_fame.clear()

@@ -11,12 +11,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from gaaf_gp.confirmation import COMPETITORS
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolve import Evolution
-from gaaf_gp.plot import plot_history, plot_tree, save_figure
+from gaaf_gp.plot import plot_history, save_figure
+from gaaf_gp.plot_pair import plot_evolved
 from gaaf_gp.results import sign_accuracy
 
 TABLE_ROWS = 5
+ALONE = {
+    "forward": "The forward tree with the clipped identity",
+    "backward": "The backward tree with the plain sign",
+}
 
 
 def check_free(folder: Path) -> None:
@@ -69,13 +75,13 @@ def write(folder: Path, result: dict[str, Any], found: Evolution, sign: Mapping[
     _csv(folder / "logbook.csv", _logbook_rows(found))
     _csv(folder / "hall_of_fame.csv", _hall_rows(found, sign))
     if len(found.hall_of_fame):
-        save_figure(plot_tree(found.hall_of_fame[0]), folder / "best_tree.png")
+        save_figure(plot_evolved(found.hall_of_fame[0]), folder / "best_tree.png")
         complete = [record for record in found.records if record.complete]
         save_figure(plot_history(complete, result["validation"]["sign"]), folder / "history.png")
 
 
 def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], folder: Path, console: Console) -> None:
-    """Print the best candidates beside the plain sign, the verdict and where everything is."""
+    """Print the best candidates beside the baselines, how the winner compares, and where everything is."""
     table = Table(title="Best candidates of the search")
     for column, justify in (
         ("rank", "right"),
@@ -92,6 +98,10 @@ def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], 
         over = accuracy - float(row.get("sign") or sign)
         table.add_row(row["rank"], row["infix"], row["size"], f"{accuracy:.2%}{error}", f"{over * 100:+.2f}")
     table.add_row("", "x (plain sign)", "1", "" if sign is None else f"{sign:.2%}", "", style="dim")
+    drawn = result.get("random_search")
+    if drawn and drawn["validation"] is not None:
+        gain = "" if sign is None else f"{(drawn['validation'] - sign) * 100:+.2f}"
+        table.add_row("", f"{drawn['best_infix']} (random search)", "", f"{drawn['validation']:.2%}", gain, style="dim")
     console.print(table)
     rejected = sum(result["rejected"].values())
     failed = sum(result["failures"].values())
@@ -102,8 +112,40 @@ def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], 
     )
     for line in _savings(result):
         console.print(line, highlight=False, soft_wrap=True)
-    console.print(result["verdict"], highlight=False, markup=False)
+    if result.get("test"):
+        console.print(_comparisons(result["test"]))
+    for line in (*_separation(result.get("test")), result["verdict"], result.get("standing")):
+        if line:
+            console.print(line, highlight=False, markup=False)
     console.print(f"Everything is in {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _comparisons(test: Mapping[str, Any]) -> Table:
+    """The winner minus each competitor, with Student's interval and the corrected p-value."""
+    seeds = len(test["seeds"])
+    table = Table(title=f"The winner ({test['best_mean']:.2%}) minus each, on the test split, {seeds} fresh seeds")
+    table.add_column("against")
+    for column in ("accuracy", "difference", "95 % interval", "p (Holm)"):
+        table.add_column(column, justify="right")
+    for name, one in test["competitors"].items():
+        mean = "failed" if one["mean"] is None else f"{one['mean']:.2%}"
+        table.add_row(COMPETITORS[name], mean, *_figures(one))
+    return table
+
+
+def _figures(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    if one["difference"] is None:
+        return "", "too few trainings", ""
+    low, mean, high = (100 * one["difference"][key] for key in ("low", "mean", "high"))
+    return f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}", f"{one['p_holm']:.2g}"
+
+
+def _separation(test: Mapping[str, Any] | None) -> Iterable[str]:
+    if test and test["separation"]:
+        for name, one in test["separation"].items():
+            mean, interval, p_value = _figures(one)
+            found = f"{mean} points over the plain sign (95 % interval {interval}, p {p_value})" if mean else interval
+            yield f"{ALONE[name]}: {found}"
 
 
 def _savings(result: Mapping[str, Any]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""What a person sees while a search runs: candidates done, the best so far, time left."""
+"""What a person sees while something long runs: what is done, how well, time left."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from gaaf_gp.fitness import Record
 
 OTHER_WIDTH = 86
 """Characters of a line that are not the best formula."""
+DAY = 86_400.0
+"""Seconds."""
 
 
 class Progress:
@@ -55,6 +57,49 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if not self._bar.disable:  # a disabled bar of an older rich still writes an empty line
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._bar.disable:
+            self._bar.stop()
+
+
+class EpochProgress:
+    """A progress line on standard error for trainings that take long; a context manager.
+
+    Args:
+        total: epochs of all trainings together.
+        what: what is trained.
+        enabled: whether anything is shown.
+        console: where to; standard error by default.
+    """
+
+    def __init__(
+        self, total: int, *, what: str = "epochs", enabled: bool = True, console: Console | None = None
+    ) -> None:
+        self._bar = RichProgress(
+            TextColumn(what),
+            BarColumn(bar_width=8),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=Console(stderr=True) if console is None else console,
+            disable=not enabled,
+            speed_estimate_period=DAY,  # an epoch may take an hour
+        )
+        self._task = self._bar.add_task("", total=total)
+
+    def reach(self, epochs: int, text: str = "") -> None:
+        """Show that ``epochs`` are done, and a text beside it."""
+        self._bar.update(self._task, completed=epochs, description=text)
+
+    def __enter__(self) -> EpochProgress:
+        if not self._bar.disable:
             self._bar.start()
         return self
 

@@ -10,30 +10,42 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from gaaf_gp.batches import Batches
+from gaaf_gp.activations import activation_factory
+from gaaf_gp.batches import Batches, TrainingBatches
 from gaaf_gp.behaviour import Behaviour, behaviour, failure_reason
-from gaaf_gp.binary import ActivationFactory, Surrogate, best_kernels, binary_layers, build_network, use_kernels
-from gaaf_gp.binary.networks import PAPER
-from gaaf_gp.data import Data, Split
-from gaaf_gp.epochs import Budget, FailedError, epoch
+from gaaf_gp.binary import (
+    ActivationFactory,
+    Surrogate,
+    best_kernels,
+    binary_layers,
+    build_network,
+    use_kernels,
+    use_real_weights,
+)
+from gaaf_gp.binary.building import PAPER
+from gaaf_gp.candidates import Candidate, text_of
+from gaaf_gp.computing import check_precision, threads
+from gaaf_gp.data import AnyData, AnySplit
+from gaaf_gp.epochs import Budget, FailedError, UnreadableError, accuracy, epoch
 from gaaf_gp.errors import GaafError
-from gaaf_gp.individual import Individual
+from gaaf_gp.streamed_data import FileSplit, StreamedData
+from gaaf_gp.streaming import Stream
 from gaaf_gp.training import (
     LATENT_LIMIT,
     WORST_ACCURACY,
     Epoch,
+    Loss,
     Outcome,
     Training,
     TrainingState,
-    activation_factory,
 )
 
 __all__ = ["LATENT_LIMIT", "WORST_ACCURACY", "Epoch", "Outcome", "Proxy", "Training", "TrainingState"]
@@ -44,16 +56,18 @@ class Proxy:
     """A fixed training task: data, network, and how it is trained.
 
     The loss is cross-entropy, the optimiser Adam with a cosine schedule from ``learning_rate`` to 0, latent weights are
-    clipped to +-1.3. Images are cropped at random after padding by ``pad`` pixels and flipped, on their device.
+    clipped to +-1.3. Images are cropped at random after padding by ``pad`` pixels and flipped, on their device; those
+    that are streamed from files have the augmentation of :class:`gaaf_gp.streaming.Stream` instead, which is fixed.
 
     Args:
-        data: train and validation splits.
+        data: train and validation splits, of :func:`gaaf_gp.load_data` or of
+            :func:`gaaf_gp.streamed_data.stream_data`. The network trains on its device.
         network: a name in :data:`gaaf_gp.binary.NETWORKS`.
         network_settings: further arguments of that network, such as ``{"widths": (16, 32, 64)}``.
         epochs: passes over the training split.
         batch_size: images per step; an incomplete last batch is left out.
         learning_rate: Adam's, at the start.
-        pad: pixels of padding for the random crop; 0 for none.
+        pad: pixels of padding for the random crop; 0 for none. Without effect on streamed images, as is ``flip``.
         flip: whether images are mirrored at random.
         seconds: wall-time budget of one training, None for no limit; a candidate over it fails.
         threads: CPU threads of one training. Fixed, because the order of sums, and so the result, depends on it.
@@ -61,12 +75,19 @@ class Proxy:
             values (:mod:`gaaf_gp.binary.tables`): one speed for all of them. Inputs of f are rounded to bfloat16 then.
         kernels: what computes binary convolutions on a CPU, one of :data:`gaaf_gp.binary.KERNELS`, or "auto" for the
             quickest that this machine has; the name then says which. The result depends on it by rounding.
+        precision: of the real layers, one of :data:`gaaf_gp.computing.PRECISIONS`. Binary layers, the statistics of
+            batch norm, the loss, the weights and the optimiser are float32 in all of them. It is for GPUs. On a CPU
+            "bfloat16" works, with the compiled kernels too, but few layers are real, and without bfloat16 instructions
+            a step takes twice as long; "float16", which has a scale of the loss that adapts itself, is refused there.
+        real_weights: let the binary layers compute with their latent weights, not with the signs of them: the first of
+            two stages, see :func:`gaaf_gp.binary.use_real_weights`.
+        loss: another one than cross-entropy, such as :class:`gaaf_gp.distillation.Distilled`.
 
     Raises:
         GaafError: for a setting out of its range.
     """
 
-    data: Data
+    data: AnyData
     network: str = "small"
     network_settings: Mapping[str, Any] = field(default_factory=dict)
     epochs: int = 3
@@ -78,6 +99,9 @@ class Proxy:
     threads: int = 1
     tables: bool = True
     kernels: str = "auto"
+    precision: str = "float32"
+    real_weights: bool = False
+    loss: Loss | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("batch_size", self.batch_size), ("threads", self.threads)):
@@ -91,6 +115,7 @@ class Proxy:
             raise GaafError(
                 f"batch_size must be at most the {len(self.data.train)} training images, got {self.batch_size}"
             )
+        check_precision(self.precision, self.data.device)
         if self.kernels == "auto":
             self.kernels = best_kernels()
         self.surrogate  # noqa: B018  refuses a wrong one in the words of the user's own setting
@@ -98,8 +123,22 @@ class Proxy:
 
     def settings(self) -> dict[str, Any]:
         """Return everything that the outcome depends on but the candidate and the seed, as JSON-able values."""
-        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "data"}
+        idle = {"pad", "flip"} if self.streams else set()
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in {"data", *idle}}
+        values["loss"] = "cross-entropy" if self.loss is None else self.loss.settings()
         return {**values, "network_settings": dict(self.network_settings), "data": self.data.settings()}
+
+    @property
+    def streams(self) -> bool:
+        """Whether images are read from files while a network trains."""
+        return isinstance(self.data, StreamedData)
+
+    @property
+    def stackable(self) -> bool:
+        """Whether :func:`gaaf_gp.stacked.train_stacked` can train many candidates at once here."""
+        torch_computes = self.data.device.type != "cpu" or self.kernels == "torch"
+        usual = self.precision == "float32" and not self.real_weights and self.loss is None
+        return self.tables and torch_computes and usual and not self.streams
 
     @property
     def surrogate(self) -> Surrogate:
@@ -107,19 +146,21 @@ class Proxy:
         chosen = {**PAPER, **self.network_settings}
         return Surrogate(chosen["surrogate"], chosen["window"], chosen.get("sharpness"))
 
-    def behaviour(self, individual: Individual) -> Behaviour:
+    def behaviour(self, individual: Candidate) -> Behaviour:
         """Return how f behaves in this network: candidates of one signature train alike here."""
         # Only where padding adds zeros do negated signs and negated weights give the same sums.
         return behaviour(individual, self.surrogate, negation=not {**PAPER, **self.network_settings}["pad_value"])
 
     def train(
         self,
-        individual: Individual | None,
+        individual: Candidate | None,
         seed: int,
-        score: Split | None = None,
+        score: AnySplit | None = None,
         *,
         epochs: int | None = None,
         state: TrainingState | None = None,
+        initial: Mapping[str, NDArray[Any]] | None = None,
+        keep: bool = False,
     ) -> Outcome:
         """Train one candidate and score it.
 
@@ -127,11 +168,15 @@ class Proxy:
         bit that of a training that never stopped.
 
         Args:
-            individual: the candidate; None for the plain sign.
+            individual: the candidate: a tree, two, or a baseline; None for the plain sign.
             seed: of the initial weights, the order of the batches and the augmentation.
-            score: the split whose accuracy is returned; the validation split by default.
+            score: the split whose accuracy is returned; the validation split by default. Images in memory or in
+                files, as those of the data.
             epochs: stop after this epoch of the schedule; the last one by default.
             state: that of an outcome of the same candidate and seed, to go on from.
+            initial: parameters and buffers to start with instead of drawn ones, such as ``state.model`` of another
+                training; of no effect with ``state``.
+            keep: whether the outcome has a state after the last epoch too.
 
         Returns:
             The outcome, with the history from the first epoch on. A value that is not a number, a constant sign, a loss
@@ -139,23 +184,26 @@ class Proxy:
             operation that fails end only this training.
 
         Raises:
-            GaafError: if ``state`` is of another training, or ``epochs`` not ahead of it and within the schedule.
+            GaafError: if ``state`` is of another training, ``epochs`` not ahead of it and within the schedule, or
+                ``score`` of another kind than the data; or an image cannot be read, which no candidate is to blame for.
         """
         last = self.last_epoch(individual, seed, epochs, state)
         started = time.perf_counter() - (0.0 if state is None else state.seconds)
         budget = Budget(started, self.seconds)
-        split = self.data.val if score is None else score
+        split = self.scored(score)
         history = [] if state is None else list(state.history)
         kept: TrainingState | None = None
         try:
-            with _threads(self.threads):
-                training = self._begun(individual, seed, state)
+            with threads(self.threads):
+                training = self._begun(individual, seed, state, initial)
                 for number in range(len(history) + 1, last + 1):
                     classes = self.data.classes if number == self.epochs else None
                     history.append(epoch(training, self.batches, split, number, budget, classes))
-                if last < self.epochs:
-                    kept = training.state(_text(individual), seed, tuple(history), time.perf_counter() - started)
+                if keep or last < self.epochs:
+                    kept = training.state(text_of(individual), seed, tuple(history), time.perf_counter() - started)
             failure = None
+        except UnreadableError:
+            raise
         except FailedError as failed:
             failure = str(failed)
         except Exception as error:  # primitives are anybody's code, and one bad candidate must not end a run
@@ -163,7 +211,7 @@ class Proxy:
         accuracy = history[-1].accuracy if failure is None else WORST_ACCURACY
         return Outcome(seed, accuracy, tuple(history), time.perf_counter() - started, failure, kept)
 
-    def training(self, individual: Individual | None, seed: int) -> Training:
+    def training(self, individual: Candidate | None, seed: int) -> Training:
         """Return a training at its start: the network on its device, the optimiser and the schedule.
 
         Where f(1) is negative all latent weights start negated (with zero padding): f and -f then train bit for bit
@@ -173,10 +221,30 @@ class Proxy:
         """
         return self._built(individual, seed, 1 if individual is None else self.behaviour(individual).orientation)
 
-    def _begun(self, individual: Individual | None, seed: int, state: TrainingState | None) -> Training:
+    def score(self, individual: Candidate | None, state: TrainingState, split: AnySplit) -> float:
+        """Return the accuracy (0 to 1) of a network that was trained here, on a split as :meth:`train` takes it.
+
+        Raises:
+            FailedError: an output is not finite.
+            GaafError: a file of images cannot be read.
+        """
+        with threads(self.threads):
+            return accuracy(self._begun(individual, state.seed, state, None), self.batches, self.scored(split), None)
+
+    def _begun(
+        self,
+        individual: Candidate | None,
+        seed: int,
+        state: TrainingState | None,
+        initial: Mapping[str, NDArray[Any]] | None,
+    ) -> Training:
         if state is not None:
             training = self._built(individual, seed, 1)
             training.restore(state)
+            return training
+        if initial is not None:
+            training = self._built(individual, seed, 1)
+            training.model.load_state_dict({name: torch.from_numpy(value) for name, value in initial.items()})
             return training
         if individual is None:
             return self._built(None, seed, 1)
@@ -185,8 +253,8 @@ class Proxy:
             raise FailedError(found.failure)
         return self._built(individual, seed, found.orientation)
 
-    def _built(self, individual: Individual | None, seed: int, orientation: int) -> Training:
-        device = self.data.train.images.device
+    def _built(self, individual: Candidate | None, seed: int, orientation: int) -> Training:
+        device = self.data.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             model = self._build(individual).to(device)
@@ -195,28 +263,37 @@ class Proxy:
                 for layer in binary_layers(model):
                     layer.weight.neg_()
         steps = self.epochs * len(self.batches)
-        return Training(model, learning_rate=self.learning_rate, total_steps=steps, seed=seed)
+        return Training(
+            model,
+            learning_rate=self.learning_rate,
+            total_steps=steps,
+            seed=seed,
+            precision=self.precision,
+            loss=self.loss,
+        )
 
     @functools.cached_property
-    def batches(self) -> Batches:
+    def batches(self) -> TrainingBatches:
         """The training batches; made once in each process."""
+        if isinstance(self.data, StreamedData):
+            return Stream(self.data, self.batch_size)
         return Batches(self.data, self.batch_size, pad=self.pad, flip=self.flip)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "batches"}
 
     def last_epoch(
-        self, individual: Individual | None, seed: int, epochs: int | None, state: TrainingState | None
+        self, individual: Candidate | None, seed: int, epochs: int | None, state: TrainingState | None
     ) -> int:
         """Return the epoch after which :meth:`train` would stop.
 
         Raises:
             GaafError: what :meth:`train` would refuse.
         """
-        if state is not None and (state.text, state.seed) != (_text(individual), seed):
+        if state is not None and (state.text, state.seed) != (text_of(individual), seed):
             raise GaafError(
-                f"a training goes on with the candidate and the seed that it began with, got {_text(individual)!r} and "
-                f"{seed} for {state!r}: pass the state of an outcome of this candidate"
+                f"a training goes on with the candidate and the seed that it began with, got {text_of(individual)!r} "
+                f"and {seed} for {state!r}: pass the state of an outcome of this candidate"
             )
         done = 0 if state is None else state.epochs
         last = self.epochs if epochs is None else epochs
@@ -224,27 +301,27 @@ class Proxy:
             raise GaafError(f"epochs must be a whole number from {done + 1} to {self.epochs}, got {epochs!r}")
         return last
 
-    def _build(self, individual: Individual | None) -> nn.Module:
+    def scored(self, score: AnySplit | None) -> AnySplit:
+        """Return the split that :meth:`train` scores: the validation split by default.
+
+        Raises:
+            GaafError: it is in memory and the data in files, or the other way round.
+        """
+        if score is not None and isinstance(score, FileSplit) != self.streams:
+            raise GaafError(
+                f"score must be images as those of the data, {self.data.val!r}, got {score!r}: open it with "
+                "open_test_split of the same data"
+            )
+        return self.data.val if score is None else score
+
+    def _build(self, individual: Candidate | None) -> nn.Module:
         classes, channels = self.data.num_classes, self.data.channels
         factory = self._activation_factory(individual)
         model = build_network(self.network, classes, channels, factory, **self.network_settings)
         use_kernels(model, self.kernels)
+        use_real_weights(model, self.real_weights)
         return model
 
-    def _activation_factory(self, individual: Individual | None) -> ActivationFactory | None:
-        programs, device = self.kernels != "torch", self.data.train.images.device
+    def _activation_factory(self, individual: Candidate | None) -> ActivationFactory | None:
+        programs, device = self.kernels != "torch", self.data.device
         return activation_factory(individual, self.surrogate, tables=self.tables, device=device, programs=programs)
-
-
-def _text(individual: Individual | None) -> str | None:
-    return None if individual is None else individual.canonical
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

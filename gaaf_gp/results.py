@@ -8,19 +8,23 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from gaaf_gp.confirmation import COMPETITORS
 from gaaf_gp.evolve import Evolution
 from gaaf_gp.fitness import Record
 
 PACKAGES = ("gaaf-gp", "deap", "torch", "torchvision", "numpy", "scipy")
 
 
-def summary(found: Evolution, sign: Mapping[int, float], test: dict[str, Any] | None) -> dict[str, Any]:
+def summary(
+    found: Evolution, sign: Mapping[int, float], test: dict[str, Any] | None, drawn: Evolution | None = None
+) -> dict[str, Any]:
     """Return the part of ``result.json`` that a search and its confirmation make.
 
     Args:
         found: the search.
         sign: validation accuracy of the plain sign for each seed.
-        test: the comparison on the test split, None if there was none.
+        test: the comparison on the test split, see :func:`gaaf_gp.confirmation.confirm`; None if there was none.
+        drawn: random search at the same budget, None if there was none.
     """
     best, record = found.hall_of_fame[0] if len(found.hall_of_fame) else None, found.best
     return {
@@ -33,6 +37,7 @@ def summary(found: Evolution, sign: Mapping[int, float], test: dict[str, Any] | 
             "seeds": list(record.by_seed if record else sign),
         },
         "test": test,
+        "random_search": None if drawn is None else _random_search(drawn, found),
         "evaluations": len(found.records),
         "rejected": dict(found.rejected),
         "failures": dict(found.failures),
@@ -40,8 +45,22 @@ def summary(found: Evolution, sign: Mapping[int, float], test: dict[str, Any] | 
         "dropped": {str(epochs): count for epochs, count in sorted(found.dropped.items())},
         "epochs_trained": sum(o.epochs for r in found.records if r.same_as is None for o in r.outcomes),
         "seconds_search": found.seconds,
+        "seconds_random_search": drawn.seconds if drawn is not None else 0.0,
         "interrupted": found.interrupted,
         "versions": versions(),
+    }
+
+
+def _random_search(drawn: Evolution, found: Evolution) -> dict[str, Any]:
+    best, record = drawn.hall_of_fame[0] if len(drawn.hall_of_fame) else None, drawn.best
+    seen = {one.text for one in found.records}
+    return {
+        "best": best and str(best),
+        "best_infix": best and best.infix(),
+        "validation": record and record.accuracy,
+        "standard_error": record and record.standard_error,
+        "evaluations": len(drawn.records),
+        "of_the_search": sum(one.text in seen for one in drawn.records),
     }
 
 
@@ -63,6 +82,28 @@ def verdict(test: dict[str, Any] | None, why: str) -> str:
     if high < 0:
         return f"The evolved activation is NOT better than the plain sign: it is worse ({span})."
     return f"The evolved activation is NOT shown to be better than the plain sign ({span})."
+
+
+def standing(test: dict[str, Any] | None) -> str | None:
+    """Say in one sentence which competitors the winner is better than, looking at all of them; None without a test."""
+    if test is None:
+        return None
+    groups: dict[str, list[str]] = {
+        "better than": [],
+        "worse than": [],
+        "not told apart from": [],
+        "not compared with": [],
+    }
+    for name, one in test["competitors"].items():
+        if one["difference"] is None:
+            verb = "not compared with"
+        elif one["significant"]:
+            verb = "better than" if one["difference"]["mean"] > 0 else "worse than"
+        else:
+            verb = "not told apart from"
+        groups[verb].append(COMPETITORS[name])
+    said = "; ".join(f"{verb} {', '.join(names)}" for verb, names in groups.items() if names)
+    return f"Against {len(test['competitors'])} competitors, p-values corrected for all (Holm, 5 %): {said}."
 
 
 def versions() -> dict[str, str]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gaaf_gp.behaviour import CONSTANT_SIGN, NOT_A_NUMBER, OUT_OF_MEMORY, behaviour, failure_reason
+from gaaf_gp.candidates import Candidate
 from gaaf_gp.compile import Activation
 from gaaf_gp.individual import Individual
 
@@ -34,6 +35,6 @@ def positive_share(individual: Individual) -> float:
     return float((values >= 0).double().mean())
 
 
-def screen(individual: Individual) -> str | None:
+def screen(individual: Candidate) -> str | None:
     """Return why training this candidate would be wasted, or None; see :func:`gaaf_gp.behaviour.behaviour`."""
     return behaviour(individual).failure

@@ -7,6 +7,23 @@ from gaaf_gp.collection import Collection
 from gaaf_gp.errors import GaafError
 
 
+def check_split(seed: int, val_fraction: float, usual: float) -> None:
+    """Refuse what no split can be drawn by.
+
+    Args:
+        seed: Not negative.
+        val_fraction: In (0,1).
+        usual: What the message proposes for it.
+
+    Raises:
+        GaafError: One is out of its range.
+    """
+    if seed < 0:
+        raise GaafError(f"seed must not be negative, and is {seed}: give 0 or more")
+    if not 0 < val_fraction < 1:
+        raise GaafError(f"val_fraction must be above 0 and below 1, and is {val_fraction}: {usual} is usual")
+
+
 def split_places(
     collection: Collection, *, seed: int, val_fraction: float, limit: int | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

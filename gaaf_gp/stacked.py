@@ -13,15 +13,17 @@ from dataclasses import dataclass
 
 import torch
 
+from gaaf_gp.activations import activation_factory
+from gaaf_gp.batches import SCORED
 from gaaf_gp.behaviour import OUT_OF_MEMORY, failure_reason
 from gaaf_gp.binary import TableActivation
-from gaaf_gp.data import Split
-from gaaf_gp.epochs import SCORING_BATCH
+from gaaf_gp.candidates import Candidate, text_of
+from gaaf_gp.computing import threads
+from gaaf_gp.data import AnySplit
 from gaaf_gp.errors import GaafError
-from gaaf_gp.individual import Individual
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.stack import Stack
-from gaaf_gp.training import WORST_ACCURACY, Epoch, Outcome, TrainingState, activation_factory
+from gaaf_gp.training import WORST_ACCURACY, Epoch, Outcome, TrainingState
 
 AT_ONCE = 32
 """Most candidates in one stack: its memory grows with them."""
@@ -32,14 +34,14 @@ class _Member:
     """A candidate that can be stacked, and its place among those given."""
 
     place: int
-    individual: Individual | None
+    individual: Candidate | None
     activation: TableActivation
     orientation: int
     state: TrainingState | None
 
     @property
     def text(self) -> str | None:
-        return None if self.individual is None else self.individual.canonical
+        return text_of(self.individual)
 
     @property
     def point(self) -> tuple[int, bytes]:
@@ -49,9 +51,9 @@ class _Member:
 
 def train_stacked(
     proxy: Proxy,
-    individuals: Sequence[Individual | None],
+    individuals: Sequence[Candidate | None],
     seed: int,
-    score: Split | None = None,
+    score: AnySplit | None = None,
     *,
     epochs: int | None = None,
     states: Sequence[TrainingState | None] | None = None,
@@ -59,17 +61,18 @@ def train_stacked(
 ) -> list[Outcome]:
     """Train many candidates at once and return for each the outcome that ``proxy.train`` would give it.
 
-    Stacked are candidates that are looked up in tables, where torch computes the network: on a GPU, or on a CPU with
-    the kernels "torch". All others are trained by ``proxy.train``, one after another, in the same call: those with
-    learnable operators or primitives that look at other values, all with ``tables=False`` or with compiled kernels, and
-    one that is left alone. A candidate that fails does not touch the others of its stack.
+    Stacked are candidates that are looked up in tables, where torch computes the network in float32: on a GPU, or on a
+    CPU with the kernels "torch". All others are trained by ``proxy.train``, one after another, in the same call: those
+    with learnable operators or primitives that look at other values, all with ``tables=False``, compiled kernels,
+    another precision or images that are streamed from files, and one that is left alone. A candidate that fails does
+    not touch the others of its stack.
 
     Stacks sum in another order than single trainings, and in one that depends on the size of the stack. Training
     multiplies such rounding: late losses and accuracies differ as those of two machines do.
 
     Args:
         proxy: the training task.
-        individuals: the candidates; None for the plain sign.
+        individuals: the candidates: trees, two of them, baselines; None for the plain sign.
         seed: of all of them, see :meth:`Proxy.train`.
         score: the split whose accuracy is returned; the validation split by default.
         epochs: stop after this epoch of the schedule; the last one by default.
@@ -105,16 +108,15 @@ def train_stacked(
     return [outcomes[place] for place in range(len(pairs))]
 
 
-def _member(proxy: Proxy, place: int, individual: Individual | None, state: TrainingState | None) -> _Member | None:
+def _member(proxy: Proxy, place: int, individual: Candidate | None, state: TrainingState | None) -> _Member | None:
     """Return None for what ``proxy.train`` must see to."""
-    device = proxy.data.train.images.device
-    if not proxy.tables or (device.type == "cpu" and proxy.kernels != "torch"):
+    if not proxy.stackable:
         return None
     found = None if individual is None else proxy.behaviour(individual)
     if found is not None and found.failure is not None:
         return None
     try:
-        factory = activation_factory(individual, proxy.surrogate, tables=True, device=device)
+        factory = activation_factory(individual, proxy.surrogate, tables=True, device=proxy.data.device)
         activation = None if factory is None else factory(1)
     except Exception:  # primitives are anybody's code; trained alone, the candidate gets its reason
         return None
@@ -124,21 +126,18 @@ def _member(proxy: Proxy, place: int, individual: Individual | None, state: Trai
 
 
 def _outcomes(
-    proxy: Proxy, members: Sequence[_Member], seed: int, score: Split | None, epochs: int | None
+    proxy: Proxy, members: Sequence[_Member], seed: int, score: AnySplit | None, epochs: int | None
 ) -> dict[int, Outcome]:
     """Train a stack, or its halves if there is not the memory for it; return the outcomes by place."""
     if len(members) == 1:
         (one,) = members
         return {one.place: proxy.train(one.individual, seed, score, epochs=epochs, state=one.state)}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(proxy.threads)
     try:
-        return _Run(proxy, members, seed).outcomes(proxy.data.val if score is None else score, epochs)
+        with threads(proxy.threads):
+            return _Run(proxy, members, seed).outcomes(proxy.scored(score), epochs)
     except Exception as error:
         if failure_reason(error) != OUT_OF_MEMORY:
             raise
-    finally:
-        torch.set_num_threads(threads)
     # not in the handler: there the error still holds what the stack had allocated
     half = len(members) // 2
     return _outcomes(proxy, members[:half], seed, score, epochs) | _outcomes(proxy, members[half:], seed, score, epochs)
@@ -155,7 +154,7 @@ class _Run:
         self.histories = [[] if one.state is None else list(one.state.history) for one in members]
         self.failures: dict[int, str] = {}
 
-    def outcomes(self, split: Split, epochs: int | None) -> dict[int, Outcome]:
+    def outcomes(self, split: AnySplit, epochs: int | None) -> dict[int, Outcome]:
         proxy, members = self.proxy, self.members
         last = proxy.epochs if epochs is None else epochs
         kept: Sequence[TrainingState | None] = [None] * len(members)
@@ -181,7 +180,7 @@ class _Run:
             stack.restore(states)
         return stack
 
-    def _epoch(self, stack: Stack, split: Split, number: int) -> None:
+    def _epoch(self, stack: Stack, split: AnySplit, number: int) -> None:
         """Train all for one epoch and score them. Only its end waits for the device."""
         batches = self.proxy.batches
         losses = torch.zeros(len(self.members), device=stack.generator.device)
@@ -199,11 +198,11 @@ class _Run:
             if place not in self.failures:
                 history.append(Epoch(means[place], accuracies[place]))
 
-    def _accuracies(self, stack: Stack, split: Split, last: bool) -> list[float]:
+    def _accuracies(self, stack: Stack, split: AnySplit, last: bool) -> list[float]:
         # a stack of pictures takes no more memory than a step did
-        size = max(self.proxy.batch_size, SCORING_BATCH // len(self.members))
-        normalized = self.proxy.batches.normalized
-        logits = torch.cat([stack.scores(normalized(images)) for images in split.images.split(size)], 1)
+        size = max(self.proxy.batch_size, SCORED // len(self.members))
+        scored = [(stack.scores(images), truth) for images, truth in self.proxy.batches.scoring(split, size)]
+        logits, labels = torch.cat([one for one, _ in scored], 1), torch.cat([truth for _, truth in scored])
         predicted = logits.argmax(2)
         first = predicted[:, 0].tolist()
         for place, finite in enumerate(logits.isfinite().flatten(1).all(1).tolist()):
@@ -213,7 +212,7 @@ class _Run:
             if last and constant:
                 name = self.proxy.data.classes[first[place]]
                 self.failures.setdefault(place, f"constant output: every image is called {name!r}")
-        accuracies: list[float] = (predicted == split.labels).double().mean(1).tolist()
+        accuracies: list[float] = (predicted == labels).double().mean(1).tolist()
         return accuracies
 
     def _seconds(self) -> list[float]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
+import scipy  # its parts are read when they are first used: stats takes most of a second
 
 from gaaf_gp.errors import GaafError
 
@@ -113,7 +113,7 @@ def bootstrap_interval(
     for chosen in dict.fromkeys((method, "percentile")):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # what cannot be computed comes as NaN, seen below
-            found = stats.bootstrap(
+            found = scipy.stats.bootstrap(
                 (data,),
                 function,
                 confidence_level=confidence,
@@ -247,4 +247,4 @@ _STATISTICS: dict[str, Callable[..., Any]] = {"mean": np.mean, "median": np.medi
 
 @functools.cache
 def _quantile(confidence: float, freedom: int) -> float:
-    return float(stats.t.ppf((1 + confidence) / 2, freedom))
+    return float(scipy.stats.t.ppf((1 + confidence) / 2, freedom))

@@ -8,24 +8,27 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gaaf_gp.collection import Collection
+from gaaf_gp.computing import check_device
 from gaaf_gp.data_sources import data_root, find_folder
 from gaaf_gp.errors import GaafError
 from gaaf_gp.folders import FolderSource
-from gaaf_gp.images import MOST_PIXELS
-from gaaf_gp.splitting import split_places
+from gaaf_gp.images import check_size
+from gaaf_gp.splitting import check_split, split_places
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of ImageNet's training images per channel, 0..1, as it is used everywhere."""
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Their standard deviation."""
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,9 +63,11 @@ class StreamedData:
         classes: The names of the classes; the label is the place in them.
         mean: Per channel, 0..1, that is subtracted.
         std: Per channel, 0..1, that is divided by.
-        image_size: Height and width of the images that a network sees.
+        side: Height and width, in pixels, of the images that a network sees.
         split_seed: The seed that drew ``train`` and ``val``.
         val_fraction: The part of every class that went to ``val``.
+        device: Where batches go, and so where a network trains on them.
+        workers: Processes that decode files for one training; 0 for its own. No result depends on it.
     """
 
     name: str
@@ -71,10 +76,12 @@ class StreamedData:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    image_size: int
+    side: int
     split_seed: int
     val_fraction: float
     _source: FolderSource | None = field(default=None, repr=False)
+    device: torch.device = CPU
+    workers: int = 0
 
     channels = 3
 
@@ -84,9 +91,22 @@ class StreamedData:
         return len(self.classes)
 
     @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.side, self.side
+
+    @property
     def has_test_split(self) -> bool:
         """Whether ``gaaf_gp.data.open_test_split`` will find something; nothing is opened."""
         return self._source is not None and self._source.has_test()
+
+    def to(self, device: torch.device | str) -> StreamedData:
+        """Return this data with its batches on ``device``.
+
+        Raises:
+            GaafError: torch cannot use it here.
+        """
+        return replace(self, device=check_device(device))
 
     def settings(self) -> dict[str, Any]:
         """Return what to write down beside a result, fit for JSON.
@@ -100,7 +120,7 @@ class StreamedData:
             "name": self.name,
             "classes": self.num_classes,
             "channels": self.channels,
-            "image_size": [self.image_size, self.image_size],
+            "image_size": list(self.image_size),
             "train": len(self.train),
             "val": len(self.val),
             "split_seed": self.split_seed,
@@ -121,6 +141,8 @@ def stream_data(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
     root: str | os.PathLike[str] | None = None,
+    device: torch.device | str = "cpu",
+    workers: int = 0,
 ) -> StreamedData:
     """List the training images of a folder and split them into train and val; no image is opened.
 
@@ -136,21 +158,23 @@ def stream_data(
         mean: Three numbers, 0..1.
         std: Three positive numbers, 0..1.
         root: Where data sets with a name lie, see :func:`gaaf_gp.data.load_data`.
+        device: Where batches go, and so where a network trains on them.
+        workers: Processes that decode files for one training; 0 for its own. Each training process has as many of its
+            own: two trainings at once with 4 are ten processes.
 
     Raises:
         GaafError: There is no such folder, it lacks what it must hold, or a setting is out of its range.
     """
-    if seed < 0:
-        raise GaafError(f"seed must not be negative, and is {seed}: give 0 or more")
-    if not 0 < val_fraction < 1:
-        raise GaafError(f"val_fraction must be above 0 and below 1, and is {val_fraction}: 0.04 is usual")
-    if not 1 <= image_size <= MOST_PIXELS:
-        raise GaafError(f"image_size must be 1 to {MOST_PIXELS} pixels, and is {image_size}: 224 is usual")
+    check_split(seed, val_fraction, usual=0.04)
+    check_size(image_size, usual=224)
     if len(mean) != 3 or len(std) != 3 or not all(value > 0 for value in std):
         raise GaafError(
             f"mean must be three numbers and std three positive ones, one for each colour, got {tuple(mean)} and "
             f"{tuple(std)}"
         )
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
+        raise GaafError(f"workers must be a whole number of at least 0, got {workers!r}")
+    place = check_device(device)
     source = find_folder(name_or_path, data_root(root), None)
     files = source.files("search")
     places = split_places(
@@ -161,7 +185,18 @@ def stream_data(
     )
     train, val = (FileSplit(files.folder, files.names[chosen], files.labels[chosen]) for chosen in places)
     return StreamedData(
-        source.name, train, val, files.classes, tuple(mean), tuple(std), image_size, seed, val_fraction, source
+        name=source.name,
+        train=train,
+        val=val,
+        classes=files.classes,
+        mean=tuple(mean),
+        std=tuple(std),
+        side=image_size,
+        split_seed=seed,
+        val_fraction=val_fraction,
+        _source=source,
+        device=place,
+        workers=workers,
     )
 
 

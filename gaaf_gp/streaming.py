@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +47,30 @@ class Stream:
     Args:
         data: The files.
         batch_size: Images per batch; in training an incomplete last batch is left out.
-        workers: Processes that decode; 0 to decode in this one. The batches do not depend on it.
-        device: Where the batches go.
+        workers: Processes that decode; 0 to decode in this one. The batches do not depend on it. By default as many as
+            the data says.
+        device: Where the batches go; by default where the data says.
 
     Raises:
         GaafError: For a setting out of its range.
     """
 
     def __init__(
-        self, data: StreamedData, batch_size: int, *, workers: int = 0, device: torch.device | str = "cpu"
+        self,
+        data: StreamedData,
+        batch_size: int,
+        *,
+        workers: int | None = None,
+        device: torch.device | str | None = None,
     ) -> None:
+        workers = data.workers if workers is None else workers
         for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
         if batch_size > len(data.train):
             raise GaafError(f"batch_size must be at most the {len(data.train)} training images, got {batch_size}")
         self.batch_size = batch_size
-        self.device = torch.device(device)
+        self.device = data.device if device is None else torch.device(device)
         self._data = data
         self._workers = workers
         self._requests = _Requests()
@@ -94,16 +103,16 @@ class Stream:
         starts = range(0, len(self) * self.batch_size, self.batch_size)
         yield from self._run(train, [order[start : start + self.batch_size] for start in starts], seeds)
 
-    def scoring(self, split: FileSplit | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def scoring(self, split: FileSplit | None = None, size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all images of a split in their order, the last batch as short as it comes; see :meth:`epoch`.
 
         Args:
             split: the validation split by default.
+            size: images at once, as in training by default.
         """
-        chosen = self._data.val if split is None else split
-        starts = range(0, len(chosen), self.batch_size)
+        chosen, number = self._data.val if split is None else split, self.batch_size if size is None else size
         places = np.arange(len(chosen))
-        yield from self._run(chosen, [places[start : start + self.batch_size] for start in starts], None)
+        yield from self._run(chosen, [places[start : start + number] for start in range(0, len(chosen), number)], None)
 
     def normalized(self, images: Tensor) -> Tensor:
         """Return ``(images / 255 - mean) / std``, (B,C,H,W) uint8 to float32 in the same layout of memory."""
@@ -151,13 +160,19 @@ class Stream:
 
     def _batches(self) -> DataLoader[Any]:
         if self._loader is None:
+            if self._workers and current_process().daemon:
+                raise GaafError(
+                    "a process that streams with workers must be allowed children, and this one is a daemon, as those "
+                    "of multiprocessing.Pool are: use workers=0, or the workers of an Evaluator"
+                )
             several: dict[str, Any] = {
                 "multiprocessing_context": START,
                 "persistent_workers": True,
                 "prefetch_factor": AHEAD,
+                "worker_init_fn": _undisturbed,
             }
             self._loader = DataLoader(
-                _Decoder(self._data.image_size),
+                _Decoder(self._data.side),
                 batch_size=None,
                 sampler=self._requests,
                 num_workers=self._workers,
@@ -223,6 +238,11 @@ def _transforms(size: int) -> tuple[Any, Any]:
     v2: Any = importlib.import_module("torchvision.transforms.v2")
     train = v2.Compose([v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()])
     return train, v2.Compose([v2.Resize(round(size * 256 / 224), antialias=True), v2.CenterCrop(size)])
+
+
+def _undisturbed(_worker: int) -> None:
+    # Ctrl-C reaches the whole process group; the process that trains alone decides what to do about it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _unchanged(batch: Any) -> Any:

@@ -10,14 +10,18 @@ from typing import Any
 
 from deap import base, tools
 
+from gaaf_gp.activations import two_signs
+from gaaf_gp.behaviour import PAPER_SURROGATE
+from gaaf_gp.candidates import TwoTrees
 from gaaf_gp.compile import Activation
 from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.fitness import Evaluator
 from gaaf_gp.generation import DEFAULT_LIMITS, Limits, gen_half_and_half
 from gaaf_gp.individual import Fitness, Individual, ParetoFitness
+from gaaf_gp.judges import Judge
 from gaaf_gp.operators import cx_one_point, mut_any
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.randomness import as_global
+from gaaf_gp.two_trees import cx_one_of_two, init_two_trees, mut_one_of_two
 
 OBJECTIVES: dict[tuple[str, ...], type[Fitness]] = {("accuracy",): Fitness, ("accuracy", "size"): ParetoFitness}
 TOURNAMENT = 4
@@ -28,12 +32,13 @@ PARSIMONY = 1.2
 
 def make_toolbox(
     pset: PrimitiveSet,
-    evaluator: Evaluator,
+    evaluator: Judge,
     *,
     rng: random.Random | int = 0,
     limits: Limits = DEFAULT_LIMITS,
     heights: tuple[int, int] = (1, 3),
     objectives: Sequence[str] = ("accuracy",),
+    two_trees: bool = False,
 ) -> base.Toolbox:
     """Return a ``deap.base.Toolbox`` with all the aliases that DEAP's algorithms know, and ``compile``.
 
@@ -43,11 +48,14 @@ def make_toolbox(
 
     Args:
         pset: the primitive set.
-        evaluator: gives the fitness; its processes serve ``map``.
+        evaluator: gives the fitness: an :class:`~gaaf_gp.Evaluator`, whose processes serve ``map``, or another judge.
         rng: generator of all choices of the registered operators, or a seed for a new one.
         limits: static limits of height and size, kept by generation, crossover and mutation.
         heights: least and greatest height of new trees.
         objectives: ``("accuracy",)``, selected by double tournament, or ``("accuracy", "size")``, by NSGA-II.
+        two_trees: whether an individual has a forward and a backward tree (:class:`gaaf_gp.candidates.TwoTrees`). The
+            limits then hold for each of them, its size is that of both, and ``compile`` makes a module that returns
+            signs.
 
     Raises:
         GaafError: for other objectives or heights beyond the limits.
@@ -60,10 +68,12 @@ def make_toolbox(
         raise GaafError(f"heights of new trees must rise and stay within the limit {limits.height}, got {heights}")
     generator = random.Random(rng) if isinstance(rng, int) else rng
 
-    def individual() -> Individual:
+    def individual() -> Individual | TwoTrees:
+        if two_trees:
+            return init_two_trees(toolbox.expr, pset, fitness)
         return Individual(toolbox.expr(), pset, fitness())
 
-    def evaluate(candidate: Individual) -> tuple[float, ...]:
+    def evaluate(candidate: Individual | TwoTrees) -> tuple[float, ...]:
         accuracy = evaluator(candidate)
         return accuracy if fitness is Fitness else (*accuracy, float(candidate.size))
 
@@ -77,12 +87,16 @@ def make_toolbox(
     toolbox.register("expr", gen_half_and_half, pset, heights[0], heights[1], rng=generator, max_size=limits.size)
     toolbox.register("individual", individual)
     toolbox.register("population", tools.initRepeat, list, toolbox.individual)
-    toolbox.register("compile", functools.partial(Activation, pset=pset))
+    if two_trees:
+        surrogate = getattr(getattr(evaluator, "proxy", None), "surrogate", PAPER_SURROGATE)
+        toolbox.register("compile", two_signs, surrogate=surrogate)
+    else:
+        toolbox.register("compile", functools.partial(Activation, pset=pset))
     toolbox.register("evaluate", evaluate)
     toolbox.register("map", joint_map)
     toolbox.register("clone", copy.deepcopy)
-    toolbox.register("mate", cx_one_point, rng=generator, limits=limits)
-    toolbox.register("mutate", mut_any, rng=generator, limits=limits)
+    toolbox.register("mate", cx_one_of_two if two_trees else cx_one_point, rng=generator, limits=limits)
+    toolbox.register("mutate", mut_one_of_two if two_trees else mut_any, rng=generator, limits=limits)
     if fitness is Fitness:
         toolbox.register("select", double_tournament, rng=generator)
     else:
@@ -91,7 +105,7 @@ def make_toolbox(
 
 
 def double_tournament(
-    individuals: Sequence[Individual],
+    individuals: Sequence[Individual | TwoTrees],
     k: int,
     *,
     rng: random.Random,

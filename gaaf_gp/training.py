@@ -1,13 +1,13 @@
 """One training, step by step, that can be put aside between two epochs and gone on with as if it had never stopped.
 
-Here is what a training is made of: the activations of the layers, the steps, the state that is put aside, the outcome.
+Here is what a training is made of: the steps, the state that is put aside, the outcome.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,13 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gaaf_gp import native
 from gaaf_gp.adam import Adam
-from gaaf_gp.behaviour import visited
-from gaaf_gp.binary import ActivationFactory, Surrogate, binary_layers
-from gaaf_gp.binary.tables import TableActivation, tabulate
-from gaaf_gp.compile import Activation
-from gaaf_gp.individual import Individual
+from gaaf_gp.binary import binary_layers
+from gaaf_gp.computing import LossScale, lowered
 
 LATENT_LIMIT = 1.3
 """Latent weights are clipped to +-1.3 after each step (GAAF's published training code)."""
@@ -55,6 +51,7 @@ class TrainingState:
         model: parameters and buffers by name.
         moments: Adam's state, one mapping per parameter that has one, by the number of the parameter.
         generator: state of the generator of batch order and augmentation.
+        scale: state of the loss scale that float16 has, None without one.
     """
 
     text: str | None
@@ -65,6 +62,7 @@ class TrainingState:
     model: dict[str, NDArray[Any]]
     moments: dict[int, dict[str, NDArray[Any]]]
     generator: NDArray[np.uint8]
+    scale: tuple[float, int] | None = None
 
     @property
     def epochs(self) -> int:
@@ -97,10 +95,20 @@ class Outcome:
         return len(self.history)
 
 
+class Loss(Protocol):
+    """What a training makes small, where that is not the cross-entropy; workers get a copy of it."""
+
+    def __call__(self, logits: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss, a 0-dim tensor: of logits (B, classes), the normalized images and their labels (B,)."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return all that it depends on, fit for JSON."""
+
+
 class Training:
     """A model, its optimiser and the schedule of its steps.
 
-    The loss is cross-entropy, the optimiser Adam; step t of ``total_steps`` has the learning rate
+    The loss is cross-entropy by default, the optimiser Adam; step t of ``total_steps`` has the learning rate
     ``learning_rate (1 + cos(pi t / total_steps)) / 2``, and latent weights are clipped to +-1.3 after it.
 
     Attributes:
@@ -114,17 +122,31 @@ class Training:
         learning_rate: of the first step.
         total_steps: those of the whole schedule, whether or not they are all made.
         seed: of the generator.
+        precision: of the real layers, one of :data:`gaaf_gp.computing.PRECISIONS`.
+        loss: another one than cross-entropy.
     """
 
-    def __init__(self, model: nn.Module, *, learning_rate: float, total_steps: int, seed: int) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        learning_rate: float,
+        total_steps: int,
+        seed: int,
+        precision: str = "float32",
+        loss: Loss | None = None,
+    ) -> None:
         self.model: nn.Module = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = Adam(self.model.parameters())
         self.steps = 0
         self._learning_rate = learning_rate
         self._total_steps = total_steps
         self._latent = [layer.weight for layer in binary_layers(self.model)]
-        device = next(self.model.parameters()).device
-        self.generator = torch.Generator(device).manual_seed(seed)
+        self._device = next(self.model.parameters()).device
+        self._precision = precision
+        self._loss = loss
+        self._scale = LossScale(self._device) if precision == "float16" else None
+        self.generator = torch.Generator(self._device).manual_seed(seed)
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Make one step and return its loss, a 0-dim tensor on the device that nothing has waited for.
@@ -133,16 +155,34 @@ class Training:
             images: (B,C,H,W) normalized floats.
             labels: (B,) int64.
         """
-        loss = functional.cross_entropy(self.model(images), labels)
+        logits = self.logits(images)
+        loss = functional.cross_entropy(logits, labels) if self._loss is None else self._loss(logits, images, labels)
         self.optimizer.zero_grad()
-        loss.backward()
         cosine = math.cos(math.pi * self.steps / self._total_steps)
-        self.optimizer.step(self._learning_rate * (1 + cosine) / 2)
+        self._descend(loss, self._learning_rate * (1 + cosine) / 2)
         self.steps += 1
         with torch.no_grad():
             for weight in self._latent:
                 weight.clamp_(-LATENT_LIMIT, LATENT_LIMIT)
         return loss.detach()
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return what the network makes of normalized ``images``, in the precision of the training, as float32."""
+        if self._precision == "float32":
+            y: Tensor = self.model(images)
+            return y
+        with lowered(self._precision, self._device):
+            return self.model(images).float()  # type: ignore[no-any-return]
+
+    def _descend(self, loss: Tensor, learning_rate: float) -> None:
+        if self._scale is None:
+            loss.backward()
+            self.optimizer.step(learning_rate)
+            return
+        scale = self._scale.value
+        (loss * scale).backward()
+        gradients = [one.grad for one in self.optimizer.parameters if one.grad is not None]
+        self.optimizer.step(learning_rate, scale, self._scale.overflow(gradients))
 
     def state(self, text: str | None, seed: int, history: tuple[Epoch, ...], seconds: float) -> TrainingState:
         """Return a copy of all that the steps to come depend on; the arguments go into it as they are."""
@@ -151,9 +191,8 @@ class Training:
             for number, kept in self.optimizer.moments().items()
         }
         model = {name: _array(value) for name, value in self.model.state_dict().items()}
-        return TrainingState(
-            text, seed, history, seconds, self.steps, model, moments, _array(self.generator.get_state())
-        )
+        generator, scale = _array(self.generator.get_state()), None if self._scale is None else self._scale.state()
+        return TrainingState(text, seed, history, seconds, self.steps, model, moments, generator, scale)
 
     def restore(self, state: TrainingState) -> None:
         """Go back, or on, to ``state``, which a training of the same candidate in the same network left."""
@@ -166,46 +205,8 @@ class Training:
         )
         self.steps = state.steps
         self.generator.set_state(torch.from_numpy(state.generator))
-
-
-def activation_factory(
-    individual: Individual | None, surrogate: Surrogate, *, tables: bool, device: torch.device, programs: bool = False
-) -> ActivationFactory | None:
-    """Return what makes the activation of a layer: tables that all layers share, or the function itself.
-
-    Args:
-        individual: the candidate; None for the plain sign.
-        surrogate: of the sign of f, part of the tables.
-        tables: whether to use them where f has no learnable operator.
-        device: where the layers are.
-        programs: whether the compiled kernels run a function with learnable operators, where that can be done.
-    """
-    function: Activation | nn.Identity = nn.Identity() if individual is None else Activation(individual, 1)
-    vectors, elementwise = len(list(function.parameters())), _elementwise(function)
-    if tables and not vectors and elementwise:
-        made = tabulate(function, surrogate).to(device)
-        formula = "x" if individual is None else individual.infix()
-        return lambda _channels: TableActivation(made, formula)
-    if individual is None:
-        return None
-    kernel = None
-    if programs and elementwise and vectors and isinstance(function, Activation):
-        kernel = native.program_of(function.function(), vectors)
-
-    def learnable(channels: int) -> nn.Module:
-        activation = Activation(individual, channels)
-        activation.kernel = kernel
-        return activation
-
-    return learnable
-
-
-@torch.no_grad()
-def _elementwise(function: nn.Module) -> bool:
-    """Return whether f(v) seems to depend on v alone: a primitive that looks at other values has no table."""
-    inputs = visited()
-    some = inputs[::97]
-    return torch.allclose(function(inputs)[::97], function(some), rtol=1e-3, equal_nan=True)
+        if self._scale is not None and state.scale is not None:
+            self._scale.restore(state.scale)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import integrate, special
+import scipy
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.statistics import Interval, additive_fit, paired_difference
@@ -35,8 +35,9 @@ def expected_best_bias(n: int, sigma: float = 1.0) -> float:
     if not (math.isfinite(sigma) and sigma >= 0):
         raise GaafError(f"sigma must be a number of at least 0, got {sigma!r}")
     edge = math.sqrt(2 * math.log(n)) if n > 1 else 1.0  # about where Phi^n rises from 0 to 1
-    above, _ = integrate.quad(lambda x: -math.expm1(n * special.log_ndtr(x)), 0, _FAR, points=[edge], limit=500)
-    below, _ = integrate.quad(lambda x: math.exp(n * special.log_ndtr(x)), -_FAR, 0, points=[-1.0], limit=500)
+    quad, log_ndtr = scipy.integrate.quad, scipy.special.log_ndtr
+    above, _ = quad(lambda x: -math.expm1(n * log_ndtr(x)), 0, _FAR, points=[edge], limit=500)
+    below, _ = quad(lambda x: math.exp(n * log_ndtr(x)), -_FAR, 0, points=[-1.0], limit=500)
     return sigma * float(above - below)
 
 

@@ -30,6 +30,7 @@ def main() -> None:
         evaluations=EVALUATIONS,
         population=POPULATION,
         seed=SEED,
+        random_search=False,  # as many trainings again: gaaf-gp evolve compares the winner with its best
         limits=LIMITS,
         proxy=PROXY,
     )

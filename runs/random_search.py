@@ -48,6 +48,7 @@ def main(
         workers=available_cores() if workers is None else workers,
         seed=seed,
         racing=False,
+        random_search=False,  # it is one
         proxy={"epochs": epochs, "batch_size": batch_size},
         data_settings={"limit": limit},
     )

@@ -22,6 +22,10 @@ from PIL import Image
 from torch import Tensor
 
 from gaaf_gp.data import Data, Split
+from gaaf_gp.fitness import Evaluator
+from gaaf_gp.function_table import Entry, FunctionTable
+from gaaf_gp.individual import Individual
+from gaaf_gp.parser import parse
 from gaaf_gp.proxy import Epoch, Outcome, Proxy, TrainingState
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.types import Feature
@@ -319,3 +323,31 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image[0].numpy()).save(place / f"{index:03}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def forced_trees() -> list[Individual]:
+    """Every tree of the set "forced", 18 of them."""
+    units = ("sin", "cos", "tanh")
+    return [parse(f"{b}({u}(x), {v}(x))", made("forced")) for b in ("add", "sub") for u in units for v in units]
+
+
+@pytest.fixture(scope="session")
+def tiny_table(tiny_data: Data, tiny_settings: dict[str, Any], forced_trees: list[Individual]) -> FunctionTable:
+    """Every live function of the set "forced", really trained: all on seeds 0 and 3, the best two on 5 and 6 too."""
+    proxy = Proxy(tiny_data, **tiny_settings)
+    behaviours = {tree.canonical: proxy.behaviour(tree) for tree in forced_trees}
+    first = {found.signature: text for text, found in reversed(behaviours.items()) if found.failure is None}
+    trees = {tree.canonical: tree for tree in forced_trees if tree.canonical in first.values()}
+    with Evaluator(proxy, made("forced"), seeds=(0, 3)) as evaluator:
+        records = evaluator.evaluate(list(trees.values()))
+        best = sorted(trees, key=lambda text: -evaluator.records[text].accuracy)[:2]
+        further = dict(zip(best, evaluator.train([trees[text] for text in best], (5, 6)), strict=True))
+    entries = []
+    for place, (text, record) in enumerate(zip(trees, records, strict=True)):
+        outcomes = [*record.outcomes, *further.get(text, ())]
+        curve = {one.seed: tuple(epoch.accuracy for epoch in one.history) for one in outcomes}
+        accuracy, seconds = {one.seed: one.accuracy for one in outcomes}, sum(one.seconds for one in outcomes)
+        failure, signature = next((one.failure for one in outcomes if one.failure), None), behaviours[text].signature
+        entries.append(Entry((place,), text, trees[text].infix(), signature, accuracy, curve, seconds, failure))
+    return FunctionTable(entries, behaviours, {"primitives": "forced", "proxy": proxy.settings()})

@@ -63,5 +63,6 @@ def test_scoring_gives_all_images_in_their_order(monkeypatch):
     for split, found in ((some.val, batches.scoring()), (other, batches.scoring(other))):
         images, labels = zip(*found, strict=True)
         assert [len(part) for part in labels] == [10, 10, 3]
+        assert [len(part) for _, part in batches.scoring(split, 9)] == [9, 9, 5]
         assert torch.equal(torch.cat(images), normalize(split.images, some.mean, some.std))
         assert torch.equal(torch.cat(labels), split.labels)

@@ -22,9 +22,9 @@ from gaaf_gp.behaviour import (
     Behaviour,
     behaviour,
     failure_reason,
-    visited,
 )
 from gaaf_gp.binary import Surrogate, bfloat16_inputs, binarize, table_binarize, tabulate
+from gaaf_gp.candidates import Baseline, parse_candidate
 from gaaf_gp.compile import Activation
 from gaaf_gp.generation import generate
 from gaaf_gp.individual import Individual
@@ -81,21 +81,14 @@ ODD = odd_set()
 
 
 def of(text: str, surrogate: Surrogate = CLIPPED, negation: bool = True) -> Behaviour:
-    return behaviour(
-        parse(text, ODD if any(name in text for name in ODD.mapping if name != "x") else FREE), surrogate, negation
-    )
+    odd = any(name in text for name in ODD.mapping if name != "x")
+    candidate = parse_candidate(text, ODD if odd else FREE)
+    assert candidate is not None
+    return behaviour(candidate, surrogate, negation)
 
 
 def is_fixed(tree: Individual) -> bool:
     return not any(node.name in FREE.traits and FREE.traits[node.name].learnable for node in tree)
-
-
-def test_the_grid_is_every_bfloat16_value_from_a_millionth_to_64() -> None:
-    points = visited().flatten()
-    assert torch.equal(points, points.to(torch.bfloat16).float())
-    sizes = torch.cat([2.0**e * (1 + torch.arange(128) / 128) for e in range(-20, 6)] + [torch.tensor([64.0])])
-    assert torch.equal(points.unique(), torch.cat([sizes, -sizes]).unique())
-    assert len(points) % 32 == 0
 
 
 @pytest.mark.parametrize(
@@ -364,3 +357,79 @@ def test_gradients_may_be_on_or_off(mode: type[torch.no_grad]) -> None:
         found = of("sin(x)"), of("scale(sin(x))")
         assert torch.is_grad_enabled() == before
     assert found == (of("sin(x)"), of("scale(sin(x))"))
+
+
+@pytest.mark.parametrize(
+    ("text", "failure"),
+    [
+        ("sin(x) | x", None),
+        ("square(x) | x", CONSTANT_SIGN),
+        ("square(x) | scale(x)", CONSTANT_SIGN),
+        ("scale(square(x)) | x", None),
+        ("x | const(1.0)", ZERO_GRADIENT),
+        ("scale(x) | const(1.0)", ZERO_GRADIENT),
+        ("x | channel(x)", None),
+        (f"sub({CUBED}, {CUBED}) | x", NOT_A_NUMBER),
+        (f"x | sub({CUBED}, {CUBED})", NOT_A_NUMBER),
+        (f"x | scale({CUBED})", GRADIENT_NOT_FINITE),
+        (f"scale({CUBED}) | x", GRADIENT_NOT_FINITE),
+        # the derivative of the forward tree by x is not used
+        ("steep(x) | x", None),
+        ("x | steep(x)", GRADIENT_NOT_FINITE),
+        ("sign(x) | x", None),
+        ("x | sign(x)", ZERO_GRADIENT),
+        ("picky(x) | x", OUT_OF_MEMORY),
+        ("x | picky(x)", OUT_OF_MEMORY),
+        ("@rsign", None),
+        ("@rprelu", None),
+    ],
+)
+def test_two_trees_fail_by_what_each_is_for(text: str, failure: str | None) -> None:
+    assert of(text).failure == failure
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("sin(x) | sin(x)", "sin(x)", True),
+        ("x | x", "x", True),
+        ("@x | @x", "x", True),
+        ("cube(x) | x", "x", True),  # they share their signs
+        ("x | cube(x)", "x", False),
+        ("x | cube(x)", "cube(x)", True),
+        ("sin(x) | x", "x | sin(x)", False),
+        ("neg(sin(x)) | neg(x)", "sin(x) | x", True),
+        ("neg(sin(x)) | @neg(x)", "sin(x) | @x", True),
+        ("neg(sin(x)) | x", "sin(x) | x", False),
+        ("sin(x) | neg(x)", "sin(x) | x", False),
+        ("neg(scale(sin(x))) | neg(cos(x))", "scale(sin(x)) | cos(x)", True),
+        ("neg(sin(x)) | neg(shift(x))", "sin(x) | shift(x)", True),
+        ("scale(x) | x", "x | scale(x)", False),
+        ("scale(x) | x", "scale(x)", False),
+        ("scale(x) | shift(x)", "scale(x) | scale(x)", False),
+        ("x | scale(x)", "sin(x) | scale(x)", False),
+        ("x | scale(x)", "x | scale(sin(x))", False),
+        ("@rsign", "@rprelu", False),
+        ("@rsign", "x", False),
+    ],
+)
+def test_signatures_of_two_trees(one: str, other: str, same: bool) -> None:
+    assert (of(one).signature == of(other).signature) == same
+
+
+def test_the_forward_tree_decides_the_orientation_of_both() -> None:
+    texts = ("neg(x) | x", "x | neg(x)", "neg(scale(x)) | x", "@rsign")
+    assert [of(text).orientation for text in texts] == [-1, 1, -1, 1]
+    assert of("neg(x) | x", negation=False).orientation == 1
+    assert of("neg(sin(x)) | neg(x)", negation=False).signature != of("sin(x) | x", negation=False).signature
+
+
+def test_the_surrogate_is_part_of_every_signature() -> None:
+    other = Surrogate("clipped", 1.0)
+    for text in ("sin(x) | cos(x)", "scale(x) | x"):
+        assert of(text).signature != of(text, other).signature
+    assert behaviour(Baseline("rsign")).signature != behaviour(Baseline("rsign"), other).signature
+
+
+def test_two_trees_are_judged_in_their_canonical_form() -> None:
+    assert of("add(sin(x), x) | mul(x, cos(x))") == of("add(x, sin(x)) | mul(cos(x), x)")

@@ -166,6 +166,9 @@ def folders(tmp_path_factory, image_folder):
         ("show add(sin(y),x)", r"cannot read \"add\(sin\(>>y<<\),x\)\" at character 9: 'y' is not in set"),
         ("show sin(x", r"cannot read \"sin\(x>><<\""),
         ("show const(x)", "returns a Feature; a Scalar fits here"),
+        ("show @rsign", "a tree, or two as in .* is needed here, got '@rsign', which has none"),
+        ("plot tree @sign --out ROOT/tree.png", "a tree, or two as in .* is needed here, got '@sign'"),
+        ("show sin(x)|x|x", r"a forward and a backward one with a single \| between them, got 3 parts"),
         ("show", "Missing argument"),
         ("plot tree sin(x)", "Missing option"),
         ("plot tree sin(x) --out ROOT/tree.gif", "png"),
@@ -250,3 +253,31 @@ def test_ctrl_c_before_anything_is_one_line(capsys, monkeypatch):
 
     monkeypatch.setattr(cli.experiment, "run", stop)
     assert call(capsys, "evolve") == (130, "", "interrupted\n")
+
+
+def test_two_trees_can_be_evolved_and_shown(capsys, image_folder, tmp_path):
+    arguments = ("--data", image_folder, "--evaluations", 4, "--workers", 1, "--two-trees", "--no-random-search")
+    status, text, err = call(capsys, "evolve", *arguments, "--out", tmp_path / "run", *TINY)
+    assert (status, err) == (0, ""), err
+    assert "forward tree alone" in text
+    assert "random search" not in text
+    best = json.loads((tmp_path / "run" / "result.json").read_text())["best"]
+    status, out, err = call(capsys, "show", best)
+    assert (status, err) == (0, "")
+    rows = dict(re.split(r"\s+", line, maxsplit=1) for line in out.splitlines())
+    assert rows["text"] == best
+    assert rows["formula"].startswith("forward: ")
+    assert rows["screen"] == "would be trained"
+    path = tmp_path / "pair.svg"
+    assert call(capsys, "plot", "tree", best, "--out", path)[0] == 0
+    assert "forward: its sign is taken" in path.read_text(), "matplotlib notes the text of its outlines"
+
+
+def test_show_says_what_two_trees_do(capsys):
+    _, out, _ = call(capsys, "show", "square(x) | sin(x)")
+    rows = dict(re.split(r"\s+", line, maxsplit=1) for line in out.splitlines())
+    assert rows["formula"] == "forward: x^2; backward: sin(x)"
+    assert rows["size"] == "4 nodes"
+    assert rows["height"] == "1"
+    assert rows["positive"].startswith("100.0%"), "of the forward tree"
+    assert rows["screen"] == "would be rejected: constant sign"

@@ -1,8 +1,11 @@
 """The loop: exact budget, no candidate and no behaviour twice, repeatable, elitist, and nothing lost on Ctrl-C."""
 
+from collections import Counter
+
 import pytest
 
 from gaaf_gp.behaviour import behaviour
+from gaaf_gp.candidates import TwoTrees
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolve import evolve
 from gaaf_gp.fitness import Evaluator
@@ -211,3 +214,35 @@ def test_bad_settings_are_refused(stub_proxy, free, change, message):
     with pytest.raises(GaafError, match=message):
         _run(stub_proxy, free, **change)
     assert stub_proxy.trained == []
+
+
+def test_two_trees_are_evolved_within_their_limits(stub_proxy, free):
+    limits = Limits(3, 7)
+    found = _run(stub_proxy, free, evaluations=50, limits=limits, two_trees=True)
+    assert len(found.records) == len({record.text for record in found.records}) == 50
+    for individual in [*found.population, *found.hall_of_fame]:
+        assert isinstance(individual, TwoTrees)
+        assert screen(individual) is None
+        for tree in (individual.forward, individual.backward):
+            assert tree.height <= limits.height
+            assert tree.size <= limits.size
+    best = [row["best"] for row in found.logbook]
+    assert best == sorted(best)
+    assert found.best.text == found.hall_of_fame[0].canonical
+    assert found.rejected["constant sign"] > 0
+    sizes = [individual.size for individual in found.population]
+    assert found.logbook.chapters["size"][-1]["avg"] == pytest.approx(sum(sizes) / len(sizes))
+    # either tree alone is seen beside different partners: crossover and mutation leave one of them as it is
+    parts = [record.text.split(" | ") for record in found.records]
+    assert max(Counter(part[0] for part in parts).values()) > 2
+    assert max(Counter(part[1] for part in parts).values()) > 2
+
+
+def test_one_seed_gives_one_run_of_two_trees(stub_proxy, free):
+    first, again, other = (_trace(_run(stub_proxy, free, two_trees=True, seed=seed)) for seed in (3, 3, 4))
+    assert first == again != other
+
+
+def test_two_trees_train_in_workers_as_here(tiny_proxy, free):
+    one, two = (_run(tiny_proxy, free, workers, evaluations=8, population_size=5, two_trees=True) for workers in (1, 2))
+    assert _trace(one) == _trace(two)

@@ -79,3 +79,72 @@ def test_close_may_be_called_twice():
     pool.close()
     assert dict(pool.run(scale, [(2,)])) == {0: 2}
     pool.close()
+
+
+def count(folder, name: str, most: int) -> int:
+    """Add a character to the file of a job and return how many there are; what a job has done is on disk."""
+    path = folder / name
+    with path.open("a") as file:
+        file.write(".")
+    return len(path.read_text())
+
+
+def count_and_die(folder, name: str, most: int) -> int:
+    done = count(folder, name, most)
+    if name == "deadly" or (name == "unlucky" and done == 2):
+        os._exit(1)
+    return done
+
+
+def _runs(pool, function, jobs, most):
+    seen = {index: [] for index in range(len(jobs))}
+    order = []
+    for index, result in pool.run_on(function, jobs, lambda result: result < most):
+        seen[index].append(result)
+        order.append(index)
+    return seen, order
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_unfinished_job_goes_on_until_it_is_finished(tmp_path, workers):
+    with Workers(tmp_path, workers) as pool:
+        seen, order = _runs(pool, count, [(name, 3) for name in "abcde"], 3)
+        assert all(results == [1, 2, 3] for results in seen.values())
+        last = [max(place for place, index in enumerate(order) if index == job) for job in range(5)]
+        assert max(order[: last[0]]) <= workers - 1, "no other job begins while one that began can go on"
+        assert list(pool.run_on(count, [], lambda result: True)) == []
+
+
+def test_a_job_goes_on_after_its_worker_was_lost_and_one_that_kills_twice_is_given_up(tmp_path):
+    jobs = [(name, 3) for name in ("a", "unlucky", "deadly", "b", "c")]
+    with Workers(tmp_path, 2) as pool:
+        seen, _ = _runs(pool, count_and_die, jobs[:2] + jobs[3:], 3)
+        assert seen[1][-1] >= 3
+        assert all(results[-1] >= 3 for results in seen.values())
+    with Workers(tmp_path / "x", 2) as pool:
+        (tmp_path / "x").mkdir()
+        lost = []
+        done = []
+        for index, result in pool.run_on(count_and_die, jobs, lambda result: result < 3):
+            (lost if isinstance(result, WorkerLost) else done).append(jobs[index][0])
+        assert lost == ["deadly"]
+        assert set(done) == {"a", "unlucky", "b", "c"}
+        assert (tmp_path / "x" / "deadly").read_text() == "..", "it was called once more, alone"
+        assert dict(pool.run_on(count, [("d", 1)], lambda result: False)) == {0: 1}, "the pool is usable afterwards"
+
+
+def sleep(state: int, seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def test_stop_ends_jobs_in_their_middle():
+    pool = Workers(0, 2)
+    running = pool.run_on(sleep, [(0.01,), (600.0,), (600.0,)], lambda result: False)
+    assert next(running) == (0, 0.01)
+    began = time.monotonic()
+    pool.stop()
+    assert time.monotonic() - began < 60
+    assert dict(pool.run(sleep, [(0.0,)])) == {0: 0.0}, "the pool is usable afterwards"
+    pool.stop()
+    pool.stop()

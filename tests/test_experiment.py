@@ -5,10 +5,10 @@ import json
 from dataclasses import asdict
 
 import pytest
-import torch
 from PIL import Image
 
 from gaaf_gp import experiment, outputs
+from gaaf_gp.candidates import parse_candidate
 from gaaf_gp.data import load_data, open_test_split
 from gaaf_gp.errors import GaafError
 from gaaf_gp.experiment import FRESH, Settings, run
@@ -90,7 +90,7 @@ def test_the_same_settings_give_the_same_run(result, settings, tmp_path):
     from dataclasses import replace
 
     again = run(replace(settings, out=tmp_path / "again"), quiet=True)
-    timing = {"seconds", "seconds_search"}
+    timing = {"seconds", "seconds_search", "seconds_random_search"}
     assert {k: v for k, v in again.items() if k not in timing} == {k: v for k, v in result.items() if k not in timing}
     for name in ("logbook.csv", "hall_of_fame.csv"):
         assert (tmp_path / "again" / name).read_bytes() == (settings.out / name).read_bytes()
@@ -224,21 +224,85 @@ def test_a_set_without_a_live_candidate_says_so(settings, tmp_path):
         run(replace(settings, out=tmp_path / "none", primitives=f"{path}:make_pset"), quiet=True)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"evaluations": 0}, "evaluations must be a whole number of at least 1, got 0"),
-        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
-        ({"fresh_seeds": 1}, "fresh_seeds must be a whole number of at least 2"),
-        ({"extra_seeds": -1}, "extra_seeds must be a whole number of at least 0, got -1"),
-        ({"population": True}, "population must be a whole number of at least 2"),
-    ],
-)
-def test_bad_settings_are_refused(tmp_path, change, message):
-    with pytest.raises(GaafError, match=message):
-        Settings(out=tmp_path / "new", **change)
+def test_the_winner_meets_every_competitor(result, settings):
+    test = result["test"]
+    assert list(test["competitors"]) == ["sign", "rsign", "rprelu", "random"]
+    proxy, split = Proxy(load_data(settings.data, seed=2), **PROXY), open_test_split(load_data(settings.data, seed=2))
+    for name in ("rsign", "random"):
+        candidate = parse_candidate(test["competitors"][name]["text"], minimal.make_pset())
+        accuracies = [proxy.train(candidate, seed, split).accuracy for seed in test["seeds"]]
+        assert test["competitors"][name]["accuracies"] == accuracies
+    assert test["competitors"]["sign"]["difference"] == test["difference"]
+    assert test["separation"] is None
+    assert result["standing"].startswith("Against 4 competitors")
 
 
-def test_the_cores_that_may_be_used_are_counted():
-    assert 1 <= experiment.available_cores() <= 4096
-    assert torch.get_num_threads() >= 1
+def test_random_search_has_the_same_budget(result, settings):
+    drawn = result["random_search"]
+    assert drawn["evaluations"] == 7
+    assert drawn["of_the_search"] >= 4, "its first ones are those of the search"
+    proxy = Proxy(load_data(settings.data, seed=2), **PROXY)
+    best = parse(parse(drawn["best"], minimal.make_pset()).canonical, minimal.make_pset())
+    assert proxy.train(best, 2).accuracy == drawn["validation"]
+    config = json.loads((settings.out / "config.json").read_text())
+    assert (config["random_search"], config["two_trees"]) == (True, False)
+
+
+def test_random_search_can_be_left_out(settings, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    monkeypatch.setattr(experiment, "random_search", _interrupt)
+    found = run(replace(settings, out=tmp_path / "out", evaluations=2, population=2, random_search=False), quiet=True)
+    assert found["random_search"] is None
+    assert list(found["test"]["competitors"]) == ["sign", "rsign", "rprelu"]
+    assert not found["interrupted"]
+
+
+def test_ctrl_c_in_random_search_leaves_the_search_as_it_was(result, settings, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    def broken_off(*arguments, **settings):
+        drawn = real(*arguments, **{**settings, "evaluations": 5})
+        drawn.interrupted = True
+        return drawn
+
+    real = experiment.random_search
+    monkeypatch.setattr(experiment, "random_search", broken_off)
+    found = run(replace(settings, out=tmp_path / "out"), quiet=True)
+    assert found["interrupted"]
+    assert found["test"] is None
+    assert found["standing"] is None
+    assert (found["best"], found["evaluations"]) == (result["best"], 7)
+    assert found["random_search"]["evaluations"] == 5
+
+
+def test_two_trees_are_searched_confirmed_and_taken_apart(settings, tmp_path):
+    from dataclasses import replace
+
+    some = replace(settings, out=tmp_path / "pairs", evaluations=6, two_trees=True)
+    found = run(some, quiet=True)
+    assert {path.name for path in some.out.iterdir()} == FILES
+    assert found["best"].count(" | ") == 1
+    assert found["best_infix"].startswith("forward: ")
+    assert found["random_search"]["best"].count(" | ") == 1
+    test = found["test"]
+    assert list(test["competitors"]) == ["sign", "rsign", "rprelu", "random", "forward", "backward"]
+    forward, backward = found["best"].split(" | ")
+    pset = minimal.make_pset()
+    assert parse_candidate(test["competitors"]["forward"]["text"], pset).forward == parse(
+        parse(forward, pset).canonical, pset
+    )
+    assert str(parse_candidate(test["competitors"]["backward"]["text"], pset).backward) == str(
+        parse(parse(backward, pset).canonical, pset)
+    )
+    proxy, split = Proxy(load_data(some.data, seed=2), **PROXY), open_test_split(load_data(some.data, seed=2))
+    for name in ("forward", "backward"):
+        candidate = parse_candidate(test["competitors"][name]["text"], pset)
+        accuracies = [proxy.train(candidate, seed, split).accuracy for seed in test["seeds"]]
+        assert test["competitors"][name]["accuracies"] == accuracies
+        gain = sum(a - b for a, b in zip(accuracies, test["sign"], strict=True)) / 3
+        assert test["separation"][name]["difference"]["mean"] == pytest.approx(gain)
+    rows = outputs.hall_rows(some.out)
+    assert rows[0]["text"] == found["best"]
+    pair = parse_candidate(rows[0]["text"], pset)
+    assert (int(rows[0]["size"]), int(rows[0]["height"])) == (pair.size, pair.height)

@@ -7,6 +7,7 @@ import pytest
 
 from gaaf_gp import genetic as module
 from gaaf_gp.behaviour import behaviour
+from gaaf_gp.candidates import TwoTrees
 from gaaf_gp.errors import GaafError
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.generation import Limits
@@ -14,6 +15,7 @@ from gaaf_gp.genetic import MODES, PUBLISHED, REPAIRED, STARTS, Repairs, genetic
 from gaaf_gp.individual import Individual
 from gaaf_gp.ledger import Ledger
 from gaaf_gp.parser import parse
+from gaaf_gp.toolbox import make_toolbox
 from primitives import gaaf
 
 AS_PUBLISHED = replace(PUBLISHED, seeded=True)
@@ -415,3 +417,13 @@ def test_repairs_are_switches_that_the_published_version_has_off():
     assert Repairs() == REPAIRED
     with pytest.raises(GaafError, match=r"crossover must be a probability from 0 to 1, got 1\.5"):
         Repairs(crossover=1.5)
+
+
+def test_random_search_draws_what_it_is_told_to(stub_proxy, free):
+    evaluator = Evaluator(stub_proxy, free)
+    make = make_toolbox(free, evaluator, rng=3, two_trees=True).individual
+    found = random_search(free, evaluator, evaluations=15, batch=5, make=make)
+    assert len(found.records) == 15
+    assert all(isinstance(one, TwoTrees) for one in [*found.population, *found.hall_of_fame])
+    again = make_toolbox(free, evaluator, rng=3, two_trees=True).population(40)
+    assert found.records[0].text in [one.canonical for one in again]

@@ -1,6 +1,8 @@
 """The public interface."""
 
 import importlib.metadata
+import subprocess
+import sys
 
 import gaaf_gp
 from gaaf_gp import types
@@ -32,3 +34,10 @@ def test_public_names_are_importable_and_listed():
 
 def test_the_version_is_that_of_the_package():
     assert gaaf_gp.__version__ == importlib.metadata.version("gaaf-gp")
+
+
+def test_importing_the_package_leaves_out_what_is_slow_and_seldom_needed():
+    slow = ("scipy.stats", "torch._dynamo", "torchvision", "matplotlib", "networkx", "pandas")
+    script = f"import sys, gaaf_gp, gaaf_gp.genetic\nprint([name for name in {slow} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.journal import Journal
+from gaaf_gp.journal import Journal, read_journal
 
 WHERE = {"seeds": (0, 1), "proxy": {"epochs": 3, "data": {"name": "tiny"}}}
 ENTRIES = [{"genes": [1, 2, 3], "accuracy": {"0": 0.5}}, {"genes": [4, 5, 6], "failure": None}]
@@ -101,3 +101,22 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path):
         assert journal.entries == []
     with Journal(tmp_path / "file.jsonl", WHERE) as journal:
         assert journal.entries == []
+
+
+def test_a_file_is_read_without_being_changed(tmp_path):
+    path = written(tmp_path / "file.jsonl")
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"cut": ')
+    assert read_journal(path) == (json.loads(json.dumps(WHERE)), ENTRIES)
+    assert path.read_bytes() == whole + b'{"cut": '
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(GaafError, match=r"there is no file of evaluations .*nothing\.jsonl: begin one with the run"):
+        read_journal(tmp_path / "nothing.jsonl")
+    (tmp_path / "begun.jsonl").write_bytes(b'{"provenance": {"seeds')
+    with pytest.raises(GaafError, match=r"begun\.jsonl holds no whole line yet: go on with the run that makes it"):
+        read_journal(tmp_path / "begun.jsonl")
+    (tmp_path / "other.jsonl").write_text("notes")
+    with pytest.raises(GaafError, match="is not a file of evaluations"):
+        read_journal(tmp_path / "other.jsonl")

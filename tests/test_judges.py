@@ -8,6 +8,7 @@ from deap import gp
 
 from gaaf_gp.behaviour import behaviour
 from gaaf_gp.errors import GaafError
+from gaaf_gp.evolve import evolve
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.judges import NOT_FINITE, FunctionJudge, Judge, as_judge
 from gaaf_gp.parser import parse
@@ -57,6 +58,17 @@ def test_stock_trees_are_welcome(minimal):
     judge = FunctionJudge(len, minimal)
     assert judge.evaluate([tree])[0].fitness == len(tree)
     assert judge.behaviour(tree) == behaviour(parse(str(tree), minimal))
+
+
+def test_deap_and_our_loop_take_one_too(minimal):
+    judge = FunctionJudge(len, minimal)
+    assert judge(parse("sin(x)", minimal)) == (2,)
+    found = evolve(minimal, lambda tree: len(tree) / 10, evaluations=12, population_size=6, seed=1)
+    assert [record.fitness for record in found.records] == [
+        len(parse(record.text, minimal)) / 10 for record in found.records
+    ]
+    with pytest.raises(GaafError, match="evaluate must be an Evaluator or a function of an individual, got int"):
+        evolve(minimal, 3, evaluations=12)
 
 
 def test_behaviours_are_computed_once(minimal, monkeypatch):

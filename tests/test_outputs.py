@@ -100,3 +100,53 @@ def test_a_run_that_ended_early_has_a_summary_too(tmp_path):
     print_summary(result, [], tmp_path, Console(file=text, width=100))
     assert "0 candidates trained" in text.getvalue()
     assert result["verdict"] in text.getvalue()
+
+
+def _one(mean, difference=None, p_holm=None):
+    low, middle, high = difference or (None, None, None)
+    return {
+        "infix": "x + s0",
+        "mean": mean,
+        "difference": difference and {"low": low, "mean": middle, "high": high},
+        "p_holm": p_holm,
+    }
+
+
+def test_the_summary_compares_the_winner_with_all(tmp_path):
+    result = {
+        "validation": {"sign": 0.75, "best": 0.79},
+        "random_search": {"validation": 0.77, "best_infix": "cos(x) - 0.2"},
+        "rejected": {},
+        "failures": {},
+        "evaluations": 9,
+        "seconds": 12.3,
+        "test": {
+            "seeds": [1, 2, 3],
+            "best_mean": 0.8123,
+            "competitors": {
+                "sign": _one(0.78, (0.01, 0.0323, 0.05), 0.0123),
+                "rprelu": _one(None),
+                "forward": _one(0.80, (-0.01, 0.0123, 0.03), 0.4),
+            },
+            "separation": {"forward": _one(0, (0.002, 0.02, 0.04), 0.03), "backward": _one(0)},
+        },
+        "verdict": "The evolved activation is better.",
+        "standing": "Against 3 competitors: better than plain sign.",
+    }
+    text = io.StringIO()
+    print_summary(result, [], tmp_path, Console(file=text, width=150))
+    lines = text.getvalue()
+    assert "cos(x) - 0.2 (random search)" in lines
+    assert "+2.00" in lines
+    assert "The winner (81.23%) minus each, on the test split, 3 fresh seeds" in lines
+    below = lines[lines.index("minus each") :]
+    rows = {line.split("│")[1].strip(): line for line in below.splitlines() if line.count("│") == 6}
+    assert {"plain sign", "RPReLU", "forward tree alone"} == rows.keys()
+    for piece in ("78.00%", "+3.23", "+1.00 to +5.00", "0.012"):
+        assert piece in rows["plain sign"]
+    assert "failed" in rows["RPReLU"]
+    assert "too few trainings" in rows["RPReLU"]
+    gain = "+2.00 points over the plain sign (95 % interval +0.20 to +4.00, p 0.03)"
+    assert f"The forward tree with the clipped identity: {gain}" in lines
+    assert "The backward tree with the plain sign: too few trainings" in lines
+    assert result["standing"] in lines

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from gaaf_gp.fitness import Record
-from gaaf_gp.progress import Progress
+from gaaf_gp.progress import EpochProgress, Progress
 
 
 def _shown(width, enabled=True):
@@ -50,3 +50,24 @@ def test_one_that_dropped_out_is_counted_and_never_the_best():
         progress.advance(Record("tan(x)", 0.6, (), None, value=0.45))
     assert progress.best.text == "sin(x)", "by what it is ranked by"
     assert "best 50.00% sin(x), 1 dropped" in screen.getvalue()
+
+
+def test_epochs_are_counted_with_what_was_reached():
+    screen = io.StringIO()
+    with EpochProgress(30, console=Console(file=screen, width=120, force_terminal=False)) as progress:
+        progress.reach(10)
+        progress.reach(11, "f1, seed 3: 81.20% after epoch 4")
+    line = screen.getvalue().rstrip("\n")
+    assert line.startswith("epochs ")
+    assert "11/30" in line
+    assert line.rstrip().endswith("f1, seed 3: 81.20% after epoch 4")
+
+
+def test_another_thing_is_named_and_nothing_is_shown_when_not_wanted():
+    screens = [io.StringIO(), io.StringIO()]
+    for screen, enabled in zip(screens, (True, False), strict=True):
+        console = Console(file=screen, width=120, force_terminal=False)
+        with EpochProgress(2, what="teacher", enabled=enabled, console=console) as progress:
+            progress.reach(2, "70.00%")
+    assert screens[0].getvalue().startswith("teacher ")
+    assert screens[1].getvalue() == ""

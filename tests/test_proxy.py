@@ -18,6 +18,7 @@ from gaaf_gp.executors import Workers
 from gaaf_gp.parser import parse
 from gaaf_gp.proxy import WORST_ACCURACY, Proxy
 from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.stacked import train_stacked
 from gaaf_gp.types import Feature
 
 BATCH = 15
@@ -339,6 +340,8 @@ def test_settings_say_all_that_matters_in_json(tiny_proxy):
         ({"seconds": 0}, "time budget in seconds must be positive"),
         ({"batch_size": 61}, "at most the 60 training images, got 61"),
         ({"network": "lenet"}, "known: small, resnet18"),
+        ({"precision": "float16"}, "precision float16 is for a GPU, and the data is on cpu; choose float32"),
+        ({"precision": "int8"}, "precision must be one of float32, bfloat16, float16, got 'int8'"),
         ({"network_settings": {"depth": 3}}, "no setting depth"),
         ({"network_settings": {"window": -1.0}}, "window must be a number above 0"),
     ],
@@ -346,6 +349,21 @@ def test_settings_say_all_that_matters_in_json(tiny_proxy):
 def test_bad_settings_are_refused(tiny_data, tiny_settings, change, message):
     with pytest.raises(GaafError, match=message):
         Proxy(tiny_data, **{**tiny_settings, **change})
+
+
+@pytest.mark.parametrize("kernels", ["auto", "torch"])
+def test_bfloat16_trains_stops_and_goes_on(tiny_data, tiny_settings, free, kernels):
+    proxy = Proxy(tiny_data, **tiny_settings, precision="bfloat16", kernels=kernels)
+    tree = parse("add(sin(scale(x)), const(0.1))", free)
+    whole, plain = proxy.train(tree, 3), Proxy(tiny_data, **tiny_settings, kernels=kernels).train(tree, 3)
+    assert whole.failure is None
+    assert whole.history[0].loss == pytest.approx(plain.history[0].loss, rel=0.2)
+    assert whole.history[0].loss != plain.history[0].loss, "real layers are rounded"
+    assert proxy.train(tree, 3, state=proxy.train(tree, 3, epochs=2).state).history == whole.history
+    assert json.loads(json.dumps(proxy.settings()))["precision"] == "bfloat16"
+    assert not proxy.stackable
+    (stacked,) = train_stacked(proxy, [tree], 3)
+    assert stacked.history == whole.history
 
 
 def test_the_papers_network_trains(tiny_data, free):
@@ -356,3 +374,66 @@ def test_the_papers_network_trains(tiny_data, free):
     outcome = proxy.train(parse("add(sin(x), x)", free), 0)
     assert outcome.failure is None or outcome.failure.startswith("constant output")
     assert math.isfinite(outcome.history[0].loss)
+
+
+def test_a_finished_training_has_a_state_when_it_is_wanted(tiny_proxy, free):
+    tree = parse("add(sin(scale(x)), const(0.1))", free)
+    outcome = tiny_proxy.train(tree, 3, keep=True)
+    assert outcome == dataclasses.replace(tiny_proxy.train(tree, 3), seconds=outcome.seconds)
+    assert outcome.state.epochs == tiny_proxy.epochs
+    assert tiny_proxy.score(tree, outcome.state, tiny_proxy.data.val) == outcome.accuracy
+
+
+def test_a_training_starts_from_given_weights(tiny_proxy, free):
+    tree = parse("neg(sin(x))", free)
+    first = tiny_proxy.train(tree, 3, keep=True).state
+    onwards = tiny_proxy.train(tree, 4, initial=first.model)
+    training = tiny_proxy._begun(tree, 4, None, first.model)
+    assert all(torch.equal(value, torch.from_numpy(first.model[n])) for n, value in training.model.state_dict().items())
+    assert training.steps == 0
+    assert training.optimizer.moments() == {}
+    assert onwards.history[0].loss < tiny_proxy.train(tree, 4).history[0].loss, "it need not begin anew"
+    assert onwards.history == tiny_proxy.train(tree, 4, initial=first.model).history
+
+
+def test_weights_of_another_network_are_a_failure(tiny_proxy):
+    assert tiny_proxy.train(None, 0, initial={}).failure.startswith("RuntimeError: Error(s) in loading state_dict")
+
+
+def test_real_weights_are_another_task(tiny_data, tiny_settings, free):
+    real, binary = (Proxy(tiny_data, **tiny_settings, real_weights=real) for real in (True, False))
+    assert {layer.real_weights for layer in binary_layers(real.training(None, 0).model)} == {True}
+    first, second = real.train(None, 0), binary.train(None, 0)
+    assert first.failure is None
+    assert first.accuracy > 0.5
+    assert first.history != second.history
+    assert not real.stackable
+    assert (real.settings()["real_weights"], binary.settings()["real_weights"]) == (True, False)
+
+
+class _Twice:
+    def __call__(self, logits, images, labels):
+        return 2 * functional.cross_entropy(logits, labels)
+
+    def settings(self):
+        return {"times": 2}
+
+
+def test_another_loss_is_part_of_the_task(tiny_data, tiny_settings):
+    plain, other = Proxy(tiny_data, **tiny_settings), Proxy(tiny_data, **tiny_settings, loss=_Twice())
+    assert (plain.settings()["loss"], other.settings()["loss"]) == ("cross-entropy", {"times": 2})
+    json.dumps(other.settings())
+    assert not other.stackable
+    with Workers(other, 2) as workers:
+        ((_, there),) = workers.run(_train, [(None, 1, None, None)])
+    assert there.history == other.train(None, 1).history
+    assert there.history[0].loss > 1.5 * plain.train(None, 1).history[0].loss
+
+
+def test_another_loss_with_the_cross_entropy_s_value_changes_nothing(tiny_data, tiny_settings):
+    class Same(_Twice):
+        def __call__(self, logits, images, labels):
+            return functional.cross_entropy(logits, labels)
+
+    other = Proxy(tiny_data, **tiny_settings, loss=Same())
+    assert other.train(None, 0).history == Proxy(tiny_data, **tiny_settings).train(None, 0).history

@@ -4,8 +4,10 @@ import pytest
 
 from gaaf_gp.evolve import Evolution, evolve
 from gaaf_gp.fitness import Evaluator, Record
+from gaaf_gp.genetic import random_search
 from gaaf_gp.proxy import Outcome
-from gaaf_gp.results import sign_accuracy, summary, verdict
+from gaaf_gp.results import sign_accuracy, standing, summary, verdict
+from gaaf_gp.toolbox import make_toolbox
 
 
 def _compared(low, mean, high):
@@ -55,3 +57,41 @@ def test_a_summary_of_nothing_is_empty():
     assert result["best"] is None
     assert result["validation"] == {"best": None, "best_standard_error": None, "sign": 0.5, "seeds": [7]}
     assert result["evaluations"] == result["epochs_trained"] == 0
+
+
+def _competitor(mean, significant):
+    return {"difference": mean and {"mean": mean, "low": mean, "high": mean}, "significant": significant}
+
+
+def test_the_standing_names_every_competitor_once():
+    test = {
+        "competitors": {
+            "sign": _competitor(0.02, True),
+            "rsign": _competitor(0.01, False),
+            "rprelu": _competitor(None, None),
+            "random": _competitor(-0.01, True),
+            "forward": _competitor(0.03, True),
+        }
+    }
+    assert standing(test) == (
+        "Against 5 competitors, p-values corrected for all (Holm, 5 %): better than plain sign, forward tree alone; "
+        "worse than best of random search; not told apart from RSign; not compared with RPReLU."
+    )
+    assert standing(None) is None
+
+
+def test_a_summary_says_what_random_search_found(stub_proxy, free):
+    with Evaluator(stub_proxy, free) as evaluator:
+        found = evolve(free, evaluator, evaluations=20, population_size=6, seed=3)
+        toolbox = make_toolbox(free, evaluator, rng=3, heights=(1, 3))
+        drawn = random_search(free, evaluator, evaluations=12, batch=6, make=toolbox.individual)
+    result = summary(found, {0: 0.25}, None, drawn)["random_search"]
+    assert result["best"] == str(drawn.hall_of_fame[0])
+    assert result["best_infix"] == drawn.hall_of_fame[0].infix()
+    assert result["validation"] == max(record.accuracy for record in drawn.records)
+    assert result["evaluations"] == 12
+    assert result["of_the_search"] == len({one.text for one in drawn.records} & {one.text for one in found.records})
+    assert result["of_the_search"] >= 6, "the first ones are those of the search"
+    assert len(stub_proxy.trained) == 20 + 12 - result["of_the_search"], "what both meet is trained once"
+    assert summary(found, {0: 0.25}, None)["random_search"] is None
+    assert summary(found, {}, None, Evolution())["random_search"]["best"] is None

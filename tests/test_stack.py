@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch.nn import functional
 
+from gaaf_gp.activations import activation_factory
 from gaaf_gp.batches import Batches
 from gaaf_gp.binary import SignTables, TableActivation, binary_layers, tabulate
 from gaaf_gp.data import Data, Split
 from gaaf_gp.parser import parse
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.stack import Stack
-from gaaf_gp.training import LATENT_LIMIT, Epoch, activation_factory
+from gaaf_gp.training import LATENT_LIMIT, Epoch
 
 TEXTS = [None, "sin(x)", "sub(cos(x), const(0.3))", "neg(add(sin(x), x))", "max(sin(x), x)"]
 

@@ -10,6 +10,7 @@ import torch
 from gaaf_gp import stacked
 from gaaf_gp.batches import Batches
 from gaaf_gp.binary import best_kernels
+from gaaf_gp.candidates import parse_candidate
 from gaaf_gp.data import Split
 from gaaf_gp.errors import GaafError
 from gaaf_gp.parser import parse
@@ -132,7 +133,7 @@ def test_the_seed_and_the_scored_split_are_the_callers(double, trees, tiny_data)
 
 
 def test_more_pictures_than_fit_into_one_pass_are_all_scored(double, trees, tiny_data, monkeypatch):
-    monkeypatch.setattr(stacked, "SCORING_BATCH", 4)  # of 30 pictures 15 come at once, as many as in a step
+    monkeypatch.setattr(stacked, "SCORED", 4)  # of 30 pictures 15 come at once, as many as in a step
     agree(train_stacked(double, trees, 0), [double.train(tree, 0) for tree in trees])
 
 
@@ -391,3 +392,14 @@ def test_a_state_of_another_candidate_is_refused_before_anything_is_trained(prox
     with pytest.raises(GaafError, match="goes on with the candidate and the seed that it began with"):
         train_stacked(proxy, trees[:3], 0, states=[None, None, state])
     assert sizes == []
+
+
+def test_two_trees_are_stacked_and_baselines_trained_alone(double, free, sizes):
+    texts = ["@rsign", "sin(x) | x", None, "neg(sin(x)) | @neg(x)", "scale(x) | x", "x | add(sin(x), x)"]
+    given = [parse_candidate(text, free) for text in texts]
+    outcomes = train_stacked(double, given, 1)
+    assert sizes == [4]
+    agree(outcomes, [double.train(one, 1) for one in given])
+    assert outcomes[1].history == outcomes[3].history, "f, g and -f, -g train alike"
+    early = train_stacked(double, given[:2], 1, epochs=1)
+    assert [one.state.text for one in early] == texts[:2]

@@ -2,11 +2,13 @@
 
 import json
 import os
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from gaaf_gp.data import open_test_split
@@ -33,7 +35,7 @@ def paths(split: FileSplit) -> list[str]:
 
 def test_train_and_val_are_drawn_from_train_and_nothing_is_opened(photos: Path) -> None:
     data = stream_data("imagenet", root=photos, val_fraction=0.25, seed=3)
-    assert (data.name, data.num_classes, data.channels, data.image_size) == ("imagenet", 3, 3, 224)
+    assert (data.name, data.num_classes, data.channels, data.image_size) == ("imagenet", 3, 3, (224, 224))
     assert data.classes == ("n01440764", "n01443537", "ñandú")
     assert (len(data.train), len(data.val)) == (18, 6)
     assert np.bincount(data.val.labels).tolist() == [2, 2, 2]
@@ -72,6 +74,17 @@ def test_seeds_draw_the_split_and_settings_say_so(photos: Path) -> None:
     assert repr(few.train) == f"FileSplit(9 images in {photos}/imagenet/train)"
 
 
+def test_the_device_is_where_batches_go(photos: Path) -> None:
+    data = stream_data("imagenet", root=photos, val_fraction=0.25, workers=3)
+    assert (data.device, data.workers) == (torch.device("cpu"), 3)
+    moved = data.to("meta")
+    assert (moved.device, moved.train is data.train) == (torch.device("meta"), True)
+    assert moved.settings() == data.settings(), "no result depends on either"
+    assert pickle.loads(pickle.dumps(moved)).device == torch.device("meta")
+    with pytest.raises(GaafError, match="device must be one that torch can use here, and warp is not"):
+        data.to("warp")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -81,6 +94,9 @@ def test_seeds_draw_the_split_and_settings_say_so(photos: Path) -> None:
         ({"mean": (0.5,)}, r"mean must be three numbers .* got \(0\.5,\)"),
         ({"std": (0.5, 0.0, 0.5)}, r"three positive ones, one for each colour"),
         ({"limit": 5}, "6 for 3 classes, and is 5"),
+        ({"workers": -1}, "workers must be a whole number of at least 0, got -1"),
+        ({"workers": True}, "workers must be a whole number of at least 0, got True"),
+        ({"device": "warp"}, "device must be one that torch can use here, and warp is not"),
     ],
 )
 def test_settings_out_of_range_are_refused(photos: Path, options: dict[str, object], message: str) -> None:

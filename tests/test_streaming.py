@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,7 @@ def test_an_incomplete_last_batch_is_left_out_in_training_only(data: StreamedDat
     stream = Stream(data, 5)
     assert [len(labels) for _, labels in stream.epoch(0)] == [5, 5, 5]
     assert [len(labels) for _, labels in stream.scoring()] == [4]
+    assert [len(labels) for _, labels in stream.scoring(data.val, 3)] == [3, 1]
     images, labels = together(stream.scoring(open_test_split(data)))
     expected = [shade(label, number) for label in (0, 1) for number in range(3)]
     assert images[:, :, 7, 7].round().int().tolist() == [list(colour) for colour in expected]
@@ -202,6 +204,10 @@ def test_workers_change_nothing_and_their_loss_is_told(data: StreamedData) -> No
                     assert torch.equal(one, other)
         workers = set(multiprocessing.active_children()) - before
         assert len(workers) == 2, "they live on from pass to pass"
+        for worker in workers:
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGINT)  # a Ctrl-C is not theirs to answer
+        assert len(together(stream.scoring())[1]) == 4
         path = damaged(data)
         with pytest.raises(GaafError, match=rf"reading .*{path.name} ended with"):
             list(stream.epoch(0))
@@ -214,6 +220,25 @@ def test_workers_change_nothing_and_their_loss_is_told(data: StreamedData) -> No
             list(stream.epoch(0))
     del given
     assert not {child for child in multiprocessing.active_children() if child not in before and child.is_alive()}
+
+
+def in_a_daemon(data: StreamedData, said: "multiprocessing.Queue[str]") -> None:
+    try:
+        next(Stream(data, 4).epoch(0))
+    except GaafError as error:
+        said.put(str(error))
+    said.put(f"{len(list(Stream(data, 4, workers=0).epoch(0)))} batches")
+
+
+def test_a_process_that_may_not_have_children_says_so(data: StreamedData) -> None:
+    assert Stream(replace(data, workers=2), 4)._workers == 2, "as many as the data says"
+    context = multiprocessing.get_context("spawn")
+    said = context.Queue()
+    daemon = context.Process(target=in_a_daemon, args=(replace(data, workers=2), said), daemon=True)
+    daemon.start()
+    assert "this one is a daemon, as those of multiprocessing.Pool are: use workers=0" in said.get(timeout=60)
+    assert said.get(timeout=60) == "4 batches"
+    daemon.join()
 
 
 def trained_accuracy(batches: TrainingBatches, size: int) -> float:

@@ -3,8 +3,10 @@
 import random
 
 import pytest
+import torch
 from deap import algorithms, tools
 
+from gaaf_gp.candidates import TwoTrees, parse_candidate
 from gaaf_gp.errors import GaafError
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.generation import Limits
@@ -127,3 +129,58 @@ def test_bad_objectives_and_heights_are_refused(stub_proxy, free):
         make_toolbox(free, evaluator, objectives=["speed"])
     with pytest.raises(GaafError, match=r"within the limit 2, got \(1, 3\)"):
         make_toolbox(free, evaluator, limits=Limits(height=2))
+
+
+def _pairs_are_sound(population):
+    for individual in population:
+        assert isinstance(individual, TwoTrees)
+        assert individual.fitness.valid
+        for tree in (individual.forward, individual.backward):
+            check_tree(tree, tree.pset.ret)
+            assert tree.height <= LIMITS.height
+            assert tree.size <= LIMITS.size
+
+
+def test_ea_simple_runs_unchanged_on_two_trees(evaluator, free):
+    random.seed(1)
+    toolbox = make_toolbox(free, evaluator, rng=1, limits=LIMITS, two_trees=True)
+    hall = tools.HallOfFame(3)
+    population, logbook = algorithms.eaSimple(
+        toolbox.population(6), toolbox, cxpb=0.5, mutpb=0.4, ngen=2, halloffame=hall, verbose=False
+    )
+    _pairs_are_sound([*population, *hall])
+    assert len(population) == 6
+    assert len(logbook) == 3
+    assert {record.text for record in evaluator.records.values()} >= {one.canonical for one in population}
+
+
+def test_nsga2_counts_the_nodes_of_both_trees(stub_proxy, free):
+    random.seed(3)
+    toolbox = make_toolbox(
+        free, Evaluator(stub_proxy, free), rng=3, limits=LIMITS, objectives=("accuracy", "size"), two_trees=True
+    )
+    population, _ = algorithms.eaMuPlusLambda(
+        toolbox.population(8), toolbox, mu=8, lambda_=8, cxpb=0.5, mutpb=0.4, ngen=3, verbose=False
+    )
+    _pairs_are_sound(population)
+    for one in population:
+        assert one.fitness.values[1] == one.forward.size + one.backward.size
+
+
+def test_two_trees_compile_to_a_module_of_signs(tiny_proxy, stub_proxy, free):
+    for proxy, window in ((tiny_proxy, tiny_proxy.surrogate.window), (stub_proxy, 1.3)):
+        toolbox = make_toolbox(free, Evaluator(proxy, free), two_trees=True)
+        module = toolbox.compile(parse_candidate("sin(x) | scale(x)", free), 4)
+        assert module.surrogate.window == window
+        x = torch.linspace(-3, 3, 8).view(2, 4)
+        assert torch.equal(module(x), torch.where(torch.sin(x) >= 0, 1.0, -1.0))
+
+
+def test_all_operators_keep_two_trees(stub_proxy, free):
+    toolbox = make_toolbox(free, Evaluator(stub_proxy, free), rng=5, two_trees=True)
+    first, second = toolbox.population(2)
+    assert toolbox.clone(first) == first
+    assert toolbox.clone(first).forward is not first.forward
+    for one in (*toolbox.mate(first, second), *toolbox.mutate(toolbox.clone(first))):
+        assert isinstance(one, TwoTrees)
+    assert str(make_toolbox(free, Evaluator(stub_proxy, free), rng=5, two_trees=True).individual()).count(" | ") == 1

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from gaaf_gp import computing
 from gaaf_gp.binary import binary_layers, small_network
 from gaaf_gp.training import LATENT_LIMIT, Epoch, Training
 
@@ -136,3 +137,83 @@ def test_one_state_may_be_gone_on_with_many_times():
     assert all(np.array_equal(value, ends[1].model[name]) for name, value in ends[0].model.items())
     for number, moments in ends[0].moments.items():
         assert all(np.array_equal(value, ends[1].moments[number][name]) for name, value in moments.items())
+
+
+def low(precision, total_steps=10):
+    return Training(network(), learning_rate=0.05, total_steps=total_steps, seed=4, precision=precision)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_training_in_16_bits_keeps_weights_and_moments_in_32_and_learns(precision):
+    one, plain = low(precision), training()
+    data = batches(4) * 5
+    losses, expected = ([float(each.step(*batch)) for batch in data] for each in (one, plain))
+    assert losses[0] == pytest.approx(expected[0], rel=0.02)
+    assert losses[0] != expected[0], "something is rounded"
+    assert sum(losses[-4:]) < 0.7 * sum(losses[:4])
+    state = one.state(None, 4, (), 0.0)
+    assert {value.dtype.itemsize for value in state.model.values()} == {4, 8}
+    assert all(kept["exp_avg"].dtype == np.float32 for kept in state.moments.values())
+    assert one.logits(data[0][0]).dtype == torch.float32
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_restored_training_in_16_bits_goes_on_bit_for_bit(precision, monkeypatch):
+    monkeypatch.setattr(computing, "GROWTH", 3)
+    monkeypatch.setattr(computing, "START", 2.0**20)
+    whole, first, second = (low(precision) for _ in range(3))
+    data = batches(9)
+    losses = [whole.step(*batch) for batch in data]
+    before = [first.step(*batch) for batch in data[:5]]
+    state = pickle.loads(pickle.dumps(first.state(None, 4, (), 0.0)))
+    assert (state.scale is None) == (precision == "bfloat16")
+    second.restore(state)
+    after = [second.step(*batch) for batch in data[5:]]
+    assert torch.equal(torch.stack(losses), torch.stack(before + after))
+    ends = [one.state(None, 4, (), 0.0) for one in (whole, second)]
+    assert ends[0].scale == ends[1].scale
+    assert all(np.array_equal(value, ends[1].model[name]) for name, value in ends[0].model.items())
+
+
+def test_a_step_whose_gradients_overflow_changes_no_weight(monkeypatch):
+    monkeypatch.setattr(computing, "START", 2.0**60)
+    one = low("float16")
+    before = dict(one.model.named_parameters())
+    before = {name: value.detach().clone() for name, value in before.items()}
+    loss = one.step(*batches(1)[0])
+    assert math.isfinite(loss)
+    assert all(torch.equal(value, before[name]) for name, value in one.model.named_parameters())
+    assert one.state(None, 4, (), 0.0).scale == (2.0**59, 0)
+    for batch in batches(4) * 13:
+        one.step(*batch)
+    assert one.state(None, 4, (), 0.0).scale[0] < 2.0**59
+    assert not torch.equal(one.model.classifier.weight, before["classifier.weight"])
+
+
+class Doubled:
+    """A loss that is told from the cross-entropy, and sees what a step has."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, logits, images, labels):
+        self.seen.append((tuple(logits.shape), images, labels))
+        return 2 * functional.cross_entropy(logits, labels)
+
+    def settings(self):
+        return {"twice": True}
+
+
+def test_another_loss_takes_the_place_of_the_cross_entropy():
+    loss = Doubled()
+    plain = training()
+    other = Training(network(), learning_rate=0.05, total_steps=10, seed=4, loss=loss)
+    (images, labels), *_ = batches(1)
+    assert torch.equal(2 * plain.step(images, labels), other.step(images, labels))
+    shape, seen, truth = loss.seen[0]
+    assert shape == (6, 3)
+    assert seen is images
+    assert truth is labels
+    first, second = (list(one.optimizer.moments().values()) for one in (plain, other))
+    for one, twice in zip(first, second, strict=True):
+        torch.testing.assert_close(2 * one["exp_avg"], twice["exp_avg"])

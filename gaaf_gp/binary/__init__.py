@@ -1,47 +1,33 @@
 """Binary networks: the sign with its surrogate gradients, layers over latent weights, and whole networks."""
 
+from gaaf_gp.binary.base import BinaryLayer, binary_layers, clip_latent_weights, use_real_weights
 from gaaf_gp.binary.baselines import BASELINES, RPReLU, RSign
 from gaaf_gp.binary.binarize import SURROGATES, Surrogate, binarize
 from gaaf_gp.binary.blocks import BatchNorm, NormalizedConvolution, PooledRepeat, Residual
+from gaaf_gp.binary.building import PAPER, ActivationFactory, BinaryNetwork, BinarySettings
 from gaaf_gp.binary.conversion_report import ConversionReport, LayerReport
 from gaaf_gp.binary.convert import binarize_model
-from gaaf_gp.binary.layers import (
-    KERNELS,
-    BinaryConv2d,
-    BinaryLayer,
-    BinaryLinear,
-    best_kernels,
-    binary_layers,
-    clip_latent_weights,
-    use_kernels,
-)
-from gaaf_gp.binary.networks import (
-    NETWORKS,
-    ActivationFactory,
-    BinaryNetwork,
-    build_network,
-    resnet18,
-    small_network,
-)
+from gaaf_gp.binary.kernels import KERNELS, best_kernels, use_kernels
+from gaaf_gp.binary.layers import BinaryConv2d, BinaryLinear
+from gaaf_gp.binary.lookups import table_binarize_raw
+from gaaf_gp.binary.networks import NETWORKS, build_network, resnet18, small_network
 from gaaf_gp.binary.plain import FlatNetwork, nin, vgg_small
 from gaaf_gp.binary.resnets import bireal18, bireal34, resnet20
+from gaaf_gp.binary.signs import SignActivation, SplitSign, split
 from gaaf_gp.binary.tables import (
     SignTables,
     TableActivation,
     bfloat16_inputs,
     table_binarize,
-    table_binarize_raw,
     tabulate,
     windowed_slope,
 )
-
-# here, since these are built on the module that holds the table
-NETWORKS.update(resnet20=resnet20, bireal18=bireal18, bireal34=bireal34, nin=nin, vgg_small=vgg_small)
 
 __all__ = [
     "BASELINES",
     "KERNELS",
     "NETWORKS",
+    "PAPER",
     "SURROGATES",
     "ActivationFactory",
     "BatchNorm",
@@ -49,6 +35,7 @@ __all__ = [
     "BinaryLayer",
     "BinaryLinear",
     "BinaryNetwork",
+    "BinarySettings",
     "ConversionReport",
     "FlatNetwork",
     "LayerReport",
@@ -57,7 +44,9 @@ __all__ = [
     "RPReLU",
     "RSign",
     "Residual",
+    "SignActivation",
     "SignTables",
+    "SplitSign",
     "Surrogate",
     "TableActivation",
     "best_kernels",
@@ -73,10 +62,12 @@ __all__ = [
     "resnet18",
     "resnet20",
     "small_network",
+    "split",
     "table_binarize",
     "table_binarize_raw",
     "tabulate",
     "use_kernels",
+    "use_real_weights",
     "vgg_small",
     "windowed_slope",
 ]

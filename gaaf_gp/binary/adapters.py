@@ -8,8 +8,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from gaaf_gp.binary.layers import BinaryConv2d, BinaryLayer, BinaryLinear
-from gaaf_gp.binary.networks import ActivationFactory, BinarySettings
+from gaaf_gp.binary.base import BinaryLayer
+from gaaf_gp.binary.building import ActivationFactory, BinarySettings
+from gaaf_gp.binary.layers import BinaryConv2d, BinaryLinear
+from gaaf_gp.binary.signs import SplitSign
 from gaaf_gp.binary.tables import TableActivation
 
 _PADS: dict[str, type[nn.Module]] = {
@@ -152,5 +154,8 @@ def _padding(layer: nn.Conv2d) -> tuple[int, int]:
 
 
 def _for_last_channels(activation: nn.Module | None) -> nn.Module | None:
-    # tables look at single values, wherever the channels are
-    return activation if activation is None or isinstance(activation, TableActivation) else LastChannels(activation)
+    if activation is None or isinstance(activation, TableActivation):
+        return activation  # tables look at single values, wherever the channels are
+    if isinstance(activation, SplitSign):
+        return SplitSign(LastChannels(activation.f), LastChannels(activation.g), activation.surrogate)
+    return LastChannels(activation)

@@ -4,6 +4,7 @@ Both learn a few numbers per channel and take the place of an activation, so tha
 the same network, at the same budget.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -11,14 +12,35 @@ import torch
 from torch import Tensor, nn
 
 from gaaf_gp.binary.binarize import whole_number
-from gaaf_gp.binary.networks import ActivationFactory
+from gaaf_gp.binary.building import ActivationFactory
 from gaaf_gp.errors import GaafError
 
 
-class _PerChannel(nn.Module):
+class PerChannel(nn.Module, ABC):
+    """What both share: a function of x and of its parameters, vectors with one number per channel.
+
+    Attributes:
+        kernel: the function as a :class:`gaaf_gp.native.Program`, which layers with compiled kernels then run; None by
+            default.
+    """
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = whole_number("channels", channels)
+        self.kernel: object | None = None
+
+    @staticmethod
+    @abstractmethod
+    def function(x: Tensor, *vectors: Tensor) -> Tensor:
+        """Return f(x); the vectors are the parameters in their order, of shapes that broadcast over ``x``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return f(x) in the shape and dtype of ``x``, (N, channels, ...).
+
+        Raises:
+            GaafError: ``x`` has another number of channels.
+        """
+        return self.function(x, *(self.vector(parameter, x) for parameter in self.parameters()))
 
     def vector(self, parameter: Tensor, x: Tensor) -> Tensor:
         """Return ``parameter`` in the dtype of ``x``, shaped to be added to its channels."""
@@ -34,7 +56,7 @@ class _PerChannel(nn.Module):
         return f"channels={self.channels}"
 
 
-class RSign(_PerChannel):
+class RSign(PerChannel):
     """x + b with a learnable b per channel: ahead of the sign, the RSign of ReActNet (Liu et al. 2020, Section 4.2).
 
     The threshold of ReActNet's sign(x - a) is a = -b. The paper is arXiv 2003.03488. It is the tree ``shift(x)`` of
@@ -54,16 +76,14 @@ class RSign(_PerChannel):
         super().__init__(channels)
         self.shift = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x + b in the shape and dtype of ``x``, (N, channels, ...).
-
-        Raises:
-            GaafError: ``x`` has another number of channels.
-        """
-        return x + self.vector(self.shift, x)
+    @staticmethod
+    def function(x: Tensor, *vectors: Tensor) -> Tensor:
+        """Return x + b."""
+        (shift,) = vectors
+        return x + shift
 
 
-class RPReLU(_PerChannel):
+class RPReLU(PerChannel):
     """PReLU(x + a) + b with a learnable a, b and negative slope per channel (ReActNet, Liu et al. 2020, Section 4.2).
 
     ReActNet has it behind each shortcut, so that the next shortcut sees it too, and an RSign behind it. As an
@@ -88,16 +108,15 @@ class RPReLU(_PerChannel):
         self.slope = nn.Parameter(torch.full((channels,), 0.25))
         self.shift_out = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return f(x) in the shape and dtype of ``x``, (N, channels, ...).
-
-        Raises:
-            GaafError: ``x`` has another number of channels.
-        """
-        y = x + self.vector(self.shift_in, x)
-        y = nn.functional.prelu(y, self.slope.to(y.dtype))
-        return y + self.vector(self.shift_out, x)
+    @staticmethod
+    def function(x: Tensor, *vectors: Tensor) -> Tensor:
+        """Return PReLU(x + a) + b."""
+        shift_in, slope, shift_out = vectors
+        y = x + shift_in
+        return torch.where(y > 0, y, slope * y) + shift_out
 
 
-BASELINES: Mapping[str, ActivationFactory | None] = MappingProxyType({"sign": None, "rsign": RSign, "rprelu": RPReLU})
+LEARNING: Mapping[str, type[PerChannel]] = MappingProxyType({"rsign": RSign, "rprelu": RPReLU})
+"""The baselines that learn, by name."""
+BASELINES: Mapping[str, ActivationFactory | None] = MappingProxyType({"sign": None, **LEARNING})
 """What an evolved function is compared with, by name: factories of activations, None for the plain sign."""

@@ -30,7 +30,7 @@ class BatchNorm(nn.BatchNorm2d):
         if not self.fits(x):
             y = super().forward(x)
             return y if shortcut is None else y + shortcut
-        return native.batch_norm(x, self.settings(), shortcut)
+        return native.batch_norm(x, self.settings(), None if shortcut is None else shortcut.to(x.dtype))
 
     def fits(self, x: Tensor) -> bool:
         """Return whether the compiled kernels may take ``x``, or what becomes of it."""
@@ -60,13 +60,15 @@ class NormalizedConvolution(nn.Sequential):
         """Return the normalized convolution of ``x``, plus ``shortcut`` or, if it is a module, shortcut(x)."""
         convolution, norm = self[0], self[1]
         assert isinstance(norm, BatchNorm)
-        if not isinstance(convolution, BinaryConv2d) or not self._joins(convolution, norm, x):
-            total: Tensor = norm(convolution(x), shortcut(x) if isinstance(shortcut, nn.Module) else shortcut)
+        wide = convolution.widened(x) if isinstance(convolution, BinaryConv2d) else x
+        if not isinstance(convolution, BinaryConv2d) or not self._joins(convolution, norm, wide):
+            total: Tensor = norm(convolution(wide), shortcut(x) if isinstance(shortcut, nn.Module) else shortcut)
             return total
         own: Tensor | int | None = _own(shortcut) if convolution.direct else None
         if own is None:
-            own = shortcut(x) if isinstance(shortcut, nn.Module) else shortcut
-        return convolution.compiled(x, norm.settings(), own)
+            added = shortcut(x) if isinstance(shortcut, nn.Module) else shortcut
+            own = None if added is None else added.to(wide.dtype)  # autocast may have made it in 16 bits
+        return convolution.compiled(wide, norm.settings(), own)
 
     def _joins(self, convolution: BinaryConv2d, norm: BatchNorm, x: Tensor) -> bool:
         # torch refuses to normalize a single value a channel; one image may come to that

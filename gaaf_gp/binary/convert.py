@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from gaaf_gp.binary.adapters import replacement
+from gaaf_gp.binary.base import BinaryLayer, binary_layers
+from gaaf_gp.binary.building import PAPER, ActivationFactory, BinarySettings
 from gaaf_gp.binary.conversion_report import ConversionReport, LayerReport
-from gaaf_gp.binary.layers import BinaryLayer, binary_layers
-from gaaf_gp.binary.networks import PAPER, ActivationFactory, BinarySettings
 from gaaf_gp.binary.survey import (
     RELUS,
     Keep,
@@ -81,7 +81,7 @@ def binarize_model(
             2019, arXiv 1909.13863).
         in_place: convert ``model`` itself and return it. If anything raises, it is as it was, unless the trial on the
             ``example`` did.
-        binary: see :class:`~gaaf_gp.binary.networks.BinarySettings`.
+        binary: see :class:`~gaaf_gp.binary.building.BinarySettings`.
 
     Raises:
         GaafError: no eager module, a module that is a single layer, or one that cannot be copied; an option out of its

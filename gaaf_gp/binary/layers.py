@@ -4,26 +4,26 @@ A layer keeps real-valued latent weights, which the optimizer moves, and compute
 its inputs. The complementary activation function of a layer, where it has one, comes before the sign of the inputs.
 
 Every product is +1 or -1 and every sum an integer. In float32 that integer is exact, up to algorithms that transform
-their operands (Winograd, FFT). Under autocast the products stay exact too, but the output is rounded to the low
-precision: bfloat16 holds eight bits, so results above 256 may be off by rounding.
+their operands (Winograd, FFT). A bfloat16 holds eight bits and so not all integers above 256: under autocast a layer
+computes in the dtype of its weights all the same, float32 as a rule. Its sums and gradients stay what they are without.
 """
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gaaf_gp import native
-from gaaf_gp.binary.binarize import Surrogate, binarize, positive_number, whole_number
-from gaaf_gp.binary.tables import SignTables, TableActivation, tabulate
-from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.binary.base import BinaryLayer
+from gaaf_gp.binary.binarize import Surrogate, whole_number
+from gaaf_gp.binary.signs import SignActivation
+from gaaf_gp.binary.tables import SignTables, TableActivation, bfloat16_inputs, tabulate
+from gaaf_gp.errors import GaafError
 
 PAD_VALUES = (0.0, 1.0, -1.0)
-KERNELS = ("torch", "float32", "fixed")
-"""What computes binary convolutions: torch; compiled kernels; compiled kernels with gradients in whole numbers."""
 
 
 def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
@@ -32,95 +32,6 @@ def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
         raise GaafError(f"{name} must be one whole number or two (height, width), got {value!r}; give {name}={least}")
     height, width = (whole_number(name, side, least) for side in both)
     return height, width
-
-
-class BinaryLayer(nn.Module):
-    """What binary layers share: latent weights, and the binarization of weights and inputs.
-
-    Attributes:
-        channels: number of input channels (features), what an activation of this layer is made for.
-        weight: the real latent weights, the only parameter of the layer itself; they are what the state dict holds.
-        activation: the function f in sign(f(x)), or None for sign(x).
-        surrogate: the surrogate gradient of the sign of the inputs.
-        weight_surrogate: that of the weights, always the clipped straight-through estimator.
-
-    Raises:
-        GaafError: an argument is out of its range, or the activation is no module.
-    """
-
-    activation: nn.Module | None
-
-    def __init__(
-        self,
-        channels: int,
-        weight_shape: Sequence[int],
-        activation: nn.Module | None,
-        surrogate: Surrogate,
-        weight_window: float,
-    ) -> None:
-        super().__init__()
-        self.channels = channels
-        self.surrogate = surrogate
-        self.weight_surrogate = Surrogate("clipped", positive_number("weight_window", weight_window))
-        self.weight = nn.Parameter(torch.empty(*weight_shape))
-        self.set_activation(activation)
-        self.reset_parameters()
-
-    def set_activation(self, activation: nn.Module | None) -> None:
-        """Replace the activation.
-
-        Raises:
-            GaafError: it is neither a module nor None.
-        """
-        if activation is not None and not isinstance(activation, nn.Module):
-            raise GaafError(
-                f"activation must be a torch module or None, got {activation!r}; wrap a plain function in a module"
-            )
-        if isinstance(activation, TableActivation) and activation.surrogate != self.surrogate:
-            raise GaafError(
-                f"tables must hold the surrogate of their layer, {self.surrogate}, got {activation.surrogate}; "
-                "tabulate f with that one"
-            )
-        if isinstance(getattr(self, "activation", None), nn.Module):
-            del self.activation  # a module overwritten by None would stay listed as an empty child
-        self.activation = activation
-
-    def reset_parameters(self) -> None:
-        """Draw the latent weights anew: uniform within 1/sqrt(fan-in), as torch's own layers are."""
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-
-    def binary_input(self, x: Tensor) -> Tensor:
-        """Return sign(f(x)): +1 and -1 in the shape of ``x``.
-
-        Raises:
-            GaafError: the activation changes the shape.
-        """
-        if isinstance(self.activation, TableActivation):
-            signs: Tensor = self.activation(x)
-            return signs
-        return binarize(self.activated(x), self.surrogate)
-
-    def activated(self, x: Tensor) -> Tensor:
-        """Return f(x), or x without an activation.
-
-        Raises:
-            GaafError: the activation changes the shape.
-        """
-        y = x if self.activation is None else self.activation(x)
-        if y.shape != x.shape:
-            raise GaafError(
-                f"an activation must keep the shape of its input, got {tuple(y.shape)} from {tuple(x.shape)}; "
-                "use a function of single values and channels"
-            )
-        return y
-
-    def binary_weight(self) -> Tensor:
-        """Return the signs of the latent weights, in their shape and dtype."""
-        return binarize(self.weight, self.weight_surrogate)
-
-    def extra_repr(self) -> str:
-        """Return the settings that ``repr`` shows."""
-        return f"surrogate={self.surrogate}, weight_window={self.weight_surrogate.window:g}"
 
 
 class BinaryConv2d(BinaryLayer):
@@ -185,7 +96,7 @@ class BinaryConv2d(BinaryLayer):
         self.pad_value = float(pad_value)
         self.kernels = "torch"
 
-    def forward(self, x: Tensor) -> Tensor:
+    def result(self, x: Tensor) -> Tensor:
         """Return the convolution of a float (N, in_channels, H, W) as (N, out_channels, H', W')."""
         if self.fits(x):
             return self.compiled(x)
@@ -204,7 +115,8 @@ class BinaryConv2d(BinaryLayer):
     def fits(self, x: Tensor) -> bool:
         """Return whether the compiled kernels take ``x``."""
         float32 = x.dtype == self.weight.dtype == torch.float32
-        return self.kernels != "torch" and x.is_cpu and float32 and x.dim() == 4 and x.numel() > 0
+        binary = self.kernels != "torch" and not self.real_weights
+        return binary and x.is_cpu and float32 and x.dim() == 4 and x.numel() > 0
 
     @property
     def direct(self) -> bool:
@@ -225,12 +137,13 @@ class BinaryConv2d(BinaryLayer):
         signs: native.Signs
         program = self._program()
         if program is not None and self.activation is not None:
-            signs, vectors = (
-                native.ProgramSigns(program, self.surrogate.window),
-                tuple(self.activation.parameters()),
-            )
+            # a program of an activation that returns signs has the window in it
+            window_of_signs = math.inf if isinstance(self.activation, SignActivation) else self.surrogate.window
+            signs, vectors = native.ProgramSigns(program, window_of_signs), tuple(self.activation.parameters())
         elif isinstance(self.activation, TableActivation):
             signs = native.TableSigns(self.activation.packed)
+        elif isinstance(self.activation, SignActivation):
+            x, signs = self.activated(x), native.TableSigns(_as_they_are(self.surrogate).packed)
         else:
             x, signs = self.activated(x), native.TableSigns(_plain_sign(self.surrogate).packed)
         return native.binary_unit(x, self.weight, native.Unit(signs, geometry, window, whole, vectors, norm, shortcut))
@@ -282,7 +195,7 @@ class BinaryLinear(BinaryLayer):
         self.in_features = in_features
         self.out_features = out_features
 
-    def forward(self, x: Tensor) -> Tensor:
+    def result(self, x: Tensor) -> Tensor:
         """Return the product of a float (..., in_features) as (..., out_features)."""
         return functional.linear(self.binary_input(x), self.binary_weight())
 
@@ -299,54 +212,8 @@ def _plain_sign(surrogate: Surrogate) -> SignTables:
     return tabulate(nn.Identity(), surrogate)
 
 
-def best_kernels() -> str:
-    """Return the quickest of :data:`KERNELS` that this machine has; the first call may compile them."""
-    if not native.available():
-        return "torch"
-    return "fixed" if native.whole_numbers() else "float32"
-
-
-def use_kernels(model: nn.Module, kernels: str) -> None:
-    """Let the binary convolutions and batch norms of ``model`` use ``kernels``, one of :data:`KERNELS`.
-
-    This is about float32 on a CPU; other dtypes and devices stay with torch, and so do convolutions with groups or
-    dilation.
-    Forward the compiled kernels give the same integers as torch. Backward "float32" sums in another order, and "fixed"
-    rounds gradients as a bfloat16 would. Inputs are rounded to bfloat16 ahead of the sign and its window.
-
-    Raises:
-        GaafError: unknown kernels, or ones that this machine does not have.
-    """
-    if kernels not in KERNELS:
-        raise GaafError(f"kernels must be one of {listed(KERNELS)}, got {kernels!r}; choose one of them")
-    if kernels != "torch" and not native.available():
-        raise GaafError(
-            f"kernels {kernels!r} must be compiled here, but {native.unavailable_reason()}; or choose 'torch'"
-        )
-    if kernels == "fixed" and not native.whole_numbers():
-        raise GaafError("kernels 'fixed' need a processor with AVX2, and this one has none; choose 'float32'")
-    for module in model.modules():
-        # batch norms of gaaf_gp.binary.networks have kernels too
-        fits = not isinstance(module, BinaryConv2d) or (module.groups == 1 and module.dilation == (1, 1))
-        if fits and str(getattr(module, "kernels", "")) in KERNELS:
-            setattr(module, "kernels", kernels)  # noqa: B010  no attribute of every module
-
-
-def binary_layers(model: nn.Module) -> Iterator[BinaryLayer]:
-    """Yield every binary layer of ``model`` once, itself included, in the order of its modules."""
-    return (module for module in model.modules() if isinstance(module, BinaryLayer))
-
-
-@torch.no_grad()
-def clip_latent_weights(model: nn.Module, limit: float) -> None:
-    """Clamp the latent weights of all binary layers of ``model`` to [-limit, +limit], in place.
-
-    A latent weight beyond its window gets no gradient and would never come back: call this after every step of the
-    optimizer.
-
-    Raises:
-        GaafError: ``limit`` is no number above 0.
-    """
-    limit = positive_number("limit", limit)
-    for layer in binary_layers(model):
-        layer.weight.clamp_(-limit, limit)
+@functools.cache
+def _as_they_are(surrogate: Surrogate) -> SignTables:
+    """Tables that return signs as they are, and their gradient."""
+    every = bfloat16_inputs().flatten()
+    return SignTables(every >= 0, torch.ones_like(every, dtype=torch.bfloat16), surrogate)

@@ -14,15 +14,15 @@ from torch.nn import functional
 
 from gaaf_gp.binary.binarize import whole_number
 from gaaf_gp.binary.blocks import BatchNorm, NormalizedConvolution
-from gaaf_gp.binary.layers import BinaryConv2d
-from gaaf_gp.binary.networks import (
+from gaaf_gp.binary.building import (
     ActivationFactory,
     BinaryNetwork,
     BinarySettings,
-    _activated,
-    _check_sizes,
-    _convolution,
+    activated,
+    check_sizes,
+    convolution_maker,
 )
+from gaaf_gp.binary.layers import BinaryConv2d
 from gaaf_gp.errors import GaafError
 
 _NIN_KERNELS = (5, 1, 1, 5, 1, 1, 3, 1)
@@ -68,18 +68,18 @@ def nin(
         in_channels: channels of the images.
         activation: factory of the complementary functions, called once per binary convolution; None for none.
         widths: channels of the eight convolutions, any.
-        binary: see :class:`~gaaf_gp.binary.networks.BinarySettings`.
+        binary: see :class:`~gaaf_gp.binary.building.BinarySettings`.
 
     Raises:
         GaafError: an argument is out of its range.
     """
-    _check_sizes(num_classes, in_channels, widths)
+    check_sizes(num_classes, in_channels, widths)
     if len(widths) != len(_NIN_KERNELS):
         raise GaafError(
             f"nin has eight convolutions ahead of its classifier, got {len(widths)} widths; give eight, as in "
             "(192, 160, 96, 192, 192, 192, 192, 192)"
         )
-    convolution = _convolution(binary)
+    convolution = convolution_maker(binary)
     pools = {2: nn.MaxPool2d(3, 2, padding=1), 5: nn.AvgPool2d(3, 2, padding=1, count_include_pad=False)}
     units = [
         _unit(convolution(before, after, kernel, padding=kernel // 2), pools.get(place))
@@ -87,7 +87,7 @@ def nin(
     ]
     stem = NormalizedConvolution(nn.Conv2d(in_channels, widths[0], _NIN_KERNELS[0], padding=2, bias=False))
     network = BinaryNetwork(stem, nn.Sequential(*units), nn.Linear(widths[-1], num_classes))
-    return _activated(network, activation)
+    return activated(network, activation)
 
 
 def vgg_small(
@@ -117,14 +117,14 @@ def vgg_small(
     Raises:
         GaafError: an argument is out of its range.
     """
-    _check_sizes(num_classes, in_channels, widths)
+    check_sizes(num_classes, in_channels, widths)
     whole_number("grid", grid)
     if len(widths) % 2:
         raise GaafError(
             f"vgg_small pools after every second convolution, got {len(widths)} widths; give an even number, as in "
             "(128, 128, 256, 256, 512, 512)"
         )
-    convolution = _convolution(binary)
+    convolution = convolution_maker(binary)
     units = [
         # at an odd edge the maximum is over the pixels that are there: no image is too small
         _unit(convolution(before, after, 3, padding=1), nn.MaxPool2d(2, ceil_mode=True) if place % 2 else None)
@@ -132,7 +132,7 @@ def vgg_small(
     ]
     stem = NormalizedConvolution(nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False))
     classifier = nn.Linear(widths[-1] * grid**2, num_classes)
-    return _activated(FlatNetwork(stem, nn.Sequential(*units), classifier, grid), activation)
+    return activated(FlatNetwork(stem, nn.Sequential(*units), classifier, grid), activation)
 
 
 def _unit(convolution: BinaryConv2d, pool: nn.Module | None) -> nn.Sequential:

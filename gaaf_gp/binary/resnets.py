@@ -12,15 +12,15 @@ from torch import nn
 
 from gaaf_gp.binary.binarize import whole_number
 from gaaf_gp.binary.blocks import NormalizedConvolution, PooledRepeat, Residual
-from gaaf_gp.binary.layers import BinaryConv2d
-from gaaf_gp.binary.networks import (
+from gaaf_gp.binary.building import (
     ActivationFactory,
     BinaryNetwork,
     BinarySettings,
-    _activated,
-    _check_sizes,
-    _convolution,
+    activated,
+    check_sizes,
+    convolution_maker,
 )
+from gaaf_gp.binary.layers import BinaryConv2d
 from gaaf_gp.errors import GaafError
 
 
@@ -48,12 +48,12 @@ def resnet20(
         widths: channels of the stages, each a multiple of the one before.
         blocks: pairs of convolutions in each stage; with three stages there are 6 ``blocks`` + 2 layers.
         shortcut_every: one shortcut over so many convolutions: 1 as in Bi-Real Net, 2 as in the original.
-        binary: see :class:`~gaaf_gp.binary.networks.BinarySettings`.
+        binary: see :class:`~gaaf_gp.binary.building.BinarySettings`.
 
     Raises:
         GaafError: an argument is out of its range.
     """
-    _check_sizes(num_classes, in_channels, widths)
+    check_sizes(num_classes, in_channels, widths)
     whole_number("blocks", blocks)
     if shortcut_every not in (1, 2) or isinstance(shortcut_every, bool):
         raise GaafError(
@@ -65,7 +65,7 @@ def resnet20(
                 f"each width of resnet20 must be a multiple of the one before, got {after} after {before}; use for "
                 f"example {2 * before}"
             )
-    convolution = _convolution(binary)
+    convolution = convolution_maker(binary)
     units: list[nn.Module] = []
     for stage, (before, after) in enumerate(pairwise((widths[0], *widths))):
         for block in range(blocks):
@@ -81,7 +81,7 @@ def resnet20(
                 units.append(Residual(nn.Sequential(first, second), shortcut))
     stem = NormalizedConvolution(nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False))
     network = BinaryNetwork(stem, nn.Sequential(*units), nn.Linear(widths[-1], num_classes))
-    return _activated(network, activation)
+    return activated(network, activation)
 
 
 def bireal18(
@@ -144,10 +144,10 @@ def _bireal(
     widths: Sequence[int],
     binary: BinarySettings,
 ) -> BinaryNetwork:
-    _check_sizes(num_classes, in_channels, widths)
+    check_sizes(num_classes, in_channels, widths)
     if len(widths) != len(blocks):
         raise GaafError(f"{name} has four stages, got {len(widths)} widths; give four, as in (64, 128, 256, 512)")
-    convolution = _convolution(binary)
+    convolution = convolution_maker(binary)
     units: list[nn.Module] = []
     for count, (before, after) in zip(blocks, pairwise((widths[0], *widths)), strict=True):
         units.append(_bireal_unit(convolution, before, after, stride=2 if units else 1))
@@ -157,7 +157,7 @@ def _bireal(
         nn.MaxPool2d(3, stride=2, padding=1),
     )
     network = BinaryNetwork(stem, nn.Sequential(*units), nn.Linear(widths[-1], num_classes))
-    return _activated(network, activation)
+    return activated(network, activation)
 
 
 def _bireal_unit(convolution: Callable[..., BinaryConv2d], before: int, after: int, stride: int) -> Residual:

@@ -65,7 +65,7 @@ class Trace:
 
     Attributes:
         forward: steps that f(x) needs, in order.
-        backward: those that follow.
+        backward: all others, which follow.
         value: f(x), by its number, or a constant.
         gradients: those of x and of each vector, likewise.
     """
@@ -97,8 +97,20 @@ def trace(function: Callable[..., Tensor], vectors: int) -> Trace:
             if value.requires_grad:
                 gradients = torch.autograd.grad(value, leaves, gradient, allow_unused=True)
     found = tuple(0.0 if one is None else recorder.number(one) for one in gradients)
-    steps = tuple(recorder.steps)
-    return Trace(steps[:made], steps[made:], recorder.number(value), found)
+    result, steps = recorder.number(value), recorder.steps
+    needed = _needed(steps[:made], result)
+    forward = [step for step in steps[:made] if step.result in needed]
+    rest = [step for step in steps[:made] if step.result not in needed]
+    return Trace(tuple(forward), (*rest, *steps[made:]), result, found)
+
+
+def _needed(steps: Sequence[Operation], value: int | float) -> set[int | float]:
+    """Return the values that ``value`` is made of: what only gradients need is left for the backward pass."""
+    needed = {value}
+    for step in reversed(steps):
+        if step.result in needed:
+            needed.update(step.arguments)
+    return needed
 
 
 class _Recorder(TorchDispatchMode):

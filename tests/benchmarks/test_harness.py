@@ -4,7 +4,6 @@ import json
 import math
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -75,21 +74,6 @@ def test_the_geometric_mean_of_inverses_is_the_inverse(values):
     inverse = harness.geometric_mean(1 / value for value in values)
     assert harness.geometric_mean(values) * inverse == pytest.approx(1)
     assert harness.geometric_mean(values) == pytest.approx(math.prod(values) ** (1 / len(values)))
-
-
-def test_threads_are_set_and_restored_even_after_an_error():
-    before = torch.get_num_threads()
-    with harness.threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before
-
-    def fail():
-        with harness.threads(before + 1):
-            raise KeyError("inside")
-
-    with pytest.raises(KeyError, match="inside"):
-        fail()
-    assert torch.get_num_threads() == before
 
 
 def test_a_report_is_written_after_every_change(tmp_path):

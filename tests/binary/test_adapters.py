@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gaaf_gp.binary import BinaryConv2d, BinaryLinear, RSign, Surrogate, TableActivation, tabulate
 from gaaf_gp.binary.adapters import ChannelAffine, LastChannels, replacement
-from gaaf_gp.binary.networks import PAPER
+from gaaf_gp.binary.building import PAPER
 
 
 def seeded(*shape: int, seed: int = 0) -> Tensor:

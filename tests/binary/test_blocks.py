@@ -19,6 +19,7 @@ from gaaf_gp.binary import (
     TableActivation,
     tabulate,
     use_kernels,
+    use_real_weights,
 )
 from gaaf_gp.compile import Activation
 from primitives import gaaf
@@ -193,3 +194,23 @@ def test_a_real_convolution_is_normalized_too() -> None:
     x = seeded(2, 3, 6, 6)
     expected = functional.batch_norm(functional.conv2d(x, made[0].weight), None, None, training=True)  # type: ignore[arg-type]
     torch.testing.assert_close(made(x), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernels", COMPILED)
+def test_with_real_weights_a_block_is_computed_in_torch(kernels: str) -> None:
+    torch.manual_seed(0)
+    convolution = BinaryConv2d(CHANNELS, CHANNELS, 3, padding=1, activation=tables(), window=1.3)
+    ours = Residual(NormalizedConvolution(convolution), nn.Identity())
+    theirs = copy.deepcopy(ours)
+    use_kernels(ours, kernels)
+    for one in (ours, theirs):
+        use_real_weights(one)
+    x = seeded(6, CHANNELS, 5, 7)
+    inputs = [x.clone().requires_grad_() for _ in range(2)]
+    first, second = (one(given) for one, given in zip((ours, theirs), inputs, strict=True))
+    torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
+    for y in (first, second):
+        y.backward(seeded(*y.shape, seed=1))
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad, rtol=1e-3, atol=1e-4)
+    for (name, one), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-4, msg=name)

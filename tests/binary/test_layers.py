@@ -26,6 +26,7 @@ from gaaf_gp.binary import (
     clip_latent_weights,
     tabulate,
     use_kernels,
+    use_real_weights,
 )
 from gaaf_gp.errors import GaafError
 
@@ -147,21 +148,40 @@ def test_the_border_is_binary_with_nonzero_padding_only() -> None:
     assert corners == {0: 1.0, 1: 9.0, -1: -7.0}
 
 
-def test_autocast_sums_are_exact_and_rounded_once() -> None:
-    for features in (200, 1500):
-        layer = BinaryLinear(features, 16)
-        with torch.no_grad():
-            layer.weight.copy_(seeded(16, features))
-            layer.weight[0] = 1.0
-        x = seeded(8, features, seed=3).float()
-        x[0] = 1.0
-        exact = torch.einsum("ni,oi->no", sign(x).double(), sign(layer.weight.detach()).double())
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            y = layer(x)
-        assert y.dtype == torch.bfloat16
-        torch.testing.assert_close(y.double(), exact, rtol=2**-8, atol=0.0)
-        if features <= 256:
-            assert torch.equal(y.double(), exact)
+def outcome(layer: BinaryLayer, x: Tensor, autocast: bool) -> list[Tensor]:
+    """The result, and its gradients by the weights, the activation and the input."""
+    leaf = x.clone().requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        y = layer(leaf)
+    inputs = [*layer.parameters(), leaf]
+    incoming = seeded(*y.shape, seed=5).to(y.dtype)
+    return [y.detach(), *torch.autograd.grad(y, inputs, incoming)]
+
+
+@pytest.mark.parametrize("kernels", ["torch", *COMPILED])
+@pytest.mark.parametrize("activation", [None, Wave])
+@pytest.mark.parametrize("make", [lambda f: BinaryConv2d(57, 3, 3, activation=f), lambda f: BinaryLinear(513, 3)])
+def test_autocast_changes_no_sum_and_no_gradient(
+    make: Callable[[nn.Module | None], BinaryLayer], activation: type[Wave] | None, kernels: str
+) -> None:
+    layer = make(activation and activation(57))
+    set_weight(layer)
+    with torch.no_grad():
+        layer.weight[0] = 1.0
+    use_kernels(layer, kernels)
+    x = seeded(*((2, 57, 5, 5) if isinstance(layer, BinaryConv2d) else (2, 513)), seed=3).float()
+    x[0] = 1.0
+    expected = outcome(layer, x, autocast=False)
+    if activation is None:
+        assert float(expected[0][0].max()) == 513, "which no bfloat16 is"
+    found = outcome(layer, x, autocast=True)
+    assert [(a.dtype, a.shape) for a in found] == [(a.dtype, a.shape) for a in expected]
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    low = outcome(layer, x.bfloat16(), autocast=True)
+    wide = outcome(layer, x.bfloat16().float(), autocast=False)
+    assert low[-1].dtype == torch.bfloat16, "the input's own"
+    for one, other in zip(low, wide, strict=True):
+        assert torch.equal(one, other.to(one.dtype))
 
 
 @pytest.mark.parametrize("pad_value", [0.0, -1.0])
@@ -499,3 +519,43 @@ def test_a_strided_point_convolution_leaves_pixels_out_before_the_sign(channels:
         torch.testing.assert_close(x.grad, (signs.grad * slope).float(), rtol=1e-5, atol=1e-6)
         of_weight = weight_signs.grad * (weight.abs() <= 1.2)
         torch.testing.assert_close(layer.weight.grad, of_weight.float(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernels", ["torch", *COMPILED])
+@pytest.mark.parametrize("pad_value", [0.0, 1.0])
+def test_real_weights_are_used_as_they_are_over_binary_inputs(kernels: str, pad_value: float) -> None:
+    layer = BinaryConv2d(3, 4, 3, padding=1, pad_value=pad_value, activation=tables(window=0.8), window=0.8)
+    use_kernels(layer, kernels)
+    weight = set_weight(layer)
+    use_real_weights(layer)
+    x = seeded(2, 3, 6, 5, scale=2).float().requires_grad_()
+    assert not layer.fits(x), "the compiled kernels know signs only"
+    incoming = seeded(2, 4, 6, 5, seed=2)
+    y = layer(x)
+    y.backward(incoming.float())
+    rounded = x.detach().to(torch.bfloat16).double()  # tables round their inputs
+    signs = sign(torch.sin(rounded)).requires_grad_()
+    real = weight.double().requires_grad_()
+    padded = functional.pad(signs, (1, 1, 1, 1), value=pad_value)
+    expected = functional.conv2d(padded, real)
+    expected.backward(incoming)
+    torch.testing.assert_close(y.double(), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(layer.weight.grad.double(), real.grad, rtol=1e-5, atol=1e-5), "no window of weights"
+    slope = torch.cos(rounded) * (torch.sin(rounded).abs() <= 0.8)
+    torch.testing.assert_close(x.grad.double(), signs.grad * slope, rtol=1e-2, atol=1e-2)
+    use_real_weights(layer, False)
+    again = functional.conv2d(padded.detach(), sign(weight).double())
+    assert torch.equal(layer(x.detach()).double(), again)
+
+
+def test_a_linear_layer_has_real_weights_too() -> None:
+    layer = BinaryLinear(6, 4)
+    weight = set_weight(layer)
+    x = seeded(5, 6)
+    use_real_weights(nn.Sequential(nn.ReLU(), layer))
+    assert "real_weights=True" in repr(layer)
+    torch.testing.assert_close(layer(x.float()).double(), sign(x) @ weight.double().T, rtol=1e-5, atol=1e-5)
+    use_real_weights(layer, False)
+    assert "real_weights" not in repr(layer)
+    assert torch.equal(layer(x.float()).double(), sign(x).double() @ sign(weight).double().T)
+    assert list(layer.state_dict()) == ["weight"], "the switch is no part of what is learned"

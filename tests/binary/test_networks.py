@@ -236,6 +236,46 @@ def test_a_training_step_moves_latent_weights(name: str, autocast: bool) -> None
         assert not torch.equal(value, before[key]), key
 
 
+@pytest.mark.parametrize("kernels", ["torch", *COMPILED])
+@pytest.mark.parametrize("name", ["small", "bireal18", "vgg_small"])
+def test_autocast_lowers_the_real_layers_only(name: str, kernels: str) -> None:
+    torch.manual_seed(0)
+    network = build_network(name, 4, 1, Shift, widths=NARROW[name])
+    use_kernels(network, kernels)
+    dtypes: dict[str, list[torch.dtype]] = {}
+    inputs: list[tuple[BatchNorm, Tensor]] = []
+
+    def note(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+        dtypes.setdefault(type(module).__name__, []).append(output.dtype)
+        if isinstance(module, BatchNorm):
+            inputs.append((module, given[0].detach().clone()))
+
+    for module in network.modules():
+        if isinstance(module, (BinaryConv2d, nn.Conv2d, nn.Linear, BatchNorm)):
+            module.register_forward_hook(note)  # type: ignore[arg-type]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        network(seeded(16, 1, 64, 64))
+    assert set(dtypes["BinaryConv2d"]) == {torch.float32}
+    assert set(dtypes["Conv2d"] + dtypes["Linear"]) == {torch.bfloat16}
+    for norm, x in inputs:
+        mean = x.double().mean((0, 2, 3))
+        torch.testing.assert_close(norm.running_mean.double(), 0.1 * mean, rtol=1e-5, atol=1e-5)
+        deviation = x.double().var((0, 2, 3))
+        torch.testing.assert_close(norm.running_var.double(), 0.9 + 0.1 * deviation, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernels", COMPILED)
+@pytest.mark.parametrize("name", ["small", "resnet18", "bireal18"])
+def test_compiled_and_plain_networks_agree_under_autocast(name: str, kernels: str) -> None:
+    theirs, ours = twins(name, kernels)
+    x = seeded(16, 1, 16, 16, seed=7)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        have, want = ours(x), theirs(x)
+    assert have.dtype == want.dtype == torch.bfloat16
+    same = (have.double() - want.double()).abs() < 0.05
+    assert same.double().mean() > 0.9
+
+
 def test_the_small_network_learns() -> None:
     torch.manual_seed(0)
     x = seeded(64, 1, 12, 12)

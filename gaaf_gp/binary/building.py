@@ -1,0 +1,102 @@
+"""What binary networks have in common: their settings, their shape from stem to classifier, and how they are made.
+
+Stem and classifier stay real, other convolutions are binary and carry an activation of their own. The weights of a
+network depend on the seed and the settings only, never on the activation, so that candidates can be compared in pairs.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypedDict, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from gaaf_gp.binary.base import binary_layers
+from gaaf_gp.binary.binarize import whole_number
+from gaaf_gp.binary.layers import BinaryConv2d
+from gaaf_gp.errors import GaafError
+
+Network = TypeVar("Network", bound=nn.Module)
+
+ActivationFactory = Callable[[int], nn.Module]
+"""Takes a number of channels and returns a new activation for that many."""
+
+
+class BinarySettings(TypedDict, total=False):
+    """How the binary convolutions of a network binarize, as in ``BinaryConv2d``; what is left out is the paper's.
+
+    Attributes:
+        pad_value: what padding adds to the signs: 0 (the default), +1 or -1.
+        surrogate: name of the surrogate gradient; "clipped" by default.
+        window: its window, in units of f(x); 1.3 by default.
+        weight_window: window of the latent weights, in their units; 1.3 by default.
+        sharpness: for the surrogates that have one.
+    """
+
+    pad_value: float
+    surrogate: str
+    window: float
+    weight_window: float
+    sharpness: float | None
+
+
+PAPER: BinarySettings = {"pad_value": 0.0, "surrogate": "clipped", "window": 1.3, "weight_window": 1.3}
+"""The settings of the GAAF paper's networks."""
+
+
+class BinaryNetwork(nn.Module):
+    """A real stem, binary stages and a real classifier over the average of the last feature map.
+
+    Attributes:
+        stem: (N, in_channels, H, W) to (N, C, H', W').
+        stages: the residual units, in order.
+        classifier: a linear layer with bias.
+    """
+
+    def __init__(self, stem: nn.Module, stages: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.stages = stages
+        self.classifier = classifier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (N, num_classes) of float images (N, in_channels, H, W)."""
+        features: Tensor = self.stages(self.stem(x))
+        # the mean, divided last: its gradient then is a view, where torch's own fills a tensor
+        y: Tensor = self.classifier(features.sum((2, 3)) / features[0, 0].numel())
+        return y
+
+
+def check_sizes(num_classes: int, in_channels: int, widths: Sequence[int]) -> None:
+    """Refuse numbers of classes and channels that no network has.
+
+    Raises:
+        GaafError: one is no whole number of at least 1, or there is no width.
+    """
+    whole_number("num_classes", num_classes)
+    whole_number("in_channels", in_channels)
+    if not isinstance(widths, Sequence) or isinstance(widths, str) or not widths:
+        raise GaafError(f"widths must be a sequence of at least one whole number, got {widths!r}; give (16, 32, 64)")
+    for width in widths:
+        whole_number("widths", width)
+
+
+def convolution_maker(binary: BinarySettings) -> Callable[..., BinaryConv2d]:
+    """Return what makes the binary convolutions of a network: ``BinaryConv2d`` with its settings, or the paper's."""
+    settings: BinarySettings = {**PAPER, **binary}
+    return partial(BinaryConv2d, **settings)
+
+
+def activated(network: Network, activation: ActivationFactory | None) -> Network:
+    """Give every binary convolution of ``network`` an activation of its own, and return the network.
+
+    This comes after all weights are drawn, and the random generators end as they began: neither these weights nor
+    anything drawn later depends on what a factory draws.
+    """
+    if activation is None:
+        return network
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
+        for layer in binary_layers(network):
+            layer.set_activation(activation(layer.channels))
+    return network

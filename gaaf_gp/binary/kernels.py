@@ -1,0 +1,43 @@
+"""What computes binary convolutions and batch norms on a CPU: torch, or the compiled kernels of ``gaaf_gp.native``."""
+
+from torch import nn
+
+from gaaf_gp import native
+from gaaf_gp.binary.layers import BinaryConv2d
+from gaaf_gp.errors import GaafError, listed
+
+KERNELS = ("torch", "float32", "fixed")
+"""What computes binary convolutions: torch; compiled kernels; compiled kernels with gradients in whole numbers."""
+
+
+def best_kernels() -> str:
+    """Return the quickest of :data:`KERNELS` that this machine has; the first call may compile them."""
+    if not native.available():
+        return "torch"
+    return "fixed" if native.whole_numbers() else "float32"
+
+
+def use_kernels(model: nn.Module, kernels: str) -> None:
+    """Let the binary convolutions and batch norms of ``model`` use ``kernels``, one of :data:`KERNELS`.
+
+    This is about float32 on a CPU; other dtypes and devices stay with torch, and so do convolutions with groups or
+    dilation.
+    Forward the compiled kernels give the same integers as torch. Backward "float32" sums in another order, and "fixed"
+    rounds gradients as a bfloat16 would. Inputs are rounded to bfloat16 ahead of the sign and its window.
+
+    Raises:
+        GaafError: unknown kernels, or ones that this machine does not have.
+    """
+    if kernels not in KERNELS:
+        raise GaafError(f"kernels must be one of {listed(KERNELS)}, got {kernels!r}; choose one of them")
+    if kernels != "torch" and not native.available():
+        raise GaafError(
+            f"kernels {kernels!r} must be compiled here, but {native.unavailable_reason()}; or choose 'torch'"
+        )
+    if kernels == "fixed" and not native.whole_numbers():
+        raise GaafError("kernels 'fixed' need a processor with AVX2, and this one has none; choose 'float32'")
+    for module in model.modules():
+        # batch norms of gaaf_gp.binary.blocks have kernels too
+        fits = not isinstance(module, BinaryConv2d) or (module.groups == 1 and module.dilation == (1, 1))
+        if fits and str(getattr(module, "kernels", "")) in KERNELS:
+            setattr(module, "kernels", kernels)  # noqa: B010  no attribute of every module

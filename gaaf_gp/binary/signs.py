@@ -1,0 +1,125 @@
+"""Activations that return signs themselves: a binary layer calls them in place of ``binarize(f(x))``.
+
+The forward and the backward pass may then belong to different functions: sign(f(x)), and the windowed derivative of g.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from gaaf_gp.binary.binarize import Surrogate, binarize
+from gaaf_gp.errors import GaafError
+
+
+class SignActivation(nn.Module):
+    """Returns +1 and -1 in the shape and dtype of its input, with a surrogate gradient of its own.
+
+    Attributes:
+        surrogate: what the gradient was made with; a layer takes only activations with its own surrogate.
+    """
+
+    surrogate: Surrogate
+
+
+class SplitSign(SignActivation):
+    """sign(f(x)), with the windowed derivative of g in the place of that of f.
+
+    The gradient of x comes from g alone: the incoming one times the surrogate derivative at g(x) times g'(x). What
+    ``f`` learns gets the gradient that it would get from ``binarize(f(x))``, what ``g`` learns that of
+    ``binarize(g(x))``. Without gradients g is not computed.
+
+    Attributes:
+        f: the forward function.
+        g: the backward function.
+        kernel: both as one :class:`gaaf_gp.native.Program` made of :func:`split`, which layers with compiled kernels
+            then run; None by default.
+
+    Args:
+        f: a module that keeps the shape of its input.
+        g: another one.
+        surrogate: of the sign, for both.
+    """
+
+    def __init__(self, f: nn.Module, g: nn.Module, surrogate: Surrogate) -> None:
+        super().__init__()
+        self.f = f
+        self.g = g
+        self.surrogate = surrogate
+        self.kernel: object | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return +1 and -1 in the shape and dtype of ``x``.
+
+        Raises:
+            GaafError: f and g return different shapes.
+        """
+        signs = binarize(self.f(x.detach()), self.surrogate)
+        if not torch.is_grad_enabled():
+            return signs
+        through = binarize(self.g(x), self.surrogate)
+        if signs.shape != through.shape:
+            raise GaafError(
+                f"the forward and the backward function must keep the shape of their input, got {tuple(signs.shape)} "
+                f"and {tuple(through.shape)} from {tuple(x.shape)}; use functions of single values and channels"
+            )
+        return cast(Tensor, _Joined.apply(signs, through))  # type: ignore[no-untyped-call]
+
+    def extra_repr(self) -> str:
+        """Show the surrogate."""
+        return f"surrogate={self.surrogate}"
+
+
+def split(f: Callable[..., Tensor], g: Callable[..., Tensor], own: int, window: float) -> Callable[..., Tensor]:
+    """Return what :class:`SplitSign` computes, clipped, as one function that returns f(x), for the compiled kernels.
+
+    Its gradients have the window in them already: the incoming one goes to f, but not to x, where abs(f(x)) <= window,
+    and to g where abs(g(x)) <= window.
+
+    Args:
+        f: of x and of its vectors, element by element.
+        g: likewise.
+        own: how many vectors f takes; those that follow are of g.
+        window: of the clipped surrogate.
+    """
+
+    def both(x: Tensor, *vectors: Tensor) -> Tensor:
+        forward = f(x.detach(), *vectors[:own]).expand_as(x)
+        backward = g(x, *vectors[own:]).expand_as(x)
+        return cast(Tensor, _Windowed.apply(forward, backward, window))  # type: ignore[no-untyped-call]
+
+    return both
+
+
+class _Joined(torch.autograd.Function):
+    """The first argument; both get the incoming gradient."""
+
+    @staticmethod
+    def forward(_ctx: Any, signs: Tensor, _through: Tensor) -> Tensor:
+        return signs.view_as(signs)
+
+    @staticmethod
+    def backward(_ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        return gradients[0], gradients[0]
+
+
+class _Windowed(torch.autograd.Function):
+    """The first argument; each gets the incoming gradient where it lies within the window."""
+
+    @staticmethod
+    def forward(ctx: Any, forward: Tensor, backward: Tensor, window: float) -> Tensor:
+        ctx.window = window
+        ctx.save_for_backward(forward, backward)
+        return forward.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        forward, backward = (
+            torch.where(one.abs() <= ctx.window, gradient, torch.zeros_like(gradient)) for one in ctx.saved_tensors
+        )
+        return forward, backward, None

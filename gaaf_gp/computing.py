@@ -1,0 +1,113 @@
+"""How a network is computed: on which device, on how many threads, and in which precision.
+
+Mixed precision is ``torch.autocast``. What must stay exact does: the sums of a binary layer exceed the eight bits of a
+bfloat16, so binary layers leave autocast and compute in float32, as do the statistics of batch norm, the loss, the
+weights and the optimiser. What is left for 16 bits are the real layers: stem, classifier, convolutions in shortcuts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import Tensor
+
+from gaaf_gp.errors import GaafError, listed
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+"""What the real layers of a network compute in."""
+START = 2.0**16
+"""The first scale of a loss; it, the factor 2 and the interval are those of torch's own ``GradScaler``."""
+GROWTH = 2000
+"""Steps without an overflow after which the scale is doubled."""
+
+
+def check_device(device: torch.device | str) -> torch.device:
+    """Return the device as tensors on it name it, such as ``cuda:0`` for ``"cuda"``.
+
+    Raises:
+        GaafError: torch cannot use it here.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise GaafError(f"device must be one that torch can use here, and {device} is not: {reason}") from error
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let torch use ``number`` threads inside the block, and as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Refuse a precision that is unknown, or that a device does not have.
+
+    Raises:
+        GaafError: it is none of :data:`PRECISIONS`, or float16 elsewhere than on a GPU.
+    """
+    if precision not in PRECISIONS:
+        raise GaafError(f"precision must be one of {listed(PRECISIONS)}, got {precision!r}; choose one of them")
+    if precision == "float16" and device.type != "cuda":
+        raise GaafError(
+            f"precision float16 is for a GPU, and the data is on {device}; choose float32, which is as fast there, or "
+            "give device='cuda' to the data"
+        )
+
+
+def lowered(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which the real layers compute in ``precision``; with float32 it does nothing."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, getattr(torch, precision))
+
+
+def lowers(device: torch.device) -> bool:
+    """Return whether autocast is on for ``device``."""
+    return device.type != "meta" and torch.is_autocast_enabled(device.type)
+
+
+class LossScale:
+    """Keeps float16 gradients from vanishing: the loss is multiplied by a scale, and its gradients divided by it.
+
+    The scale is as large as it can be: after an overflow, whose step is skipped, it is halved, and doubled after
+    ``GROWTH`` steps without one (Micikevicius et al. 2018, arXiv 1710.03740, Section 3.2). Nothing waits for the
+    device. torch's ``GradScaler`` does the same, but only for optimisers of ``torch.optim``.
+
+    Attributes:
+        value: () float32, the scale; a power of two, so that it rounds nothing.
+        good: () int64, steps since the last change.
+
+    Args:
+        device: where the loss is.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.value = torch.full((), START, device=device)
+        self.good = torch.zeros((), dtype=torch.int64, device=device)
+
+    def overflow(self, gradients: Sequence[Tensor]) -> Tensor:
+        """Return () float32: 1 if a gradient is not finite, else 0; and choose the scale of the next step by it."""
+        finite = torch.stack([gradient.isfinite().all() for gradient in gradients]).all()
+        good = torch.where(finite, self.good + 1, 0)
+        grows = good == GROWTH
+        self.value = torch.where(finite, self.value * (1.0 + grows), self.value / 2)
+        self.good = torch.where(grows, 0, good)
+        return finite.logical_not().float()
+
+    def state(self) -> tuple[float, int]:
+        """Return the scale and the steps since its last change."""
+        return float(self.value), int(self.good)
+
+    def restore(self, state: tuple[float, int]) -> None:
+        """Go on from what :meth:`state` returned."""
+        value, good = state
+        self.value.fill_(value)
+        self.good.fill_(good)

@@ -1,0 +1,76 @@
+"""What a run depends on, as one record that is checked when it is made."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gaaf_gp.errors import GaafError
+from gaaf_gp.generation import Limits
+
+
+def available_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a run depends on, and how it is run. ``config.json`` holds it.
+
+    Attributes:
+        out: folder for the results; must be new or empty.
+        primitives: the set, as :func:`gaaf_gp.loading.load_primitives` takes it.
+        data: name or folder, as :func:`gaaf_gp.load_data` takes it; ``data_settings`` are its further arguments.
+        stream: whether images stay in their files and are read while a network trains. Data and its settings are then
+            those of :func:`gaaf_gp.streamed_data.stream_data`.
+        evaluations: distinct candidates to train.
+        workers: processes; the result does not depend on it.
+        seed: of the search, the split and the training; one seed, one result.
+        population: individuals of a generation.
+        two_trees: whether candidates have a forward and a backward tree, see :mod:`gaaf_gp.candidates`.
+        random_search: whether random search has the same evaluations after the search, for its best to be compared with
+            the winner. What both meet is trained once.
+        fresh_seeds: trainings of the winner and of each of its competitors on the test split; at least 2.
+        racing: whether the candidates of a generation race each other (:class:`gaaf_gp.racing.Racing`); None for yes
+            if a training has at least 3 epochs.
+        extra_seeds: most seeds that are added to candidates that contest a place.
+        limits: of every tree.
+        proxy: arguments of :class:`gaaf_gp.Proxy` beside the data.
+    """
+
+    out: Path
+    primitives: str = "primitives.gaaf:free"
+    data: str = "fashion10k"
+    stream: bool = False
+    evaluations: int = 100
+    workers: int = field(default_factory=available_cores)
+    seed: int = 0
+    population: int = 20
+    two_trees: bool = False
+    random_search: bool = True
+    fresh_seeds: int = 5
+    racing: bool | None = None
+    extra_seeds: int = 0
+    limits: Limits = field(default_factory=Limits)
+    proxy: dict[str, Any] = field(default_factory=dict)
+    data_settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("evaluations", self.evaluations, 1),
+            ("workers", self.workers, 1),
+            ("seed", self.seed, 0),
+            ("population", self.population, 2),
+            ("fresh_seeds", self.fresh_seeds, 2),
+            ("extra_seeds", self.extra_seeds, 0),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+    @property
+    def elite(self) -> int:
+        """Individuals that live on."""
+        return min(2, self.population - 1)

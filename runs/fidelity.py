@@ -1,0 +1,180 @@
+"""How far may a short training be trusted? Rank correlation of cheap proxies with a training ten times as long.
+
+Functions of encoding 1, spread over the whole range of accuracies, are trained in each cheap proxy on one seed, and in
+a training ten times as long as the longest, the mean over two other seeds. Kendall's tau between the two says how much
+of the long training's order the cheap one finds. Each training is a line of a file: stop with Ctrl-C whenever you like,
+the same command goes on. The constants are the choices; most can be given on the command line too.
+"""
+
+import json
+import random
+import statistics
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer import Option
+
+from gaaf_gp.cli import INTERRUPTED, script
+from gaaf_gp.comparison import rank_correlation
+from gaaf_gp.data import load_data
+from gaaf_gp.experiment import available_cores
+from gaaf_gp.individual import Individual
+from gaaf_gp.jobs import Job, Trainer
+from gaaf_gp.journal import Journal
+from gaaf_gp.proxy import Outcome, Proxy
+from gaaf_gp.results import versions
+from primitives import gaaf
+
+DATA = "fashion10k"
+FUNCTIONS = 48
+PILOT = 160  # functions drawn at random, of which those are taken that spread best
+PILOT_SEED, SHORT_SEED, LONG_SEEDS = 900_000, 800_000, (700_000, 700_001)  # no two judgements share their luck
+EPOCHS = (1, 2, 3, 5)  # of the cheap proxies
+LONGER = 10  # times the default number of epochs
+DEFAULT_EPOCHS = 3
+ENOUGH = 0.6  # Kendall's tau that the default proxy has to reach
+OUT = Path("out/fidelity")
+
+
+def main(
+    data: Annotated[str, Option(help="Data set or folder, as gaaf-gp evolve takes it.")] = DATA,
+    limit: Annotated[int | None, Option(help="Use at most this many images.")] = None,
+    image_size: Annotated[int | None, Option(help="Resize images to this many pixels a side.")] = None,
+    functions: Annotated[int, Option(help="Functions to compare the proxies on.")] = FUNCTIONS,
+    pilot: Annotated[int, Option(help="Functions to choose them from.")] = PILOT,
+    batch_size: Annotated[int, Option(help="Images per training step.")] = 128,
+    workers: Annotated[int | None, Option(help="Worker processes.", show_default="all cores")] = None,
+    out: Annotated[Path, Option(help="Folder of the file; an earlier one of the same settings is gone on with.")] = OUT,
+) -> None:
+    """Compare cheap proxies with a long training."""
+    images = load_data(data, limit=limit, image_size=image_size)
+    proxies = {epochs: Proxy(images, epochs=epochs, batch_size=batch_size) for epochs in (*EPOCHS, long_epochs())}
+    notes = {
+        "functions": functions,
+        "pilot": pilot,
+        "proxy": proxies[DEFAULT_EPOCHS].settings(),
+        "versions": versions(),
+    }
+    processes = available_cores() if workers is None else workers
+    with Journal(out / "trainings.jsonl", {"format": 1, **notes}) as journal:
+        study = Study(proxies, journal, processes)
+        try:
+            drawn = draw(proxies[1], pilot)
+            found = study.accuracies(drawn, 1, PILOT_SEED)
+            chosen = spread(found, functions)
+            for epochs in EPOCHS:
+                study.accuracies(chosen, epochs, SHORT_SEED)
+            for seed in LONG_SEEDS:
+                study.accuracies(chosen, long_epochs(), seed)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        report(study, chosen, out)
+
+
+def long_epochs() -> int:
+    """Return the epochs of the long training."""
+    return LONGER * DEFAULT_EPOCHS
+
+
+def draw(proxy: Proxy, number: int) -> list[str]:
+    """Return so many genotypes of encoding 1, drawn at random, that can be trained and behave differently."""
+    rng, pset = random.Random(0), gaaf.encoding1()
+    unary, binary = range(len(gaaf.UNARY)), range(len(gaaf.BINARY))
+    found: dict[str, Individual] = {}
+    while len(found) < number:
+        individual = gaaf.from_genes((rng.choice(unary), rng.choice(unary), rng.choice(binary)), pset)
+        behaviour = proxy.behaviour(individual)
+        if behaviour.failure is None:
+            found.setdefault(behaviour.signature, individual)
+    return [individual.canonical for individual in found.values()]
+
+
+def spread(accuracies: dict[str, float], number: int) -> list[str]:
+    """Return so many functions whose accuracies lie as evenly as can be between the lowest and the highest."""
+    left = dict(accuracies)
+    low, high = min(left.values()), max(left.values())
+    chosen = []
+    for place in range(min(number, len(left))):
+        wanted = low + (high - low) * place / max(1, number - 1)
+        nearest = min(left, key=lambda text: (abs(left[text] - wanted), text))
+        chosen.append(nearest)
+        del left[nearest]
+    return chosen
+
+
+class Study:
+    """The trainings: those that the file holds, and how to make the others."""
+
+    def __init__(self, proxies: dict[int, Proxy], journal: Journal, workers: int) -> None:
+        self.proxies = proxies
+        self.journal = journal
+        self.workers = workers
+
+    def known(self, epochs: int, seed: int) -> dict[str, dict[str, Any]]:
+        """Return the entries of one proxy and seed by function."""
+        return {one["text"]: one for one in self.journal.entries if (one["epochs"], one["seed"]) == (epochs, seed)}
+
+    def accuracies(self, texts: list[str], epochs: int, seed: int) -> dict[str, float]:
+        """Train what is missing and return the accuracy of each function; that of a failure is 0."""
+        missing = [text for text in texts if text not in self.known(epochs, seed)]
+        if missing:
+            print(f"{len(missing)} trainings of {epochs} epoch(s)", flush=True)
+            trainer = Trainer(self.proxies[epochs], gaaf.encoding1(), self.workers, 1)
+            try:
+                for index, outcome in trainer.run([Job(text, seed) for text in missing]):
+                    self.journal.append(entry(missing[index], epochs, outcome))
+            finally:
+                trainer.close()
+        known = self.known(epochs, seed)
+        return {text: known[text]["accuracy"] for text in texts}
+
+
+def entry(text: str, epochs: int, outcome: Outcome) -> dict[str, Any]:
+    """Return the line of one training."""
+    return {
+        "text": text,
+        "epochs": epochs,
+        "seed": outcome.seed,
+        "accuracy": outcome.accuracy,
+        "seconds": outcome.seconds,
+        "failure": outcome.failure,
+    }
+
+
+def report(study: Study, texts: list[str], out: Path) -> None:
+    """Print and write how each proxy ranks the functions that no training failed for."""
+    long = [study.accuracies(texts, long_epochs(), seed) for seed in LONG_SEEDS]
+    short = {epochs: study.accuracies(texts, epochs, SHORT_SEED) for epochs in EPOCHS}
+    able = [text for text in texts if all(values[text] > 0 for values in (*long, *short.values()))]
+    reference = [statistics.fmean(values[text] for values in long) for text in able]
+    table = Table(
+        title=f"{len(able)} functions, {min(reference):.1%} to {max(reference):.1%} after {long_epochs()} epochs"
+    )
+    for column in ("epochs", "seconds", "Kendall's tau", "95 % interval", "accuracies"):
+        table.add_column(column, justify="right")
+    rows = []
+    judgements = {**short, long_epochs(): long[0]}
+    for epochs, values in judgements.items():
+        against = [long[1][text] for text in able] if epochs == long_epochs() else reference
+        found = rank_correlation([values[text] for text in able], against)
+        seed = LONG_SEEDS[0] if epochs == long_epochs() else SHORT_SEED
+        seconds = statistics.median(study.known(epochs, seed)[text]["seconds"] for text in able)
+        own = [values[text] for text in able]
+        rows.append(
+            {"epochs": epochs, "seconds": seconds, "tau": found.tau, "low": found.low, "high": found.high, "n": found.n}
+        )
+        span = f"{found.low:.2f} to {found.high:.2f}"
+        table.add_row(str(epochs), f"{seconds:.2f}", f"{found.tau:.2f}", span, f"{min(own):.1%} to {max(own):.1%}")
+    console = Console(soft_wrap=True)
+    console.print(table)
+    console.print("The last row compares the two seeds of the long training: no proxy can be expected to do better.")
+    enough = [row["epochs"] for row in rows[:-1] if row["tau"] >= ENOUGH]
+    console.print(f"Cheapest with tau of {ENOUGH} or more: " + (f"{enough[0]} epoch(s)" if enough else "none"))
+    (out / "result.json").write_text(json.dumps({"functions": able, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":  # worker processes import this file too
+    script(main)

@@ -1,0 +1,80 @@
+"""The script that compares cheap proxies with a long training, as a person runs it, at a tiny scale."""
+
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gaaf_gp.comparison import rank_correlation
+
+SCRIPT = Path(__file__).parents[2] / "runs" / "fidelity.py"
+
+
+@pytest.fixture(scope="module")
+def fidelity():
+    spec = importlib.util.spec_from_file_location("fidelity", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(out, *arguments):
+    command = [sys.executable, str(SCRIPT), "--limit", "200", "--out", str(out), "--batch-size", "32"]
+    command += ["--workers", "1", "--pilot", "7", "--functions", "5", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    found = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+    return found.returncode, found.stdout, found.stderr
+
+
+def test_it_trains_everything_once_and_goes_on_where_it_was(tmp_path, fidelity):
+    status, printed, errors = run(tmp_path)
+    assert status == 0, errors
+    file = tmp_path / "trainings.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    trainings = lines[1:]
+    counts = {(one["epochs"], one["seed"]): 0 for one in trainings}
+    for one in trainings:
+        counts[one["epochs"], one["seed"]] += 1
+    expected = {(1, fidelity.PILOT_SEED): 7}
+    expected |= {(epochs, fidelity.SHORT_SEED): 5 for epochs in fidelity.EPOCHS}
+    expected |= {(fidelity.long_epochs(), seed): 5 for seed in fidelity.LONG_SEEDS}
+    assert counts == expected
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert [row["epochs"] for row in result["rows"]] == [*fidelity.EPOCHS, fidelity.long_epochs()]
+    by = {(one["text"], one["epochs"], one["seed"]): one["accuracy"] for one in trainings}
+    long = [
+        statistics.fmean(by[text, fidelity.long_epochs(), seed] for seed in fidelity.LONG_SEEDS)
+        for text in result["functions"]
+    ]
+    for row in result["rows"][:-1]:
+        short = [by[text, row["epochs"], fidelity.SHORT_SEED] for text in result["functions"]]
+        assert row["tau"] == pytest.approx(rank_correlation(short, long).tau)
+        assert f"{row['tau']:.2f}" in printed
+    # cut off within the last line, as by a crash: only that one training is made again
+    before = file.read_text()
+    file.write_text(before[: before.rindex('"failure"')])
+    status, printed, errors = run(tmp_path)
+    assert status == 0, errors
+    assert printed.count("trainings of") == 1
+    assert f"1 trainings of {fidelity.long_epochs()} epoch(s)" in printed
+    again = [json.loads(line) for line in file.read_text().splitlines()][1:]
+    assert [one["accuracy"] for one in again] == [one["accuracy"] for one in trainings]
+    status, _, errors = run(tmp_path, "--functions", "4")
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "was begun with functions 5, now 4" in errors
+
+
+def test_functions_are_spread_over_the_whole_range(fidelity):
+    accuracies = {f"f{place}": 0.1 + 0.8 * (place / 99) ** 4 for place in range(100)}  # most of them at the lower end
+    chosen = [accuracies[text] for text in fidelity.spread(accuracies, 5)]
+    assert len(set(chosen)) == 5
+    assert chosen == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9], abs=0.015)
+
+
+def test_no_more_functions_are_taken_than_there_are(fidelity):
+    assert sorted(fidelity.spread({"a": 0.1, "b": 0.2}, 5)) == ["a", "b"]
