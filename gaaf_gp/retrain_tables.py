@@ -228,6 +228,6 @@ def _result(found: Retrained, against: Sequence[str]) -> dict[str, Any]:
         "seeds": list(found.seeds),
         "comparisons": {name: [asdict(one) for one in found.compared(name).values()] for name in against},
         "rows": [asdict(row) for name in against for row in rows(found, name)],
-        "trainings": [one.entry() for one in found.trainings],
+        "trainings": [found.of(name)[seed].entry() for seed in found.seeds for name in found.candidates],
         **found.provenance,
     }

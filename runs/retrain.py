@@ -23,6 +23,7 @@ FUNCTIONS = ("add(sin(x), x)", "max(sin(x), x)")  # what is tested; gaaf_gp.comm
 BASELINES = ("sign", "rsign", "rprelu")
 AGAINST = ("sign", "rsign")  # one table for each
 DATA = "fashion10k"  # comes with the project; "cifar10" is the paper's
+VAL_FRACTION = 0.1  # of the training images; curves are of them
 SEEDS = 5
 EPOCHS = 30
 TWO_STAGE = 0.5  # of the epochs with real weights first
@@ -44,7 +45,7 @@ def main(
     pset = load_primitives(PRIMITIVES)
     found = retrain(
         chosen(pset, FUNCTIONS, BASELINES),
-        load_data(data, val_fraction=0.1, limit=limit),
+        load_data(data, val_fraction=VAL_FRACTION, limit=limit),
         Recipe(epochs, TWO_STAGE, TEACHER, {**PROXY, "batch_size": batch_size}),
         seeds=fresh_seeds(seeds),
         out=out,
