@@ -69,8 +69,8 @@ def trained_teacher(task: Teaching, chosen: Distillation, path: Path, *, progres
             went = course.advance(None, TEACHER_SEED, path)
             if went.failure is not None:
                 raise GaafError(
-                    f"a teacher must train, and {task.network} failed ({went.failure}): choose another network, or a "
-                    "smaller learning rate for it"
+                    f"a teacher must train, and {task.network} failed ({went.failure}): train it longer, or choose "
+                    "another network or a smaller learning rate for it"
                 )
             done = len(went.curve)
             shown.reach(done, f"{went.curve[-1].accuracy:.2%} after epoch {done}")
