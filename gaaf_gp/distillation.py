@@ -24,6 +24,7 @@ from gaaf_gp.checkpoints import ENDING
 from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.torchvision_compat import import_torchvision
+from gaaf_gp.training import Epoch
 
 SMALL = 64
 """Images with fewer pixels a side keep their size through the first layers of a teacher."""
@@ -72,9 +73,17 @@ class Distilled:
         settings: weight and temperature.
         task: of the teacher.
         weights: the teacher's parameters and buffers.
+        curve: its own epochs, for people: a teacher that is worse than its students holds them back.
     """
 
-    def __init__(self, settings: Distillation, task: Teaching, weights: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(
+        self,
+        settings: Distillation,
+        task: Teaching,
+        weights: Mapping[str, NDArray[Any]],
+        curve: tuple[Epoch, ...] = (),
+    ) -> None:
+        self.curve = curve
         self._settings = settings
         self._task = task
         self._weights = weights

@@ -202,7 +202,10 @@ def _cells(row: Row) -> list[str]:
 def _title(found: Retrained) -> str:
     data, epochs = found.provenance["proxy"]["data"]["name"], found.provenance["epochs"]
     stages = f" ({epochs[0]} with real weights)" if len(epochs) > 1 else ""
-    return f"{data}, test split after {sum(epochs)} epochs{stages}, {len(found.seeds)} fresh seeds"
+    title = f"{data}, test split after {sum(epochs)} epochs{stages}, {len(found.seeds)} fresh seeds"
+    if found.teacher_curve:
+        title += f"; teacher {found.teacher_curve[-1].accuracy:.2%} on the validation split"
+    return title
 
 
 def _caption(found: Retrained, against: str) -> str:
@@ -229,5 +232,6 @@ def _result(found: Retrained, against: Sequence[str]) -> dict[str, Any]:
         "comparisons": {name: [asdict(one) for one in found.compared(name).values()] for name in against},
         "rows": [asdict(row) for name in against for row in rows(found, name)],
         "trainings": [found.of(name)[seed].entry() for seed in found.seeds for name in found.candidates],
+        "teacher_curve": [[one.loss, one.accuracy] for one in found.teacher_curve],
         **found.provenance,
     }

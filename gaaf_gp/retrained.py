@@ -56,12 +56,14 @@ class Retrained:
         seeds: of each of them.
         trainings: those that have ended.
         provenance: all that they depend on, fit for JSON.
+        teacher_curve: epochs of the teacher, empty without one.
     """
 
     candidates: Mapping[str, Candidate | None]
     seeds: tuple[int, ...]
     trainings: tuple[Trained, ...]
     provenance: Mapping[str, Any]
+    teacher_curve: tuple[Epoch, ...] = ()
 
     @property
     def wanted(self) -> int:

@@ -91,8 +91,8 @@ def retrain(
     provenance = {**_provenance(recipe, data, seeds, pset), "teacher": about_teacher}
     with Journal(out / JOURNAL, provenance) as journal:
         _check_left_out(journal, candidates)
+        loss = given
         try:
-            loss = given
             if task is not None and recipe.distillation is not None:
                 loss = trained_teacher(task, recipe.distillation, out / TEACHER, progress=progress)
             course = Course(recipe.stages(data, loss), provenance)
@@ -100,7 +100,7 @@ def retrain(
         except KeyboardInterrupt:
             pass  # what it ended is to be seen: some trainings are missing
         ended = tuple(Trained.of(entry) for entry in journal.entries)
-    return Retrained(candidates, tuple(seeds), ended, provenance)
+    return Retrained(candidates, tuple(seeds), ended, provenance, () if loss is None else loss.curve)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def given_teacher(recipe: Recipe, data: AnyData) -> Distilled | None:
         ) from error
     task = _teaching(recipe, chosen, data, network)
     task.teacher(found.state.model)  # refuses the weights of other classes or channels
-    return Distilled(chosen, task, found.state.model)
+    return Distilled(chosen, task, found.state.model, found.state.history)
 
 
 def teaching(recipe: Recipe, data: AnyData) -> Teaching | None:
@@ -74,7 +74,8 @@ def trained_teacher(task: Teaching, chosen: Distillation, path: Path, *, progres
                 )
             done = len(went.curve)
             shown.reach(done, f"{went.curve[-1].accuracy:.2%} after epoch {done}")
-    return Distilled(chosen, task, course.finished(None, TEACHER_SEED, path).state.model)
+    state = course.finished(None, TEACHER_SEED, path).state
+    return Distilled(chosen, task, state.model, state.history)
 
 
 def _teaching(recipe: Recipe, chosen: Distillation, data: AnyData, network: str) -> Teaching:

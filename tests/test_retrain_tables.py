@@ -1,6 +1,7 @@
 """The table of a retraining: figures against the comparison, a text that fits, LaTeX that is well formed."""
 
 import csv
+import dataclasses
 import json
 import math
 import re
@@ -142,3 +143,11 @@ def test_tiny_p_values_are_bounded_and_not_zero(free):
     found = Retrained(candidates, SEEDS, tuple(trainings), PROVENANCE)
     assert retrain_tables.rows(found)[1].p_holm == 0
     assert "$<0.001$" in retrain_tables.latex(found, retrain_tables.rows(found))
+
+
+def test_a_teacher_is_named_with_what_it_reached(found, tmp_path, capsys):
+    taught = dataclasses.replace(found, teacher_curve=(Epoch(1.0, 0.25), Epoch(0.5, 0.875)))
+    retrain_tables.show(taught, {"sign": retrain_tables.rows(taught)}, Console(width=120))
+    assert "teacher 87.50% on the validation split" in capsys.readouterr().out
+    assert retrain_tables.write(taught, tmp_path)["teacher_curve"] == [[1.0, 0.25], [0.5, 0.875]]
+    assert r"% fashion10k, test split after 8 epochs" in (tmp_path / "table.tex").read_text()

@@ -255,12 +255,14 @@ def test_the_teacher_is_trained_once_and_kept(trained, data, monkeypatch, tmp_pa
     found = trained(recipe=TAUGHT)
     kept = read_checkpoint(tmp_path / "out" / "teacher.npz")
     assert kept.state.epochs == 3
+    assert found.teacher_curve == kept.state.history
     assert numbers(found) != numbers(trained("alone", recipe=Recipe(2, proxy=PROXY)))
     monkeypatch.setattr(teachers.Teaching, "train", None)
     assert trained(recipe=TAUGHT).trainings == found.trainings
     given = Distillation(str(tmp_path / "out" / "teacher.npz"))
     again = trained("given", recipe=dataclasses.replace(TAUGHT, distillation=given))
     assert numbers(again) == numbers(found), "the same teacher, from its file"
+    assert again.teacher_curve == found.teacher_curve
     provenance = lines(tmp_path / "given")[0]["provenance"]
     assert provenance["teacher"]["teacher"] == "squeezenet1_1"
     assert len(provenance["teacher"]["sha256"]) == 64

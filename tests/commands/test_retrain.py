@@ -55,7 +55,7 @@ def results(folder):
 
 
 def test_an_interrupted_command_goes_on_to_the_same_table(capsys, image_folder, tmp_path):
-    arguments = ("--data", image_folder, "--expression", "add(sin(x), x)", "--baselines", "sign", *TINY, "--epochs", 24)
+    arguments = ("--data", image_folder, "--expression", "add(sin(x), x)", "--baselines", "sign", *TINY, "--epochs", 16)
     part, whole = tmp_path / "part", tmp_path / "whole"
     running = started(*arguments, "--workers", 2, "--out", part)
     until = time.monotonic() + 200
@@ -93,6 +93,17 @@ def test_the_table_shows_functions_and_controls(capsys, image_folder, tmp_path):
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["epochs"] == [1, 1]
     assert result["candidates"]["f2"]["text"] == "cos(x) | x"
+
+
+def test_images_may_stay_in_their_files(capsys, image_folder, tmp_path):
+    status, _, errors = call(
+        capsys, "retrain", "--data", image_folder, "--stream", "--image-size", 8, "--baselines", "sign,rsign", *TINY,
+        "--workers", 1, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert (status, errors) == (0, "")
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["proxy"]["data"]["names_sha256"]
+    assert [one["seeds"] for one in result["rows"]] == [2, 2]
 
 
 @pytest.fixture(scope="module")
