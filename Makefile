@@ -1,4 +1,4 @@
-# make evolve: evolve activation functions on the bundled images (about two minutes on two cores)
+# make evolve: evolve activation functions on the bundled images (two to three minutes on two cores)
 # make test:   lint, types, import contracts and tests
 # make bench:  what the speed-ups are on this machine (about half an hour on two cores)
 # All make .venv first, if it is missing or if what it depends on has changed.

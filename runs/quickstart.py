@@ -1,4 +1,4 @@
-"""Evolve an activation function on the bundled images: the first thing to run, two minutes on two cores.
+"""Evolve an activation function on the bundled images: the first thing to run, two to three minutes on two cores.
 
 The constants are the choices; change them freely. Results go to out/quickstart, or the next free name.
 """
