@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -16,7 +17,24 @@ DAY = 86_400.0
 """Seconds."""
 
 
-class Progress:
+class _Line:
+    """A progress line as a context manager: shown from its beginning to its end, unless it is disabled."""
+
+    _bar: RichProgress
+
+    def __enter__(self) -> Self:
+        if not self._bar.disable:  # a disabled bar of an older rich still writes an empty line
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._bar.disable:
+            self._bar.stop()
+
+
+class Progress(_Line):
     """A progress line on standard error; a context manager. Nothing is shown when ``enabled`` is false."""
 
     def __init__(self, total: int, *, enabled: bool = True, console: Console | None = None) -> None:
@@ -55,19 +73,8 @@ class Progress:
         text = self.best.text if len(self.best.text) <= self._room else self.best.text[: self._room - 3] + "..."
         return f"best {self.best.accuracy:.2%} {text}"
 
-    def __enter__(self) -> Progress:
-        if not self._bar.disable:  # a disabled bar of an older rich still writes an empty line
-            self._bar.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._bar.disable:
-            self._bar.stop()
-
-
-class EpochProgress:
+class EpochProgress(_Line):
     """A progress line on standard error for trainings that take long; a context manager.
 
     Args:
@@ -97,14 +104,3 @@ class EpochProgress:
     def reach(self, epochs: int, text: str = "") -> None:
         """Show that ``epochs`` are done, and a text beside it."""
         self._bar.update(self._task, completed=epochs, description=text)
-
-    def __enter__(self) -> EpochProgress:
-        if not self._bar.disable:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._bar.disable:
-            self._bar.stop()
