@@ -124,8 +124,12 @@ def _run(
     names = {text_of(candidate): name for name, candidate in candidates.items()}
     ended = {(entry["text"], entry["seed"]) for entry in journal.entries}
     jobs = [(text, seed) for seed in seeds for text in names if (text, seed) not in ended]
-    epochs, lost = task.course.epochs, list[str]()
+    epochs, lost = task.course.epochs, set[int]()
     done = dict.fromkeys(range(len(jobs)), 0)
+
+    def what(job: tuple[str | None, int]) -> str:
+        return f"{names[job[0]]}, seed {job[1]}"
+
     with (
         Workers(task, min(workers, max(1, len(jobs)))) as pool,
         EpochProgress(epochs * len(names) * len(seeds), enabled=progress) as shown,
@@ -133,21 +137,20 @@ def _run(
         shown.reach(epochs * len(ended))
         try:
             for index, step in pool.run_on(_step, jobs, _unfinished):
-                text, seed = jobs[index]
-                what = f"{names[text]}, seed {seed}"
                 if isinstance(step, WorkerLost):
-                    lost.append(what)
+                    lost.add(index)
                     continue
                 if isinstance(step, Trained):
                     journal.append(step.entry())
                 done[index] = epochs if isinstance(step, Trained) else len(step.curve)
-                shown.reach(epochs * len(ended) + sum(done.values()), f"{what}: {_said(step)}")
+                shown.reach(epochs * len(ended) + sum(done.values()), f"{what(jobs[index])}: {_said(step)}")
         except BaseException:
             pool.stop()  # every epoch that is over is on disk
             raise
     if lost:
+        named = [what(jobs[index]) for index in sorted(lost)]  # in the order of the jobs, not of the accidents
         raise GaafError(
-            f"a worker process must live as long as its training, and those of {listed(lost)} were killed or crashed "
+            f"a worker process must live as long as its training, and those of {listed(named)} were killed or crashed "
             "twice: free memory or use fewer workers; the same command goes on"
         )
 
