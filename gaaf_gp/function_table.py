@@ -160,13 +160,19 @@ class FunctionTable:
     def best(self, share: float = 0.01, seed: int | None = None) -> tuple[Entry, ...]:
         """Return the best share of the entries, at least one, best first; ties go by text.
 
+        By default they are ranked by the mean over all their seeds, and those that were trained on more seeds go ahead
+        of the others, for whom one lucky training would be enough.
+
         Args:
             share: of the entries, 0 to 1.
-            seed: rank by the accuracy on this seed, as a search sees it; by the mean over all seeds by default.
+            seed: rank by the accuracy on this seed instead, as a search sees it.
         """
         number = max(1, math.ceil(share * len(self.entries) - 1e-9))
-        values = {one.text: one.value if seed is None else one.accuracy[seed] for one in self.entries}
-        return tuple(sorted(self.entries, key=lambda one: (-values[one.text], one.text))[:number])
+
+        def rank(one: Entry) -> tuple[int, float, str]:
+            return (-len(one.accuracy), -one.value, one.text) if seed is None else (0, -one.accuracy[seed], one.text)
+
+        return tuple(sorted(self.entries, key=rank)[:number])
 
 
 def _mean(values: Sequence[float]) -> float:

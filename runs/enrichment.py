@@ -32,11 +32,11 @@ def main(
     out: Annotated[Path, Option(help="Folder for result.json.")] = OUT,
 ) -> None:
     """Compare the best functions of a table with all of them."""
-    entries = load_table(table).entries
+    ranked = load_table(table).best(1.0)  # those trained on more seeds ahead of the others
     pset = gaaf.encoding1()
-    individuals = [gaaf.from_genes(entry.genes, pset) for entry in entries]
-    values = [entry.value for entry in entries]
-    number = math.ceil(share * len(entries))
+    individuals = [gaaf.from_genes(entry.genes, pset) for entry in ranked]
+    values = [-float(place) for place in range(len(ranked))]
+    number = math.ceil(share * len(ranked))
     periodic = enrichment(individuals, values, number, "periodic")
     every = enrichments(individuals, values, number)
     shown = Table(title=f"the best {periodic.best} of {periodic.evaluated} functions")

@@ -52,12 +52,26 @@ def test_values_are_means_over_seeds(tiny_table):
 
 
 def test_the_best_are_the_best(tiny_table):
-    values = sorted((tiny_table.value(entry.text) for entry in tiny_table.entries), reverse=True)
+    refined = [entry for entry in tiny_table.entries if len(entry.accuracy) == 4]
+    others = [entry for entry in tiny_table.entries if len(entry.accuracy) == 2]
+    values = [value for part in (refined, others) for value in sorted((one.value for one in part), reverse=True)]
+    assert len(refined) == 2
+    assert [entry.value for entry in tiny_table.best(1.0)] == values
     assert [entry.value for entry in tiny_table.best(0.3)] == values[:3]
     assert len(tiny_table.best(0.0001)) == 1
     assert len(tiny_table.best(1.0)) == 10
     seen = [entry.accuracy[3] for entry in tiny_table.best(0.5, seed=3)]
     assert seen == sorted((entry.accuracy[3] for entry in tiny_table.entries), reverse=True)[:5]
+
+
+def test_one_lucky_training_is_no_rival_of_many(tiny_table):
+    refined = [entry for entry in tiny_table.entries if len(entry.accuracy) == 4]
+    place, lucky = next((i, one) for i, one in enumerate(tiny_table.entries) if len(one.accuracy) == 2)
+    entries = list(tiny_table.entries)
+    entries[place] = replace(lucky, accuracy={0: 1.0, 3: 1.0})
+    best = FunctionTable(entries, behaviours_of(tiny_table), {}).best(1.0)
+    assert {one.text for one in best[:2]} == {one.text for one in refined}
+    assert best[2].text == lucky.text
 
 
 def test_a_training_that_failed_is_worth_nothing(tiny_table):

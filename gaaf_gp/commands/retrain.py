@@ -25,9 +25,12 @@ from gaaf_gp.recipe import Recipe
 from gaaf_gp.retrained import SIGN, Retrained
 from gaaf_gp.retraining import fresh_seeds
 from gaaf_gp.retraining import retrain as run
+from gaaf_gp.table_file import load_table
 
 BASELINES = "sign,rsign,rprelu"
 OUT = Path("out/retrain")
+TABLE = "encoding1"
+"""What ``--from`` calls the table that comes with the package."""
 
 
 def retrain(
@@ -36,9 +39,14 @@ def retrain(
         typer.Option(help='A function to train, as in "add(sin(x), x)" or "FORWARD | BACKWARD"; may be repeated.'),
     ] = None,
     run_folder: Annotated[
-        Path | None, typer.Option("--from", help="Train the best of this folder of gaaf-gp evolve.")
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Train the best of this folder of gaaf-gp evolve, or of a function table: a file, or encoding1 for "
+            "the one that comes with gaaf-gp.",
+        ),
     ] = None,
-    top: Annotated[int, typer.Option(help="How many of its hall of fame.")] = 1,
+    top: Annotated[int, typer.Option(help="How many of them.")] = 1,
     baselines: Annotated[str, typer.Option(help="Hand-made competitors, with commas.")] = BASELINES,
     against: Annotated[str, typer.Option(help="Baselines that all are compared with, with commas.")] = SIGN,
     primitives: Annotated[
@@ -108,9 +116,8 @@ def retrain(
 
     Stop with Ctrl-C whenever you like: the same command goes on. The table is written as text, CSV and LaTeX.
     """
-    before = {} if run_folder is None else _config(run_folder)
+    texts, before = ([], {}) if run_folder is None else best_of(run_folder, top)
     pset = load_primitives(primitives or before.get("primitives") or "primitives.gaaf:free")
-    texts = [] if run_folder is None else best_of(run_folder, top)
     candidates = chosen(pset, [*texts, *(expression or [])], _listed(baselines))
     compared = _listed(against)
     _check_against(compared, candidates)
@@ -172,21 +179,35 @@ def chosen(pset: PrimitiveSet, texts: Iterable[str], baselines: Iterable[str]) -
     }
 
 
-def best_of(folder: Path, top: int) -> list[str]:
-    """Return the texts of the ``top`` best candidates that a folder of ``gaaf-gp evolve`` holds.
+def best_of(source: Path, top: int) -> tuple[list[str], dict[str, Any]]:
+    """Return the texts of the ``top`` best candidates of a search or of a table, and what they depend on.
+
+    Args:
+        source: a folder of ``gaaf-gp evolve``, the file of a function table, or ``encoding1`` for the bundled one. A
+            table's best are those of most seeds, by their mean validation accuracy.
+        top: how many.
+
+    Returns:
+        Canonical texts, best first; "primitives" and, where it is known by name, "data".
 
     Raises:
-        GaafError: there is no hall of fame, or it holds fewer.
+        GaafError: there is neither a hall of fame nor a table, or it holds fewer.
     """
-    path = folder / "hall_of_fame.csv"
-    if not path.is_file():
-        raise GaafError(
-            f"--from must be a folder of gaaf-gp evolve, and {folder} has no hall_of_fame.csv: name another"
-        )
-    texts = [row["text"] for row in outputs.hall_rows(folder)]
+    if source.is_file() or (str(source) == TABLE and not source.exists()):
+        table = load_table(source if source.is_file() else None)
+        texts = [entry.text for entry in table.best(1.0)]
+        before = {"primitives": table.provenance.get("primitives")}
+    else:
+        before = _config(source)
+        path = source / "hall_of_fame.csv"
+        if not path.is_file():
+            raise GaafError(
+                f"--from must be a folder of gaaf-gp evolve, and {source} has no hall_of_fame.csv: name another"
+            )
+        texts = [row["text"] for row in outputs.hall_rows(source)]
     if not 1 <= top <= len(texts):
-        raise GaafError(f"--top must be from 1 to the {len(texts)} candidates in {path}, got {top}")
-    return texts[:top]
+        raise GaafError(f"--top must be from 1 to the {len(texts)} candidates of {source}, got {top}")
+    return texts[:top], before
 
 
 def finish(found: Retrained, out: Path, against: Sequence[str] = (SIGN,)) -> None:
@@ -219,6 +240,7 @@ def _config(folder: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise GaafError(
-            f"--from must be a folder of gaaf-gp evolve, but {path} cannot be read: name another"
+            f"--from must be a folder of gaaf-gp evolve, but {path} cannot be read: name another, the file of a "
+            f"function table, or {TABLE}"
         ) from error
     return content if isinstance(content, dict) else {}

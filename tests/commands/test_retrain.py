@@ -14,6 +14,7 @@ import pytest
 from gaaf_gp import cli
 from gaaf_gp.commands.retrain import best_of, chosen
 from gaaf_gp.errors import GaafError
+from gaaf_gp.table_file import save_table
 
 TINY = (
     "--epochs",
@@ -128,9 +129,24 @@ def test_the_best_of_a_search_are_trained_on_its_data_with_its_primitives(capsys
     config = json.loads((search / "config.json").read_text())
     assert result["proxy"]["data"]["name"] == config["proxy"]["data"]["name"]
     assert [one["text"] for one in result["candidates"].values()][1:] == [
-        candidate.canonical for candidate in chosen(minimal, best_of(search, 2), []).values()
+        candidate.canonical for candidate in chosen(minimal, best_of(search, 2)[0], []).values()
     ]
     assert set(result["seeds"]).isdisjoint(json.loads((search / "result.json").read_text())["test"]["seeds"])
+
+
+def test_the_best_of_a_table_are_trained(capsys, image_folder, tiny_table, minimal, tmp_path):
+    save_table(tiny_table, tmp_path / "table.json.gz")
+    arguments = (
+        "--from", tmp_path / "table.json.gz", "--top", 3, "--primitives", "primitives.minimal:make_pset",
+        "--baselines", "sign", "--data", image_folder, *TINY, "--workers", 1, "--out", tmp_path / "out",
+    )  # fmt: skip
+    status, _, errors = call(capsys, "retrain", *arguments)
+    best = [entry.text for entry in tiny_table.best(1.0)][:3]
+    assert (status, errors) == (0, "")
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert [one["text"] for one in result["candidates"].values()][1:] == [
+        candidate.canonical for candidate in chosen(minimal, best, []).values()
+    ]
 
 
 def test_functions_are_named_in_order_and_once(free):
@@ -159,7 +175,8 @@ def test_functions_are_named_in_order_and_once(free):
         ("--data GOOD --network lenet", "network must be a known name, got 'lenet'"),
         ("--data GOOD --workers 0", "workers must be a whole number of at least 1, got 0"),
         ("--data GOOD --from nowhere", "--from must be a folder of gaaf-gp evolve, but nowhere/config.json cannot"),
-        ("--data GOOD --from SEARCH --top 100", r"--top must be from 1 to the \d+ candidates in .*, got 100"),
+        ("--data GOOD --from SEARCH --top 100", r"--top must be from 1 to the \d+ candidates of .*, got 100"),
+        ("--data GOOD --from SEARCH/config.json", "must be a whole gzip file, and reading .*config.json ended with"),
         ("--data GOOD --from HALF", "--from must be a folder of gaaf-gp evolve, and .* has no hall_of_fame.csv"),
         ("--data nosuchset", "data must be one of fashion10k"),
         ("--data GOOD --device abacus", "abacus"),
@@ -171,7 +188,7 @@ def test_bad_input_is_one_line_and_status_2(capsys, image_folder, search, tmp_pa
     half.mkdir()
     (half / "config.json").write_text("{}")
     places = {"GOOD": image_folder, "SEARCH": search, "HALF": half}
-    words = [str(places.get(word, word)) for word in arguments.split()]
+    words = [re.sub("^[A-Z]+", lambda found: str(places.get(found[0], found[0])), word) for word in arguments.split()]
     words += [] if "--epochs" in words else ["--epochs", "1"]
     words += [] if "--batch-size" in words else ["--batch-size", "8"]
     status, out, err = call(capsys, "retrain", *words, "--out", "out")
