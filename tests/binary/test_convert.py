@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gaaf_gp import Activation, native, parse
+from gaaf_gp.activations import activation_factory
 from gaaf_gp.binary import (
     BinaryConv2d,
     BinaryLayer,
@@ -23,6 +24,7 @@ from gaaf_gp.binary import (
     clip_latent_weights,
     use_kernels,
 )
+from gaaf_gp.catalogue import catalogue
 from gaaf_gp.errors import GaafError
 from gaaf_gp.torchvision_compat import import_torchvision
 from primitives import gaaf
@@ -346,12 +348,24 @@ CASES: dict[str, tuple[Callable[[], nn.Module], int, int, int, int]] = {
 }
 
 
+def function(name: str) -> Callable[[int], nn.Module]:
+    """The function of a name of the catalogue, one tree or two; or the learnable one of these tests."""
+    if name == "waves":
+        return waves
+    made = activation_factory(
+        catalogue()[name].candidate(), Surrogate("clipped"), tables=False, device=torch.device("cpu")
+    )
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("activation", ["waves", *catalogue()])
 @pytest.mark.parametrize("name", CASES)
-def test_models_of_torchvision_convert_and_learn(name: str) -> None:
+def test_models_of_torchvision_convert_and_learn(name: str, activation: str) -> None:
     build, side, binary_number, real_number, removed = CASES[name]
     torch.manual_seed(0)
     x = seeded(2, 3, side, side)
-    model, report = binarize_model(build(), waves, example=x, in_place=True)
+    model, report = binarize_model(build(), function(activation), example=x, in_place=True)
     assert len(report.names("binary")) == binary_number == len(list(binary_layers(model)))
     assert len(report.names("real")) == real_number
     assert len(report.names("removed")) == removed
