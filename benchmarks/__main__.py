@@ -121,10 +121,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks",
         description="Compare with the textbook way of training and searching, both sides in turns, and print ratios. "
         "A ratio above 1 says how many times faster the project is. The short run takes about half an hour on two "
-        "cores, the full one hours.",
+        "cores, the full one an hour.",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all results here, after each finished part")
-    parser.add_argument("--full", action="store_true", help="more repetitions, epochs, seeds and sizes; takes hours")
+    parser.add_argument("--full", action="store_true", help="more repetitions, epochs, seeds and sizes; takes an hour")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), metavar="NAME", help=f"parts: {', '.join(PARTS)}")
     parser.add_argument(
         "--threads", type=_thread_count, default=available_cores(), help="of each side (default: all cores)"

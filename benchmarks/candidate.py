@@ -1,6 +1,7 @@
 """One whole fitness evaluation of both sides: building, data preparation, training, validation; and its accuracy.
 
-Both sides start from the same images in memory and train equally many epochs of equally many images. Ours may use all
+Both sides start from the same images in memory and train equally many epochs of equally many images, with one schedule
+of the learning rate, so that their accuracies say whether both judge alike. Ours may use all
 cores by running two candidates side by side: that is the throughput, measured in the same turns.
 """
 
@@ -30,7 +31,7 @@ def measure(setup: Setup) -> dict[str, Any]:
     """Return the comparison of whole evaluations; ``ratio`` is the geometric mean over the activations."""
     sizes = setup.sizes
     data = load_data(limit=sizes.candidate_images)
-    task = SMALL.but(widths=sizes.widths, epochs=sizes.candidate_epochs, threads=setup.threads)
+    task = SMALL.but(widths=sizes.widths, epochs=sizes.candidate_epochs, threads=setup.threads, cosine=True)
     rows: dict[str, Any] = {}
     result: dict[str, Any] = {
         "epochs": task.epochs,

@@ -119,7 +119,7 @@ FULL = Sizes(
     candidate_images=None,
     candidate_seeds=10,
     candidate_all=True,
-    search=SearchSize(SMALL.but(epochs=3), None, FULL_TARGET, 100, 20),
+    search=SearchSize(SMALL.but(epochs=3), None, FULL_TARGET, 40, 20),
     scaling_jobs=8,
     scaling_rounds=9,
 )

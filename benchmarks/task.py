@@ -38,6 +38,8 @@ class Task:
         learning_rate: Adam's, at the start.
         pad: pixels of padding for the random crop.
         threads: CPU threads of the training itself.
+        cosine: whether the textbook's learning rate falls to 0 with a cosine over all steps, as ours always does, or
+            stays as it is, as in the code of the paper.
     """
 
     network: str = "small"
@@ -47,6 +49,7 @@ class Task:
     learning_rate: float = 5e-3
     pad: int = 2
     threads: int = 1
+    cosine: bool = False
 
     def but(self, **changes: Any) -> Task:
         """Return this task with some attributes changed."""

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.processes import context
@@ -99,11 +100,14 @@ def evaluate(data: Data, function: Factory, task: Task, seed: int, workers: int 
         model = NETWORKS[task.network](data.num_classes, data.channels, function, task.widths)
         optimizer = make_optimizer(model, task.learning_rate)
         train, val = loaders(data, task, seed, workers)
+        schedule = CosineAnnealingLR(optimizer, task.epochs * len(train)) if task.cosine else None
         history: list[float] = []
         for _ in range(task.epochs):
             model.train()
             for images, labels in train:
                 training_step(model, optimizer, images, labels)
+                if schedule is not None:
+                    schedule.step()
             history.append(accuracy(model, val))
             if history[-1] <= LEAST_ACCURACY:
                 break

@@ -166,6 +166,22 @@ def test_an_evaluation_learns_and_depends_on_its_seed_alone(tiny_data):
     assert found.steps == 12 * 4
 
 
+@pytest.mark.parametrize("cosine", [False, True])
+def test_the_learning_rate_stays_or_falls_with_a_cosine(tiny_data, monkeypatch, cosine):
+    rates = []
+
+    def record(_model, optimizer, _images, _labels):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+
+    monkeypatch.setattr(textbook_training, "training_step", record)
+    monkeypatch.setattr(textbook_training, "LEAST_ACCURACY", 0.0)
+    task = SMALL.but(widths=(4,), epochs=3, batch_size=15, learning_rate=0.01, cosine=cosine)
+    textbook_training.evaluate(tiny_data, FUNCTIONS["sign(x)"], task, 0, workers=0)
+    falling = [0.01 * (1 + math.cos(math.pi * step / 12)) / 2 for step in range(12)]
+    assert rates == pytest.approx(falling if cosine else [0.01] * 12)
+
+
 def test_a_training_without_hope_is_given_up_as_in_the_papers_code(tiny_data, monkeypatch):
     monkeypatch.setattr(textbook_training, "LEAST_ACCURACY", 1.0)
     task = SMALL.but(widths=(4,), epochs=5, batch_size=15)
