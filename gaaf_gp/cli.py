@@ -28,6 +28,7 @@ from gaaf_gp.individual import Individual
 from gaaf_gp.loading import load_primitives
 from gaaf_gp.plot import save_figure
 from gaaf_gp.plot_pair import plot_evolved
+from gaaf_gp.proxy import DEFAULT_EPOCHS
 from gaaf_gp.semantics import positive_share, screen
 
 FREE = "primitives.gaaf:free"
@@ -80,7 +81,7 @@ def evolve(
         Path | None, typer.Option(help="New or empty folder for the results.", show_default="out/evolve, or the next")
     ] = None,
     population: Annotated[int, typer.Option(help="Individuals of a generation.")] = 20,
-    epochs: Annotated[int, typer.Option(help="Epochs that a candidate is trained for.")] = 2,
+    epochs: Annotated[int, typer.Option(help="Epochs that a candidate is trained for.")] = DEFAULT_EPOCHS,
     batch_size: Annotated[int, typer.Option(help="Images per training step.")] = 128,
     threads: Annotated[int, typer.Option(help="CPU threads of one training; part of what decides the result.")] = 1,
     seconds: Annotated[

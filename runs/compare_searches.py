@@ -40,7 +40,7 @@ from gaaf_gp.judges import Judge
 from gaaf_gp.parser import parse
 from gaaf_gp.plot import save_figure
 from gaaf_gp.plot_searches import plot_searches
-from gaaf_gp.proxy import Proxy
+from gaaf_gp.proxy import DEFAULT_EPOCHS, Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.results import versions
 from gaaf_gp.search_comparison import Asked, Value, Watched, band, best_share, best_so_far, summary
@@ -68,7 +68,7 @@ EVALUATIONS = {Space.ENCODING1: 2030, Space.ENCODING2: 300, Space.FREE: 300}  # 
 MILESTONES = (100, 300, 1000, 2030)
 POPULATION, CHILDREN = 30, 10  # the paper's
 DATA = "fashion10k"
-EPOCHS = 3
+EPOCHS = DEFAULT_EPOCHS
 FRESH_SEEDS = (1, 2, 3, 4)  # on which winners of trained searches are trained again; the searches see seed 0
 SHARE = 0.01  # of the functions that count as the best
 OUT = Path("out/compare_searches")

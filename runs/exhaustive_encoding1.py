@@ -28,7 +28,7 @@ from gaaf_gp.fitness import Evaluator, Record
 from gaaf_gp.individual import Individual
 from gaaf_gp.journal import Journal
 from gaaf_gp.progress import Progress
-from gaaf_gp.proxy import Proxy
+from gaaf_gp.proxy import DEFAULT_EPOCHS, Proxy
 from gaaf_gp.results import versions
 from primitives import gaaf
 
@@ -36,7 +36,7 @@ GENOTYPES = len(gaaf.UNARY) ** 2 * len(gaaf.BINARY)
 DATA = "fashion10k"  # comes with the project; "cifar10" is the paper's
 SEEDS = 1  # trainings of each candidate
 REFINED_SEEDS = 5  # trainings of each of the best, if they are refined
-EPOCHS = 3
+EPOCHS = DEFAULT_EPOCHS
 DISTINCT = 2386  # functions to evaluate, as the progress line has it; a last bit of another machine may change it
 CHUNK = 16  # candidates for each worker process that are handed out together
 OUT = Path("out/exhaustive_encoding1")

@@ -26,7 +26,7 @@ from gaaf_gp.experiment import available_cores
 from gaaf_gp.individual import Individual
 from gaaf_gp.jobs import Job, Trainer
 from gaaf_gp.journal import Journal
-from gaaf_gp.proxy import Outcome, Proxy
+from gaaf_gp.proxy import DEFAULT_EPOCHS, Outcome, Proxy
 from gaaf_gp.results import versions
 from primitives import gaaf
 
@@ -36,7 +36,6 @@ PILOT = 160  # functions drawn at random, of which those are taken that spread b
 PILOT_SEED, SHORT_SEED, LONG_SEEDS = 900_000, 800_000, (700_000, 700_001)  # no two judgements share their luck
 EPOCHS = (1, 2, 3, 5)  # of the cheap proxies
 LONGER = 10  # times the epochs of the default proxy
-DEFAULT_EPOCHS = Proxy.epochs
 ENOUGH = 0.6  # Kendall's tau that the default proxy has to reach
 OUT = Path("out/fidelity")
 

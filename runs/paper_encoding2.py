@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gaaf_gp.cli import script
 from gaaf_gp.commands.paper import PaperSearch
+from gaaf_gp.proxy import DEFAULT_EPOCHS
 
 SEARCH = PaperSearch(
     primitives="primitives.gaaf:encoding2",
@@ -18,7 +19,7 @@ SEARCH = PaperSearch(
     population=30,
     children=10,
     threshold=0.2,  # what a first individual must exceed: twice what guessing among ten classes gets
-    epochs=3,
+    epochs=DEFAULT_EPOCHS,
     seed=0,
     out=Path("out/paper_encoding2"),
 )

@@ -17,13 +17,14 @@ from gaaf_gp.evolve import Evolution
 from gaaf_gp.experiment import Settings, available_cores, run
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.genetic import random_search
+from gaaf_gp.proxy import DEFAULT_EPOCHS
 from gaaf_gp.pset import PrimitiveSet
 
 PRIMITIVES = "primitives.gaaf:encoding1"  # any set will do
 DATA = "fashion10k"  # comes with the project; "cifar10" is the paper's
 EVALUATIONS = 2030  # the paper's budget; 2,386 exhaust encoding 1
 BATCH = 10  # candidates that are evaluated side by side
-EPOCHS = 3
+EPOCHS = DEFAULT_EPOCHS
 SEED = 0
 OUT = Path("out/random_search")
 
