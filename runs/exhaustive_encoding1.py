@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from typer import Option
 
+from gaaf_gp.binary import NETWORKS
 from gaaf_gp.cli import INTERRUPTED, script
 from gaaf_gp.data import load_data
 from gaaf_gp.errors import GaafError
@@ -53,19 +54,22 @@ def main(
     batch_size: Annotated[int, Option(help="Images per training step.")] = 128,
     limit: Annotated[int | None, Option(help="Use at most this many images for the search.")] = None,
     image_size: Annotated[int | None, Option(help="Resize images to this many pixels a side.")] = None,
+    network: Annotated[str, Option(help=f"Binary network: {', '.join(NETWORKS)}.")] = "small",
+    device: Annotated[str, Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
+    at_once: Annotated[int, Option(help="Candidates that are trained as one; for a GPU.")] = 1,
     workers: Annotated[int | None, Option(help="Worker processes.", show_default="all cores")] = None,
     out: Annotated[Path, Option(help="Folder of the file; an earlier one of the same settings is gone on with.")] = OUT,
 ) -> None:
     """Evaluate every distinct live function of encoding 1."""
     if refine and refine_seeds <= seeds:
         raise GaafError(f"refine_seeds must be more than the {seeds} seeds of all candidates, got {refine_seeds}")
-    images = load_data(data, limit=limit, image_size=image_size)
-    proxy = Proxy(images, epochs=epochs, batch_size=batch_size)
+    images = load_data(data, limit=limit, image_size=image_size, device=device)
+    proxy = Proxy(images, network, epochs=epochs, batch_size=batch_size)
     processes = available_cores() if workers is None else workers
     left_out: Counter[str] = Counter()
     stopped = False
     with (
-        Evaluator(proxy, gaaf.encoding1(), seeds=range(seeds), workers=processes) as evaluator,
+        Evaluator(proxy, gaaf.encoding1(), seeds=range(seeds), workers=processes, at_once=at_once) as evaluator,
         Journal(out / "evaluations.jsonl", provenance(evaluator)) as journal,
     ):
         try:
@@ -128,7 +132,7 @@ def refine_best(
     ranked = sorted((one for one in entries if one["failure"] is None), key=lambda one: (-mean(one), one["text"]))
     best = [gaaf.from_genes(entry["genes"], first.pset) for entry in ranked[:number]]
     with (
-        Evaluator(first.proxy, first.pset, seeds=seeds, workers=first.workers) as evaluator,
+        Evaluator(first.proxy, first.pset, seeds=seeds, workers=first.workers, at_once=first.at_once) as evaluator,
         Journal(out / "refined.jsonl", provenance(evaluator)) as journal,
     ):
         known = {entry["text"] for entry in journal.entries}

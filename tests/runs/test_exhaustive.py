@@ -130,6 +130,15 @@ def test_ctrl_c_in_the_refinement_loses_nothing(exhaustive, tmp_path, monkeypatc
     assert (tmp_path / "run" / "evaluations.jsonl").read_bytes() == whole
 
 
+def test_another_network_may_be_trained(exhaustive, tmp_path):
+    exhaustive(network="resnet20", evaluations=1)
+    provenance, rows = read_journal(tmp_path / "run" / "evaluations.jsonl")
+    assert provenance["proxy"]["network"] == "resnet20"
+    assert len(rows) == 1
+    with pytest.raises(GaafError, match="was begun with proxy"):
+        exhaustive()
+
+
 def test_too_few_seeds_to_refine_with_are_refused_before_anything_is_trained(exhaustive, tmp_path):
     with pytest.raises(GaafError, match="refine_seeds must be more than the 1 seeds of all candidates, got 1"):
         exhaustive(refine=3, refine_seeds=1)
