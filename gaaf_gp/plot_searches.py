@@ -17,21 +17,25 @@ LINES = (BLUE, VERMILLION, "#009E73", COLOURS["learnable"], COLOURS["periodic"],
 """Okabe and Ito's palette, as in the other figures."""
 
 
-def plot_searches(bands: Mapping[str, Band], ax: Axes | None = None) -> Axes:
+def plot_searches(bands: Mapping[str, Band], ax: Axes | None = None, *, first: int = 1) -> Axes:
     """Draw the best fitness so far of several searches: median, quartiles, and 5 to 95 % of the runs.
 
     Args:
         bands: name of a search -> spread of its curves, accuracies from 0 to 1; all of one length.
         ax: where to draw; a new figure by default.
+        first: evaluations ahead of this one are left out of sight: there the best of few candidates may be anything.
 
     Returns:
         The axes: evaluations (a logarithmic scale), best validation accuracy so far in per cent.
 
     Raises:
-        GaafError: without a search, or for more than there are colours.
+        GaafError: without a search, for more than there are colours, or if ``first`` is none of the evaluations.
     """
     if not 1 <= len(bands) <= len(LINES):
         raise GaafError(f"a figure of searches shows 1 to {len(LINES)} of them, got {len(bands)}")
+    longest = max(len(spread.median) for spread in bands.values())
+    if not 1 <= first <= longest:
+        raise GaafError(f"the first evaluation that is shown must be from 1 to {longest}, got {first!r}")
     axes = Figure(figsize=(6.4, 4.2), layout="constrained").add_subplot() if ax is None else ax
     for (name, spread), colour in zip(bands.items(), LINES, strict=False):
         evaluations = range(1, len(spread.median) + 1)
@@ -42,6 +46,12 @@ def plot_searches(bands: Mapping[str, Band], ax: Axes | None = None) -> Axes:
         axes.step(evaluations, per_cent["median"], where="post", color=colour, linewidth=1.6, label=name)
     axes.set(xscale="log", xlabel="evaluations", ylabel="best validation accuracy so far (%)")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    if first > 1:
+        bottom = min(min(spread.p5[first - 1 :]) for spread in bands.values())
+        top = max(max(spread.p95) for spread in bands.values())
+        margin = 0.05 * (top - bottom) or 0.01
+        axes.set_xlim(first, longest)
+        axes.set_ylim(100 * (bottom - margin), 100 * (top + margin))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     return axes

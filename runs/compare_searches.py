@@ -66,6 +66,7 @@ THRESHOLDS = {Space.ENCODING1: 0.11, Space.ENCODING2: 0.2, Space.FREE: 0.11}  # 
 RUNS = {Space.ENCODING1: 100, Space.ENCODING2: 3, Space.FREE: 3}  # searches of each kind
 EVALUATIONS = {Space.ENCODING1: 2030, Space.ENCODING2: 300, Space.FREE: 300}  # 2,030 is the paper's budget
 MILESTONES = (100, 300, 1000, 2030)
+FIRST_SHOWN = 10  # evaluation at which the figure begins
 POPULATION, CHILDREN = 30, 10  # the paper's
 DATA = "fashion10k"
 EPOCHS = DEFAULT_EPOCHS
@@ -241,7 +242,8 @@ def report(found: Comparison, budget: int, folder: Path) -> None:
     results = {**found.notes, "evaluations": budget, "searches": rows}
     (folder / "curves.json").write_text(json.dumps({name: asdict(spread) for name, spread in bands.items()}) + "\n")
     (folder / "comparison.json").write_text(json.dumps(results, indent=2) + "\n")
-    save_figure(plot_searches(bands), folder / "comparison.png")
+    first = FIRST_SHOWN if budget > FIRST_SHOWN else 1
+    save_figure(plot_searches(bands, first=first), folder / "comparison.png")
     table = as_table(rows, list(found.values), list(found.good))
     with (folder / "comparison.txt").open("w", encoding="utf-8") as file:
         Console(file=file, width=120).print(table)

@@ -42,6 +42,16 @@ def test_it_draws_where_it_is_told_and_is_written(tmp_path):
     assert (tmp_path / "searches.png").stat().st_size > 5_000
 
 
+def test_the_first_evaluations_may_be_left_out_of_sight():
+    axes = plot_searches({"paper": BANDS["paper"]}, first=2)
+    low, high = 100 * min(BANDS["paper"].p5[1:]), 100 * max(BANDS["paper"].p95)
+    assert axes.get_xlim() == (2, 3)
+    assert axes.get_ylim() == pytest.approx((low - 0.05 * (high - low), high + 0.05 * (high - low)))
+    for wrong in (0, 4):
+        with pytest.raises(GaafError, match=f"must be from 1 to 3, got {wrong}"):
+            plot_searches({"paper": BANDS["paper"]}, first=wrong)
+
+
 def test_the_colours_of_searches_differ():
     assert len(set(LINES)) == len(LINES)
     colours = {line.get_color() for line in plot_searches(BANDS).lines}
