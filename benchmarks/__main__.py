@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import candidate, machine, overhead, scaling, search, step
+from benchmarks import accelerator, candidate, machine, overhead, scaling, search, step
 from benchmarks.harness import Report, read_report, show
 from benchmarks.sizes import FULL, QUICK, SHORT, Setup
 from gaaf_gp.errors import GaafError
@@ -29,6 +29,7 @@ PARTS: dict[str, tuple[Measure, Show]] = {
     "search": (search.measure, search.show),
     "overhead": (overhead.measure, overhead.show),
     "scaling": (scaling.measure, scaling.show),
+    "gpu": (accelerator.measure, accelerator.show),
 }
 MOST_THREADS = 1024
 FILE_WIDTH = 180

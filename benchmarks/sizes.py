@@ -55,6 +55,8 @@ class Sizes:
         batches: images of a step.
         width_factors: times the default widths.
         populations: individuals of a generation, in a search without training.
+        stacks: candidates that are trained at once on an accelerator.
+        gpu_rounds: timed rounds of whole evaluations there.
         rate_repetitions: timed runs of the matrix product and the convolutions.
         widths: of the small network; only tests change them, and the next.
         resnet18_widths: of the paper's network.
@@ -78,6 +80,8 @@ class Sizes:
     batches: tuple[int, ...] = (32, 64, 128, 256, 512)
     width_factors: tuple[float, ...] = (0.5, 1, 2, 4)
     populations: tuple[int, ...] = (10, 100, 1000, 10_000)
+    stacks: tuple[int, ...] = (8, 32, 128)
+    gpu_rounds: int = 5
     rate_repetitions: int = 5
     widths: tuple[int, ...] = SMALL.widths
     resnet18_widths: tuple[int, ...] = RESNET18.widths
@@ -142,6 +146,8 @@ QUICK = Sizes(
     batches=(32,),
     width_factors=(1,),
     populations=(10,),
+    stacks=(2, 3),
+    gpu_rounds=2,
     rate_repetitions=1,
     widths=(4, 8),
     resnet18_widths=(8, 8, 16, 16),

@@ -71,14 +71,14 @@ def compare(task: Task, activation: str, repetitions: int) -> dict[str, Any]:
     return row
 
 
-def make_step(side: str, task: Task, activation: str) -> Callable[[int], object]:
+def make_step(side: str, task: Task, activation: str, device: torch.device | str = "cpu") -> Callable[[int], object]:
     """Return a training step of one side as a function of the number of images, at most ``task.batch_size``."""
-    data = random_data(task.network, task.batch_size)
+    data = random_data(task.network, task.batch_size).to(device)
     if side == OURS:
         return ours.make_step(data, ACTIVATIONS[activation], task)
     torch.manual_seed(0)
     function = textbook.FUNCTIONS[activation]
-    model = textbook.NETWORKS[task.network](data.num_classes, data.channels, function, task.widths)
+    model = textbook.NETWORKS[task.network](data.num_classes, data.channels, function, task.widths).to(device)
     optimizer = textbook.make_optimizer(model, task.learning_rate)
     images, labels = normalize(data.train.images, data.mean, data.std), data.train.labels
     return lambda batch: textbook.training_step(model, optimizer, images[:batch], labels[:batch])

@@ -88,7 +88,7 @@ def evaluate(data: Data, function: Factory, task: Task, seed: int, workers: int 
     """Train one function in a new network and say how well it does after each epoch.
 
     Args:
-        data: train and validation splits.
+        data: train and validation splits; the network trains on their device.
         function: makes the functions f of the network.
         task: what to train, and for how long.
         seed: of the weights, the order of the images and their augmentation.
@@ -97,7 +97,7 @@ def evaluate(data: Data, function: Factory, task: Task, seed: int, workers: int 
     started = time.perf_counter()
     with threads(task.threads):
         torch.manual_seed(seed)
-        model = NETWORKS[task.network](data.num_classes, data.channels, function, task.widths)
+        model = NETWORKS[task.network](data.num_classes, data.channels, function, task.widths).to(data.device)
         optimizer = make_optimizer(model, task.learning_rate)
         train, val = loaders(data, task, seed, workers)
         schedule = CosineAnnealingLR(optimizer, task.epochs * len(train)) if task.cosine else None
@@ -105,22 +105,22 @@ def evaluate(data: Data, function: Factory, task: Task, seed: int, workers: int 
         for _ in range(task.epochs):
             model.train()
             for images, labels in train:
-                training_step(model, optimizer, images, labels)
+                training_step(model, optimizer, images.to(data.device), labels.to(data.device))
                 if schedule is not None:
                     schedule.step()
-            history.append(accuracy(model, val))
+            history.append(accuracy(model, val, data.device))
             if history[-1] <= LEAST_ACCURACY:
                 break
     return Evaluation(tuple(history), time.perf_counter() - started, len(history) * len(train))
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, loader: DataLoader[tuple[Tensor, int]]) -> float:
-    """Return the share of the images that ``model`` gets right."""
+def accuracy(model: nn.Module, loader: DataLoader[tuple[Tensor, int]], device: torch.device) -> float:
+    """Return the share of the images that ``model``, on ``device``, gets right."""
     model.eval()
     right = total = 0
     with binary_weights(model):
         for images, labels in loader:
-            right += int((model(images).argmax(1) == labels).sum())
+            right += int((model(images.to(device)).argmax(1) == labels.to(device)).sum())
             total += len(labels)
     return right / total

@@ -36,11 +36,11 @@ class Adam:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self, learning_rate: float, scale: Tensor | None = None, skip: Tensor | None = None) -> None:
+    def step(self, learning_rate: Tensor | float, scale: Tensor | None = None, skip: Tensor | None = None) -> None:
         """Move every parameter that has a gradient; the others stay, and their moments too.
 
         Args:
-            learning_rate: of this step.
+            learning_rate: of this step; on a GPU it may be there already, () float32.
             scale: () float32 on the device; gradients are divided by it, in place. None leaves them alone.
             skip: () float32 on the device; where it is 1 nothing changes, and no step is counted. None for 0.
         """

@@ -18,7 +18,8 @@ from torch.func import functional_call, vmap
 from torch.nn import functional
 
 from gaaf_gp.adam import Adam
-from gaaf_gp.binary import BinaryLayer, TableActivation, binarize
+from gaaf_gp.binary import BatchNorm, BinaryLayer, TableActivation, binarize
+from gaaf_gp.graphs import Repeated
 from gaaf_gp.training import LATENT_LIMIT, Epoch, Training, TrainingState
 
 
@@ -57,6 +58,9 @@ class Stack:
         self._latent = {f"{name}.weight": layer.weight_surrogate for name, layer in layers.items()}
         for layer in layers.values():
             _take_signs(layer)
+        for module in self._model.modules():
+            if isinstance(module, BatchNorm):
+                _fold(module)
         tables = {kind: torch.stack([getattr(one, kind) for one in activations]) for kind in ("sign", "slope")}
         self._tables = {f"{name}.activation.{kind}": table for name in layers for kind, table in tables.items()}
         turns = torch.tensor(orientations, device=self.generator.device)
@@ -71,6 +75,7 @@ class Stack:
             name: _copies(value, len(activations)) for name, value in self._model.named_buffers() if name in learned
         }
         self.optimizer = Adam(self.parameters.values())
+        self._repeated = Repeated(self.generator.device)
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Make one step for every candidate; return their losses, (candidates,), which nothing has waited for.
@@ -80,15 +85,18 @@ class Stack:
             labels: (B,) int64.
         """
         self._model.train()
+        cosine = math.cos(math.pi * self.steps / self._total_steps)
+        self.steps += 1
+        return self._repeated(self._step, images, labels, self._learning_rate * (1 + cosine) / 2)
+
+    def _step(self, images: Tensor, labels: Tensor, learning_rate: Tensor | float) -> Tensor:
         logits = self._logits(images)
         targets = labels.expand(len(logits), -1)
         losses = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
         losses = losses.view_as(targets).mean(1)
         self.optimizer.zero_grad()
         losses.sum().backward()  # no slice meets another, so each loss gets its own gradients
-        cosine = math.cos(math.pi * self.steps / self._total_steps)
-        self.optimizer.step(self._learning_rate * (1 + cosine) / 2)
-        self.steps += 1
+        self.optimizer.step(learning_rate)
         with torch.no_grad():
             for name in self._latent:
                 self.parameters[name].clamp_(-LATENT_LIMIT, LATENT_LIMIT)
@@ -135,6 +143,7 @@ class Stack:
                 for number, names in states[0].moments.items()
             }
         )
+        self._repeated.forget()
         self.steps = states[0].steps
         self.generator.set_state(torch.from_numpy(states[0].generator))
 
@@ -155,6 +164,40 @@ def _take_signs(layer: BinaryLayer) -> None:
     needs a gradient.
     """
     layer.binary_weight = lambda: layer.weight  # type: ignore[method-assign]
+
+
+def _fold(layer: BatchNorm) -> None:
+    """Let ``layer`` normalize all candidates as one tensor of many channels: cuDNN knows no ``vmap``."""
+
+    def forward(x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+        norm = layer.settings()
+        momentum = 0.0 if norm.momentum is None else norm.momentum  # of no effect outside of training
+        rest = layer.training, momentum, norm.epsilon
+        y = cast(Tensor, _FoldedNorm.apply(x, norm.weight, norm.bias, *norm.running, *rest))  # type: ignore[no-untyped-call]
+        return y if shortcut is None else y + shortcut
+
+    layer.forward = forward  # type: ignore[method-assign]
+
+
+class _FoldedNorm(torch.autograd.Function):
+    """Batch norm under ``vmap``. Autograd sees what :meth:`vmap` calls, so there is no backward pass of its own."""
+
+    @staticmethod
+    def forward(*arguments: Any) -> Tensor:
+        raise NotImplementedError("a stack normalizes under vmap only")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def vmap(_info: Any, in_dims: Sequence[int | None], x: Tensor, *rest: Any) -> tuple[Tensor, int]:
+        *vectors, training, momentum, epsilon = rest
+        images = x.movedim(cast(int, in_dims[0]), 1)
+        # views, in which the running moments move in place; all of them have the candidates in front
+        weight, bias, mean, var = (vector.flatten() for vector in vectors)
+        y = functional.batch_norm(images.flatten(1, 2), mean, var, weight, bias, training, momentum, epsilon)
+        return y.unflatten(1, images.shape[1:3]), 1
 
 
 def _copies(tensor: Tensor, number: int) -> Tensor:

@@ -18,6 +18,7 @@ from torch.nn import functional
 from gaaf_gp.adam import Adam
 from gaaf_gp.binary import binary_layers
 from gaaf_gp.computing import LossScale, lowered
+from gaaf_gp.graphs import Repeated
 
 LATENT_LIMIT = 1.3
 """Latent weights are clipped to +-1.3 after each step (GAAF's published training code)."""
@@ -147,6 +148,9 @@ class Training:
         self._loss = loss
         self._scale = LossScale(self._device) if precision == "float16" else None
         self.generator = torch.Generator(self._device).manual_seed(seed)
+        # a loss of its own, or a scale of it, may keep what a recording must not change
+        plain = loss is None and precision == "float32"
+        self._repeated = Repeated(self._device, recorded=plain)
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Make one step and return its loss, a 0-dim tensor on the device that nothing has waited for.
@@ -155,12 +159,15 @@ class Training:
             images: (B,C,H,W) normalized floats.
             labels: (B,) int64.
         """
+        cosine = math.cos(math.pi * self.steps / self._total_steps)
+        self.steps += 1
+        return self._repeated(self._step, images, labels, self._learning_rate * (1 + cosine) / 2)
+
+    def _step(self, images: Tensor, labels: Tensor, learning_rate: Tensor | float) -> Tensor:
         logits = self.logits(images)
         loss = functional.cross_entropy(logits, labels) if self._loss is None else self._loss(logits, images, labels)
         self.optimizer.zero_grad()
-        cosine = math.cos(math.pi * self.steps / self._total_steps)
-        self._descend(loss, self._learning_rate * (1 + cosine) / 2)
-        self.steps += 1
+        self._descend(loss, learning_rate)
         with torch.no_grad():
             for weight in self._latent:
                 weight.clamp_(-LATENT_LIMIT, LATENT_LIMIT)
@@ -174,7 +181,7 @@ class Training:
         with lowered(self._precision, self._device):
             return self.model(images).float()  # type: ignore[no-any-return]
 
-    def _descend(self, loss: Tensor, learning_rate: float) -> None:
+    def _descend(self, loss: Tensor, learning_rate: Tensor | float) -> None:
         if self._scale is None:
             loss.backward()
             self.optimizer.step(learning_rate)
@@ -203,6 +210,7 @@ class Training:
                 for number, kept in state.moments.items()
             }
         )
+        self._repeated.forget()
         self.steps = state.steps
         self.generator.set_state(torch.from_numpy(state.generator))
         if self._scale is not None and state.scale is not None:
