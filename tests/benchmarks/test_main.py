@@ -61,7 +61,7 @@ def test_every_part_is_measured_in_order_and_kept(tmp_path, monkeypatch, capsys,
     monkeypatch.setattr(command, "PARTS", {part: _fake(part, calls) for part in PARTS})
     path = tmp_path / "bench.json"
     assert main(["--json", str(path)]) == 0
-    assert calls == ["step", "candidate", "search", "overhead", "scaling"]
+    assert calls == ["step", "candidate", "search", "overhead", "scaling", "gpu"]
     found = json.loads(path.read_text())
     assert found["finished"] == calls
     for places in RATIOS.values():
@@ -101,7 +101,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(tmp_path, monkeypatch,
     calls.clear()
     assert main(["--json", str(path), "--resume"]) == 0
     assert earlier == [{"runs": [1]}]
-    assert calls == ["overhead", "scaling"]
+    assert calls == ["overhead", "scaling", "gpu"]
     assert sorted(json.loads(path.read_text())["finished"]) == sorted(PARTS)
 
 
