@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from deap import base, tools
 
+from gaaf_gp.bloat import Bloat, BloatLike, Pareto
 from gaaf_gp.candidates import Evolved
 from gaaf_gp.errors import GaafError
 from gaaf_gp.fitness import Record
@@ -27,6 +28,8 @@ ATTEMPTS = 100
 
 SAME = "same behaviour"
 """The reason for which a candidate is rejected that would train as an earlier one."""
+TOO_LARGE = "too large to be evaluated"
+"""The reason for which a control of bloat throws a candidate away; it may come again."""
 
 
 @dataclass
@@ -88,6 +91,7 @@ def evolve(
     mutation: float = 0.6,
     limits: Limits = DEFAULT_LIMITS,
     two_trees: bool = False,
+    bloat: BloatLike = None,
     seed: int = 0,
     hall_of_fame: int = 10,
     toolbox: base.Toolbox | None = None,
@@ -96,10 +100,11 @@ def evolve(
 ) -> Evolution:
     """Search for good activation functions.
 
-    Each generation keeps the ``elite`` best and fills up with new candidates: two parents are selected by double
-    tournament, mated with probability ``crossover``, and the child is mutated with probability ``mutation`` (always,
-    if it was not mated). A child that was evaluated before, that training could not repair, or that would train as one
-    that was evaluated (:mod:`gaaf_gp.behaviour`) is drawn again and costs nothing.
+    Each generation keeps the ``elite`` best and fills up with new candidates: two parents are selected, by double
+    tournament if ``bloat`` does not choose another way, mated with probability ``crossover``, and the child is mutated
+    with probability ``mutation`` (always, if it was not mated). A child that was evaluated before, that training could
+    not repair, or that would train as one that was evaluated (:mod:`gaaf_gp.behaviour`) is drawn again and costs
+    nothing.
 
     Args:
         pset: the primitive set.
@@ -112,6 +117,7 @@ def evolve(
         mutation: probability of mutating a mated child.
         limits: static limits of every tree.
         two_trees: whether a candidate has a forward and a backward tree, see :func:`gaaf_gp.make_toolbox`.
+        bloat: what keeps trees small: one or several controls of :mod:`gaaf_gp.bloat`, or their names.
         seed: of all choices of the search; one seed gives one run, for any number of workers.
         hall_of_fame: number of best individuals to remember.
         toolbox: other operators than those of :func:`gaaf_gp.make_toolbox`; it must make Individuals of ``pset``, or
@@ -130,9 +136,12 @@ def evolve(
     rng = random.Random(seed)
     if toolbox is None:
         heights = starting_heights(pset, limits)
-        toolbox = make_toolbox(pset, evaluator, rng=rng, limits=limits, heights=heights, two_trees=two_trees)
+        toolbox = make_toolbox(
+            pset, evaluator, rng=rng, limits=limits, heights=heights, two_trees=two_trees, bloat=bloat
+        )
     found = Evolution(hall_of_fame=_hall(hall_of_fame))
     search = _Search(toolbox, evaluator, rng, found, crossover, mutation)
+    elite = search.bloat.selector.elite(elite, population_size)
     started = time.perf_counter()
     with Progress(evaluations, enabled=progress) as shown:
 
@@ -142,7 +151,7 @@ def evolve(
                 on_record(record)
 
         while len(found.records) < evaluations and not (found.exhausted or found.interrupted):
-            survivors = tools.selBest(found.population, elite)
+            survivors = search.bloat.survivors(found.population, elite)
             children: list[Evolved] = []
             try:
                 children = search.brood(min(population_size - len(survivors), evaluations - len(found.records)))
@@ -169,6 +178,7 @@ class _Search:
         mutation: float,
     ) -> None:
         self.toolbox = toolbox
+        self.bloat: Bloat = getattr(toolbox, "bloat", None) or Bloat("none")
         self.evaluator = evaluator
         self.rng = rng
         self.found = found
@@ -202,6 +212,9 @@ class _Search:
             text = child.canonical
             if text in self.tried:
                 continue
+            if not self.bloat.judges(child, self.rng):
+                self.found.rejected[TOO_LARGE] += 1
+                continue
             self.tried.add(text)
             behaviour = self.evaluator.behaviour(child)
             reason = behaviour.failure or (SAME if behaviour.signature in self.signatures else None)
@@ -213,7 +226,11 @@ class _Search:
 
     def breed(self) -> Evolved:
         """Return one child of two selected parents."""
-        first, second = (self.toolbox.clone(parent) for parent in self.toolbox.select(self.found.population, 2))
+        if isinstance(self.bloat.selector, Pareto):  # whose select, for DEAP, is who lives on
+            parents = self.bloat.select(self.found.population, 2, self.rng)
+        else:
+            parents = self.toolbox.select(self.found.population, 2)
+        first, second = map(self.toolbox.clone, parents)
         mated = self.rng.random() < self.crossover
         child: Evolved = self.toolbox.mate(first, second)[0] if mated else first
         if not mated or self.rng.random() < self.mutation:
@@ -226,10 +243,10 @@ class _Search:
         found, records = self.found, self.evaluator.records
         self.trained.update((child.canonical, child) for child in children)
         found.records = [records[text] for text in self.trained]
-        found.population = survivors + children
         # Added seeds may have changed what earlier candidates are worth.
         for text, individual in self.trained.items():
-            individual.fitness.values = (records[text].fitness,)
+            individual.fitness.values = self.bloat.selector.values(individual, records[text].fitness)
+        found.population = survivors + [child for child in children if self.bloat.accepts(child, _value(child))]
         complete = [individual for text, individual in self.trained.items() if records[text].complete]
         found.hall_of_fame.clear()
         found.hall_of_fame.update(heapq.nlargest(found.hall_of_fame.maxsize, complete, key=_value))

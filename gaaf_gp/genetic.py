@@ -25,6 +25,7 @@ from typing import Any
 
 from deap import tools
 
+from gaaf_gp.bloat import TOURNAMENT
 from gaaf_gp.candidates import Evolved
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolve import Evolution
@@ -38,7 +39,6 @@ from gaaf_gp.progress import Progress
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.randomness import as_global
 from gaaf_gp.repairs import PUBLISHED, REPAIRED, Repairs
-from gaaf_gp.toolbox import TOURNAMENT
 
 __all__ = ["MODES", "PUBLISHED", "REPAIRED", "Repairs", "genetic", "random_search"]
 

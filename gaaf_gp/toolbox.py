@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -12,22 +13,18 @@ from deap import base, tools
 
 from gaaf_gp.activations import two_signs
 from gaaf_gp.behaviour import PAPER_SURROGATE
+from gaaf_gp.bloat import Bloat, BloatLike, Pareto
 from gaaf_gp.candidates import TwoTrees
 from gaaf_gp.compile import Activation
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.generation import DEFAULT_LIMITS, Limits, gen_half_and_half
-from gaaf_gp.individual import Fitness, Individual, ParetoFitness
+from gaaf_gp.individual import Individual
 from gaaf_gp.judges import Judge
 from gaaf_gp.operators import cx_one_point, mut_any
 from gaaf_gp.pset import PrimitiveSet
-from gaaf_gp.randomness import as_global
 from gaaf_gp.two_trees import cx_one_of_two, init_two_trees, mut_one_of_two
 
-OBJECTIVES: dict[tuple[str, ...], type[Fitness]] = {("accuracy",): Fitness, ("accuracy", "size"): ParetoFitness}
-TOURNAMENT = 4
-"""Individuals that a fitness tournament compares."""
-PARSIMONY = 1.2
-"""In the size tournament of a double tournament the smaller of two wins with probability PARSIMONY / 2."""
+OBJECTIVES: dict[tuple[str, ...], BloatLike] = {("accuracy",): None, ("accuracy", "size"): "pareto"}
 
 
 def make_toolbox(
@@ -39,6 +36,7 @@ def make_toolbox(
     heights: tuple[int, int] = (1, 3),
     objectives: Sequence[str] = ("accuracy",),
     two_trees: bool = False,
+    bloat: BloatLike = None,
 ) -> base.Toolbox:
     """Return a ``deap.base.Toolbox`` with all the aliases that DEAP's algorithms know, and ``compile``.
 
@@ -52,73 +50,62 @@ def make_toolbox(
         rng: generator of all choices of the registered operators, or a seed for a new one.
         limits: static limits of height and size, kept by generation, crossover and mutation.
         heights: least and greatest height of new trees.
-        objectives: ``("accuracy",)``, selected by double tournament, or ``("accuracy", "size")``, by NSGA-II.
+        objectives: ``("accuracy",)``, or ``("accuracy", "size")``, which stands for ``bloat="pareto"``.
         two_trees: whether an individual has a forward and a backward tree (:class:`gaaf_gp.candidates.TwoTrees`). The
             limits then hold for each of them, its size is that of both, and ``compile`` makes a module that returns
             signs.
+        bloat: what keeps trees small: one or several of the controls of :mod:`gaaf_gp.bloat`, or their names; a double
+            tournament by default. They are copied, and the copy, as ``toolbox.bloat``, learns from every ``select``.
 
     Raises:
-        GaafError: for other objectives or heights beyond the limits.
+        GaafError: for other objectives, heights beyond the limits, or controls that are none or do not go together.
     """
-    fitness = OBJECTIVES.get(tuple(objectives))
-    if fitness is None:
+    if tuple(objectives) not in OBJECTIVES:
         allowed = listed(" and ".join(names) for names in OBJECTIVES)
         raise GaafError(f"objectives must be one of: {allowed}; got {list(objectives)}")
+    controls = Bloat(OBJECTIVES[tuple(objectives)] if bloat is None else bloat, limits)
+    limits, fitness = controls.limits, controls.selector.fitness
     if not 0 <= heights[0] <= heights[1] <= limits.height:
         raise GaafError(f"heights of new trees must rise and stay within the limit {limits.height}, got {heights}")
     generator = random.Random(rng) if isinstance(rng, int) else rng
 
-    def individual() -> Individual | TwoTrees:
+    def fresh() -> Individual | TwoTrees:
         if two_trees:
             return init_two_trees(toolbox.expr, pset, fitness)
         return Individual(toolbox.expr(), pset, fitness())
 
-    def evaluate(candidate: Individual | TwoTrees) -> tuple[float, ...]:
-        accuracy = evaluator(candidate)
-        return accuracy if fitness is Fitness else (*accuracy, float(candidate.size))
+    def evaluate_all(candidates: Sequence[Individual | TwoTrees]) -> list[tuple[float, ...]]:
+        worth = [controls.judges(candidate, generator) for candidate in candidates]
+        evaluator.evaluate([one for one, judged in zip(candidates, worth, strict=True) if judged])  # side by side
+        return [_values(one, judged) for one, judged in zip(candidates, worth, strict=True)]
+
+    def _values(candidate: Individual | TwoTrees, judged: bool) -> tuple[float, ...]:
+        accuracy = evaluator(candidate)[0] if judged else -math.inf  # from memory
+        return controls.selector.values(candidate, accuracy if controls.accepts(candidate, accuracy) else -math.inf)
 
     def joint_map(function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
         columns = [list(argument) for argument in arguments]
-        if function is toolbox.evaluate:
-            evaluator.evaluate(columns[0])  # side by side; the calls below are answered from memory
-        return list(map(function, *columns))
+        return evaluate_all(columns[0]) if function is toolbox.evaluate else list(map(function, *columns))
 
     toolbox = base.Toolbox()
+    toolbox.bloat = controls
     toolbox.register("expr", gen_half_and_half, pset, heights[0], heights[1], rng=generator, max_size=limits.size)
-    toolbox.register("individual", individual)
+    toolbox.register("individual", controls.made, fresh, generator)
     toolbox.register("population", tools.initRepeat, list, toolbox.individual)
     if two_trees:
         surrogate = getattr(getattr(evaluator, "proxy", None), "surrogate", PAPER_SURROGATE)
         toolbox.register("compile", two_signs, surrogate=surrogate)
     else:
         toolbox.register("compile", functools.partial(Activation, pset=pset))
-    toolbox.register("evaluate", evaluate)
+    toolbox.register("evaluate", lambda candidate: evaluate_all([candidate])[0])
     toolbox.register("map", joint_map)
     toolbox.register("clone", copy.deepcopy)
-    toolbox.register("mate", cx_one_of_two if two_trees else cx_one_point, rng=generator, limits=limits)
-    toolbox.register("mutate", mut_one_of_two if two_trees else mut_any, rng=generator, limits=limits)
-    if fitness is Fitness:
-        toolbox.register("select", double_tournament, rng=generator)
+    mate, mutate = (cx_one_of_two, mut_one_of_two) if two_trees else (cx_one_point, mut_any)
+    for name, operator in (("mate", mate), ("mutate", mutate)):
+        operate = functools.partial(operator, rng=generator, limits=limits)
+        toolbox.register(name, controls.varied(operate, fresh, generator))
+    if isinstance(controls.selector, Pareto):
+        toolbox.register("select", controls.survivors)
     else:
-        toolbox.register("select", tools.selNSGA2)
+        toolbox.register("select", controls.select, rng=generator)
     return toolbox
-
-
-def double_tournament(
-    individuals: Sequence[Individual | TwoTrees],
-    k: int,
-    *,
-    rng: random.Random,
-    tournsize: int = TOURNAMENT,
-    parsimony: float = PARSIMONY,
-) -> list[Any]:
-    """Select ``k`` individuals by DEAP's double tournament: fitness first, then the smaller of two winners.
-
-    Source: Luke and Panait, Fighting bloat with nonparametric parsimony pressure, PPSN 2002.
-    """
-    with as_global(rng):
-        return list(
-            tools.selDoubleTournament(
-                list(individuals), k, fitness_size=tournsize, parsimony_size=parsimony, fitness_first=True
-            )
-        )

@@ -11,7 +11,7 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.generation import Limits
 from gaaf_gp.individual import Individual
-from gaaf_gp.toolbox import double_tournament, make_toolbox
+from gaaf_gp.toolbox import make_toolbox
 from gaaf_gp.tree import check_tree
 
 ALIASES = ("expr", "individual", "population", "compile", "evaluate", "select", "mate", "mutate", "map", "clone")
@@ -106,21 +106,6 @@ def test_the_seed_decides_the_population(stub_proxy, free):
     first, again, other = (make_toolbox(free, evaluator, rng=seed).population(20) for seed in (4, 4, 5))
     assert first == again
     assert first != other
-
-
-def test_double_tournament_prefers_the_fit_and_then_the_small(free):
-    rng = random.Random(0)
-    state = random.getstate()
-    from gaaf_gp.parser import parse
-
-    small, large, poor = (parse(text, free) for text in ("sin(x)", "add(sin(x), zero(x))", "cos(x)"))
-    for individual, value in ((small, 0.9), (large, 0.9), (poor, 0.1)):
-        individual.fitness.values = (value,)
-    chosen = double_tournament([small, large, poor], 600, rng=rng)
-    counts = [sum(one is individual for one in chosen) for individual in (small, large, poor)]
-    assert counts[2] < 30, "a tournament of four rarely misses both fit ones"
-    assert counts[0] > counts[1] + 20, "of two equally fit the smaller wins more often"
-    assert random.getstate() == state
 
 
 def test_bad_objectives_and_heights_are_refused(stub_proxy, free):
