@@ -126,7 +126,7 @@ def search_ours(data: Data, size: SearchSize, seed: int, threads: int) -> dict[s
             evaluations=MOST_PER_TRAINING * size.most,
             population_size=size.population,
             seed=seed,
-            on_record=arrived,
+            on_evaluation=arrived,
         )
     return log.result()
 

@@ -28,7 +28,7 @@ from deap import tools
 from gaaf_gp.bloat import TOURNAMENT
 from gaaf_gp.candidates import Evolved
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evolve import Evolution
+from gaaf_gp.evolution import Evolution
 from gaaf_gp.fitness import Record
 from gaaf_gp.generation import DEFAULT_LIMITS, Limits, gen_half_and_half, starting_heights
 from gaaf_gp.individual import Individual
@@ -68,7 +68,7 @@ def genetic(
     seed: int = 0,
     hall_of_fame: int = 10,
     progress: bool = False,
-    on_record: Callable[[Record], None] | None = None,
+    on_evaluation: Callable[[Record], None] | None = None,
 ) -> Evolution:
     """Search with the paper's genetic algorithm.
 
@@ -88,7 +88,7 @@ def genetic(
         seed: of all choices of the search; one seed gives one run, for any number of workers.
         hall_of_fame: number of best individuals to remember.
         progress: show a progress line.
-        on_record: called with every new record as it arrives.
+        on_evaluation: called with every new record as it arrives.
 
     Returns:
         What was found, also after Ctrl-C (``interrupted``). ``exhausted`` says that no new candidate was found any
@@ -104,7 +104,7 @@ def genetic(
         raise GaafError("evaluations or generations must end the search, got None for both: set one of them")
     total = population_size + (generations or 0) * children if evaluations is None else evaluations
     with Progress(total, enabled=progress) as shown:
-        ledger = Ledger(as_judge(evaluate, pset), evaluations, repairs, hall_of_fame, shown, on_record)
+        ledger = Ledger(as_judge(evaluate, pset), evaluations, repairs, hall_of_fame, shown, on_evaluation)
         search = _Search(pset, ledger, repairs, limits, seed)
         with ledger:
             search.start(population_size, threshold)
@@ -128,7 +128,7 @@ def random_search(
     seed: int = 0,
     hall_of_fame: int = 10,
     progress: bool = False,
-    on_record: Callable[[Record], None] | None = None,
+    on_evaluation: Callable[[Record], None] | None = None,
 ) -> Evolution:
     """Evaluate random individuals, every distinct one once: what a search must be better than at equal budget.
 
@@ -143,7 +143,7 @@ def random_search(
     _check(1, evaluations=evaluations, batch=batch, hall_of_fame=hall_of_fame)
     every = replace(repairs, remember_all=True)
     with Progress(evaluations, enabled=progress) as shown:
-        ledger = Ledger(as_judge(evaluate, pset), evaluations, every, hall_of_fame, shown, on_record)
+        ledger = Ledger(as_judge(evaluate, pset), evaluations, every, hall_of_fame, shown, on_evaluation)
         search = _Search(pset, ledger, every, limits, seed, make)
         with ledger:
             while ledger.goes_on:

@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 from deap import tools
 
-from gaaf_gp.evolve import SAME, Evolution
+from gaaf_gp.evolution import SAME, Evolution
 from gaaf_gp.fitness import Record
 from gaaf_gp.individual import Individual
 from gaaf_gp.judges import Judge
@@ -31,7 +31,7 @@ class Ledger:
         repairs: which candidates count as new: ``remember_all``, ``screen`` and ``skip_same_behaviour`` of it.
         hall_of_fame: number of best individuals to remember.
         shown: the progress line.
-        on_record: called with every new record as it arrives.
+        on_evaluation: called with every new record as it arrives.
 
     Attributes:
         found: what was found until now.
@@ -45,7 +45,7 @@ class Ledger:
         repairs: Repairs,
         hall_of_fame: int,
         shown: Progress,
-        on_record: Callable[[Record], None] | None = None,
+        on_evaluation: Callable[[Record], None] | None = None,
     ) -> None:
         self.judge = judge
         self.budget = budget
@@ -54,7 +54,7 @@ class Ledger:
         self.found.logbook.header = ["gen", "mode", "nevals", "taken", "evaluations", "best", "fitness", "size"]
         self.asked = 0
         self._shown = shown
-        self._on_record = on_record
+        self._on_evaluation = on_evaluation
         self._given: set[str] = set()
         self._signatures: set[str] = set()
         self._evaluated: dict[str, Individual] = {}
@@ -109,8 +109,8 @@ class Ledger:
         def arrived(record: Record) -> None:
             new.add(record.text)
             self._shown.advance(record)
-            if self._on_record is not None:
-                self._on_record(record)
+            if self._on_evaluation is not None:
+                self._on_evaluation(record)
 
         try:
             self.judge.evaluate(children, arrived)

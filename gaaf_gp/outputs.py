@@ -13,7 +13,7 @@ from rich.table import Table
 
 from gaaf_gp.confirmation import COMPETITORS
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evolve import Evolution
+from gaaf_gp.evolution import Evolution
 from gaaf_gp.plot import plot_history, save_figure
 from gaaf_gp.plot_pair import plot_evolved
 from gaaf_gp.results import sign_accuracy

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gaaf_gp.confirmation import COMPETITORS
-from gaaf_gp.evolve import Evolution
+from gaaf_gp.evolution import Evolution
 from gaaf_gp.fitness import Record
 
 PACKAGES = ("gaaf-gp", "deap", "torch", "torchvision", "numpy", "scipy")

@@ -16,6 +16,7 @@ from gaaf_gp.behaviour import PAPER_SURROGATE
 from gaaf_gp.bloat import Bloat, BloatLike, Pareto
 from gaaf_gp.candidates import TwoTrees
 from gaaf_gp.compile import Activation
+from gaaf_gp.constraints import ConstraintLike, as_constraints
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.generation import DEFAULT_LIMITS, Limits, gen_half_and_half
 from gaaf_gp.individual import Individual
@@ -37,6 +38,7 @@ def make_toolbox(
     objectives: Sequence[str] = ("accuracy",),
     two_trees: bool = False,
     bloat: BloatLike = None,
+    constraints: ConstraintLike | Sequence[ConstraintLike] = (),
 ) -> base.Toolbox:
     """Return a ``deap.base.Toolbox`` with all the aliases that DEAP's algorithms know, and ``compile``.
 
@@ -56,6 +58,7 @@ def make_toolbox(
             signs.
         bloat: what keeps trees small: one or several of the controls of :mod:`gaaf_gp.bloat`, or their names; a double
             tournament by default. They are copied, and the copy, as ``toolbox.bloat``, learns from every ``select``.
+        constraints: what every tree must keep to, see :mod:`gaaf_gp.constraints`.
 
     Raises:
         GaafError: for other objectives, heights beyond the limits, or controls that are none or do not go together.
@@ -63,7 +66,9 @@ def make_toolbox(
     if tuple(objectives) not in OBJECTIVES:
         allowed = listed(" and ".join(names) for names in OBJECTIVES)
         raise GaafError(f"objectives must be one of: {allowed}; got {list(objectives)}")
-    controls = Bloat(OBJECTIVES[tuple(objectives)] if bloat is None else bloat, limits)
+    controls = Bloat(
+        OBJECTIVES[tuple(objectives)] if bloat is None else bloat, limits, as_constraints(constraints, pset)
+    )
     limits, fitness = controls.limits, controls.selector.fitness
     if not 0 <= heights[0] <= heights[1] <= limits.height:
         raise GaafError(f"heights of new trees must rise and stay within the limit {limits.height}, got {heights}")

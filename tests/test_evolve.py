@@ -102,7 +102,7 @@ def test_ctrl_c_keeps_what_was_evaluated(stub_proxy, free):
         if len(seen) == 11:
             raise KeyboardInterrupt
 
-    found = _run(stub_proxy, free, evaluations=30, population_size=8, on_record=stop)
+    found = _run(stub_proxy, free, evaluations=30, population_size=8, on_evaluation=stop)
     assert found.interrupted
     assert {r.text for r in found.records} == {r.text for r in seen}
     assert len(found.records) == 11

@@ -315,7 +315,7 @@ def test_ctrl_c_keeps_what_was_evaluated(one):
         if len(seen) == 47:
             raise KeyboardInterrupt
 
-    found = genetic(one, Table(), generations=10, on_record=stop)
+    found = genetic(one, Table(), generations=10, on_evaluation=stop)
     assert found.interrupted
     assert [record.text for record in found.records] == seen
     assert found.seconds > 0

@@ -15,9 +15,9 @@ from gaaf_gp.repairs import PUBLISHED, REPAIRED
 def ledger(minimal):
     """Makes a ledger whose judge counts nodes."""
 
-    def make(repairs=REPAIRED, budget=None, on_record=None):
+    def make(repairs=REPAIRED, budget=None, on_evaluation=None):
         shown = Progress(1, enabled=False)
-        return Ledger(FunctionJudge(len, minimal), budget, repairs, 2, shown, on_record)
+        return Ledger(FunctionJudge(len, minimal), budget, repairs, 2, shown, on_evaluation)
 
     return make
 
@@ -79,7 +79,7 @@ def test_ctrl_c_ends_the_block_and_is_noted(ledger, trees):
         if record.text == "sin(x)":
             raise KeyboardInterrupt
 
-    book = ledger(on_record=stop)
+    book = ledger(on_evaluation=stop)
     with book:
         book.ask(trees("x", "sin(x)", "cos(x)"))
         pytest.fail("the block goes on after Ctrl-C")

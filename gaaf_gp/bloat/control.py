@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from gaaf_gp.bloat.sizes import size_measure
@@ -28,7 +28,7 @@ class Control:
         GaafError: a setting is out of its range.
     """
 
-    measure: str = "nodes"
+    measure: str = field(default="nodes", kw_only=True)
     selects: ClassVar[bool] = False
     fitness: ClassVar[type[Fitness]] = Fitness
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from typer import Option
 
 from gaaf_gp import outputs
-from gaaf_gp.evolve import Evolution
+from gaaf_gp.evolution import Evolution
 from gaaf_gp.experiment import Search, Settings, available_cores, run
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.genetic import PUBLISHED, REPAIRED, Repairs, genetic
