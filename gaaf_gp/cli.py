@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 
 from gaaf_gp import experiment, outputs
 from gaaf_gp.binary import NETWORKS
+from gaaf_gp.bloat import CONTROLS, DEFAULT, SIZES
 from gaaf_gp.candidates import Evolved, TwoTrees, parse_candidate
 from gaaf_gp.commands import INTERRUPTED
 from gaaf_gp.commands.catalogue import app as catalogue_app
@@ -93,6 +94,27 @@ def evolve(
     ] = "float32",
     max_height: Annotated[int, typer.Option(help="Greatest height of a tree.")] = 6,
     max_size: Annotated[int, typer.Option(help="Most nodes of a tree.")] = 30,
+    bloat: Annotated[
+        str, typer.Option(help=f"What else keeps trees small, with commas: {', '.join(CONTROLS)}.")
+    ] = DEFAULT,
+    measure: Annotated[str, typer.Option(help=f"What those call size: {', '.join(SIZES)}.")] = "nodes",
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(help='What every tree must keep to, as in "no periodic inside periodic"; may be repeated.'),
+    ] = None,
+    initial: Annotated[
+        list[str] | None, typer.Option(help="A function that the search begins with; may be repeated.")
+    ] = None,
+    search_seconds: Annotated[
+        float | None, typer.Option(help="Begin no generation after so much time.", show_default="none")
+    ] = None,
+    target: Annotated[
+        float | None, typer.Option(help="Validation accuracy, 0 to 1, that is good enough.", show_default="none")
+    ] = None,
+    stagnation: Annotated[
+        int | None,
+        typer.Option(help="Stop after so many evaluations without a better best.", show_default="none"),
+    ] = None,
     racing: Annotated[
         bool | None,
         typer.Option(
@@ -146,6 +168,13 @@ def evolve(
         racing=racing,
         extra_seeds=extra_seeds,
         limits=Limits(max_height, max_size),
+        bloat=bloat,
+        measure=measure,
+        constraints=tuple(constraint or ()),
+        initial=tuple(initial or ()),
+        search_seconds=search_seconds,
+        target=target,
+        stagnation=stagnation,
         proxy={
             "epochs": epochs,
             "batch_size": batch_size,

@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gaaf_gp import outputs, results
+from gaaf_gp.bloat import Bloat, measured_in
+from gaaf_gp.candidates import parse_candidate
 from gaaf_gp.confirmation import competitors, confirm
+from gaaf_gp.constraints import as_constraints
 from gaaf_gp.data import AnyData, load_data, open_test_split
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evolve import Evolution, evolve
@@ -21,6 +24,7 @@ from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.racing import Racing
 from gaaf_gp.settings import Settings, available_cores
 from gaaf_gp.stacked import AT_ONCE
+from gaaf_gp.stopping import Stop
 from gaaf_gp.streamed_data import stream_data
 from gaaf_gp.toolbox import make_toolbox
 
@@ -58,6 +62,7 @@ def run(
     started = time.perf_counter()
     outputs.check_free(settings.out)
     pset = load_primitives(settings.primitives)
+    _check_choices(settings, pset)
     data = _data(settings)
     proxy = Proxy(data, **settings.proxy)
     with _evaluator(settings, proxy, pset) as evaluator:
@@ -70,7 +75,8 @@ def run(
             if not known.found.interrupted:
                 known.sign |= _baseline(evaluator, _added(known.found, evaluator))
                 _write(settings, known, started)
-                known.drawn = _random_search(settings, pset, evaluator, quiet) if settings.random_search else None
+                if settings.random_search:  # at the same budget, also where the search ended early
+                    known.drawn = _random_search(settings, pset, evaluator, len(known.found.records), quiet)
                 known.test = _confirm(known, evaluator, data, settings)
         except KeyboardInterrupt:
             known.found.interrupted = True
@@ -88,6 +94,14 @@ class _Known:
     sign: dict[int, float] = field(default_factory=dict)
     test: dict[str, Any] | None = None
     why: str = INTERRUPTED
+
+
+def _check_choices(settings: Settings, pset: PrimitiveSet) -> None:
+    """Refuse what the search would refuse, ahead of loading and training."""
+    Bloat(measured_in(settings.bloat, settings.measure), settings.limits, as_constraints(settings.constraints, pset))
+    Stop(settings.evaluations, settings.search_seconds, settings.target, settings.stagnation)
+    for text in settings.initial:
+        parse_candidate(text, pset)
 
 
 class _NotConfirmedError(Exception):
@@ -156,21 +170,35 @@ def _search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet:
         elite=settings.elite,
         limits=settings.limits,
         two_trees=settings.two_trees,
+        bloat=measured_in(settings.bloat, settings.measure),
+        constraints=settings.constraints,
+        initial=settings.initial,
+        seconds=settings.search_seconds,
+        target=settings.target,
+        stagnation=settings.stagnation,
         seed=settings.seed,
         progress=not quiet,
     )
 
 
-def _random_search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet: bool) -> Evolution:
+def _random_search(
+    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, evaluations: int, quiet: bool
+) -> Evolution:
     """Spend the evaluations of the search once more, on random candidates; its first ones are those of the search."""
     limits, heights = settings.limits, starting_heights(pset, settings.limits)
     toolbox = make_toolbox(
-        pset, evaluator, rng=settings.seed, limits=limits, heights=heights, two_trees=settings.two_trees
+        pset,
+        evaluator,
+        rng=settings.seed,
+        limits=limits,
+        heights=heights,
+        two_trees=settings.two_trees,
+        constraints=settings.constraints,
     )
     return random_search(
         pset,
         evaluator,
-        evaluations=settings.evaluations,
+        evaluations=evaluations,
         batch=settings.population,
         limits=limits,
         make=toolbox.individual,

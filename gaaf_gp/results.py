@@ -47,6 +47,7 @@ def summary(
         "seconds_search": found.seconds,
         "seconds_random_search": drawn.seconds if drawn is not None else 0.0,
         "interrupted": found.interrupted,
+        "stopped": found.stopped,
         "versions": versions(),
     }
 

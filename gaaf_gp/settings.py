@@ -38,6 +38,13 @@ class Settings:
             if a training has at least 3 epochs.
         extra_seeds: most seeds that are added to candidates that contest a place.
         limits: of every tree.
+        bloat: what else keeps trees small: names in :data:`gaaf_gp.bloat.CONTROLS` with commas; None for the default.
+        measure: in what those measure size, one of :data:`gaaf_gp.bloat.SIZES`.
+        constraints: what every tree must keep to, as :func:`gaaf_gp.constraints.as_constraints` reads it.
+        initial: texts of functions that the search begins with.
+        search_seconds: wall time after which no new generation begins.
+        target: validation accuracy (0 to 1) at which the best is good enough.
+        stagnation: evaluations without a better best after which the search ends.
         proxy: arguments of :class:`gaaf_gp.Proxy` beside the data.
     """
 
@@ -55,6 +62,13 @@ class Settings:
     racing: bool | None = None
     extra_seeds: int = 0
     limits: Limits = field(default_factory=Limits)
+    bloat: str | None = None
+    measure: str = "nodes"
+    constraints: tuple[str, ...] = ()
+    initial: tuple[str, ...] = ()
+    search_seconds: float | None = None
+    target: float | None = None
+    stagnation: int | None = None
     proxy: dict[str, Any] = field(default_factory=dict)
     data_settings: dict[str, Any] = field(default_factory=dict)
 

@@ -281,3 +281,38 @@ def test_show_says_what_two_trees_do(capsys):
     assert rows["height"] == "1"
     assert rows["positive"].startswith("100.0%"), "of the forward tree"
     assert rows["screen"] == "would be rejected: constant sign"
+
+
+def test_a_search_takes_controls_constraints_and_known_functions(capsys, image_folder, tmp_path):
+    arguments = ("--data", image_folder, "--evaluations", 6, "--workers", 1, "--no-random-search")
+    choices = ("--bloat", "lexicographic,tarpeian", "--measure", "cost", "--constraint", "no periodic inside periodic",
+               "--constraint", "at most 1 tan", "--initial", "add(sin(x), x)", "--target", "0.0")  # fmt: skip
+    status, _, err = call(capsys, "evolve", *arguments, *choices, "--out", tmp_path / "run", *TINY)
+    assert (status, err) == (0, ""), err
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["stopped"] in ("the target of 0.0 was reached", "6 evaluations")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["bloat"], config["measure"]) == ("lexicographic,tarpeian", "cost")
+    assert config["constraints"] == ["no periodic inside periodic", "at most 1 tan"]
+    assert config["initial"] == ["add(sin(x), x)"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--bloat", "slim", "a control of bloat must be one of none, .*got 'slim'"),
+        ("--measure", "inches", "size is measured in nodes, .*got 'inches'"),
+        ("--constraint", "few sines", "a constraint must be written as one of: .*got 'few sines'"),
+        ("--stagnation", "0", "stagnation must be a whole number of at least 1, got 0"),
+        ("--initial", "sin(", "cannot read"),
+    ],
+)
+def test_a_choice_that_is_none_is_refused_before_anything_is_trained(
+    capsys, image_folder, tmp_path, option, value, message
+):
+    folder = tmp_path / "run"
+    status, _, err = call(capsys, "evolve", "--data", image_folder, option, value, "--out", folder, *TINY)
+    assert status == 2
+    assert re.search(message, err)
+    assert len(err.splitlines()) == 1
+    assert not folder.exists()
