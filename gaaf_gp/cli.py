@@ -31,6 +31,7 @@ from gaaf_gp.plot import save_figure
 from gaaf_gp.plot_pair import plot_evolved
 from gaaf_gp.proxy import DEFAULT_EPOCHS
 from gaaf_gp.semantics import positive_share, screen
+from gaaf_gp.simplify import simplify
 
 FREE = "primitives.gaaf:free"
 
@@ -214,6 +215,9 @@ def show(expression: ExpressionArgument, primitives: PrimitivesOption = FREE) ->
         ("positive", f"{positive_share(forward):.1%} of the signs for x ~ N(0, 1)"),
         ("screen", "would be trained" if rejected is None else f"would be rejected: {rejected}"),
     ]
+    simple = simplify(individual)
+    if simple.canonical != individual.canonical:
+        rows.insert(2, ("simply", f"{simple.infix()}, {simple.size} nodes: {simple}"))
     for name, value in rows:
         typer.echo(f"{name:<9} {value}")
 

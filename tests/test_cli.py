@@ -316,3 +316,10 @@ def test_a_choice_that_is_none_is_refused_before_anything_is_trained(
     assert re.search(message, err)
     assert len(err.splitlines()) == 1
     assert not folder.exists()
+
+
+def test_show_says_how_a_tree_is_written_simply(capsys):
+    _, out, _ = call(capsys, "show", "add(neg(neg(sin(x))), zero(x))")
+    assert "simply    sin(x), 2 nodes: sin(x)" in out.splitlines()
+    _, out, _ = call(capsys, "show", "sin(x)")
+    assert "simply" not in out

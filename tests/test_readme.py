@@ -22,6 +22,7 @@ EXPECTED = (
     (r"\d\d\.\d% .+\n\d\d\.\d% .+\n\d\d\.\d% .+",),
     (r".+ \(0\.\d+,\)",),
     (r"max\(x, sin\(x\)\) 69\.5%\n.+ \d\d\.\d%, over all seeds \d\d\.\d%",),
+    (r"Activation\(cos\(x\) \+ erf\(x\), channels=16\)",),
     (r"primitive 'log' must have a finite value, got -inf at \(0\) in torch\.float32: protect it there, or",),
     (r"Activation\(max\(sin\(x\), s0 \* x\), channels=16\)", r"torch\.Size\(\[8, 32, 14, 14\]\)"),
     (r"removed +right ahead of 2", r"1 of 3 layers are binary"),
