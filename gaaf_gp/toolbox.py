@@ -23,6 +23,7 @@ from gaaf_gp.individual import Individual
 from gaaf_gp.judges import Judge
 from gaaf_gp.operators import cx_one_point, mut_any
 from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.semantic import semantic as keeping_apart
 from gaaf_gp.two_trees import cx_one_of_two, init_two_trees, mut_one_of_two
 
 OBJECTIVES: dict[tuple[str, ...], BloatLike] = {("accuracy",): None, ("accuracy", "size"): "pareto"}
@@ -39,6 +40,7 @@ def make_toolbox(
     two_trees: bool = False,
     bloat: BloatLike = None,
     constraints: ConstraintLike | Sequence[ConstraintLike] = (),
+    semantic: bool = False,
 ) -> base.Toolbox:
     """Return a ``deap.base.Toolbox`` with all the aliases that DEAP's algorithms know, and ``compile``.
 
@@ -59,6 +61,7 @@ def make_toolbox(
         bloat: what keeps trees small: one or several of the controls of :mod:`gaaf_gp.bloat`, or their names; a double
             tournament by default. They are copied, and the copy, as ``toolbox.bloat``, learns from every ``select``.
         constraints: what every tree must keep to, see :mod:`gaaf_gp.constraints`.
+        semantic: whether no child behaves as a parent does, see :mod:`gaaf_gp.semantic`; ``evolve`` needs it not.
 
     Raises:
         GaafError: for other objectives, heights beyond the limits, or controls that are none or do not go together.
@@ -78,6 +81,9 @@ def make_toolbox(
         if two_trees:
             return init_two_trees(toolbox.expr, pset, fitness)
         return Individual(toolbox.expr(), pset, fitness())
+
+    def signature(candidate: Individual | TwoTrees) -> str:
+        return evaluator.behaviour(candidate).signature
 
     def evaluate_all(candidates: Sequence[Individual | TwoTrees]) -> list[tuple[float, ...]]:
         worth = [controls.judges(candidate, generator) for candidate in candidates]
@@ -108,7 +114,8 @@ def make_toolbox(
     mate, mutate = (cx_one_of_two, mut_one_of_two) if two_trees else (cx_one_point, mut_any)
     for name, operator in (("mate", mate), ("mutate", mutate)):
         operate = functools.partial(operator, rng=generator, limits=limits)
-        toolbox.register(name, controls.varied(operate, fresh, generator))
+        varied = controls.varied(operate, fresh, generator)
+        toolbox.register(name, keeping_apart(varied, signature, toolbox.individual) if semantic else varied)
     if isinstance(controls.selector, Pareto):
         toolbox.register("select", controls.survivors)
     else:
