@@ -21,6 +21,8 @@ from gaaf_gp.tree import Constant, Nodes, depths, heights, slot_types, subtree_e
 
 LEAF_PROBABILITY = 0.1
 """Koza's share of crossovers at a leaf: most exchange something with structure."""
+TURNED = 0.1
+"""Share of log-uniform steps of a constant that turn its sign."""
 CONSTANT_DIGITS = 4
 """Significant digits kept of a mutated constant, so that formulas stay readable."""
 
@@ -240,6 +242,30 @@ def mut_constant(
         old = individual[index]
         moved = old.value + rng.gauss(0.0, sigma) * (abs(old.value) + 0.1)
         rounded = float(f"{moved:.{CONSTANT_DIGITS}g}")
+        if math.isfinite(rounded):
+            individual[index] = Constant(rounded, old.ret)
+    return (individual,)
+
+
+def mut_constant_scale(
+    individual: Individual,
+    *,
+    rng: random.Random,
+    limits: Limits = DEFAULT_LIMITS,  # noqa: ARG001 (the shape stays)
+    decades: float = 1.0,
+) -> tuple[Individual]:
+    """Multiply one random constant by a log-uniform factor, up to ``decades`` powers of ten; one in ten turns its sign.
+
+    A constant of zero, which no factor moves, becomes 1 times the factor. Not among ``MUTATIONS``: for constants whose
+    magnitude is not known, give ``mutations=(*MUTATIONS, mut_constant_scale)``.
+    """
+    pset = individual.pset
+    places = [i for i, node in enumerate(individual) if isinstance(node, Constant) and pset.draws(node.ret)]
+    if places:
+        index = rng.choice(places)
+        old = individual[index]
+        factor = 10.0 ** rng.uniform(-decades, decades) * (-1 if rng.random() < TURNED else 1)
+        rounded = float(f"{(old.value or 1.0) * factor:.{CONSTANT_DIGITS}g}")
         if math.isfinite(rounded):
             individual[index] = Constant(rounded, old.ret)
     return (individual,)

@@ -21,7 +21,7 @@ from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.generation import DEFAULT_LIMITS, Limits, gen_half_and_half
 from gaaf_gp.individual import Individual
 from gaaf_gp.judges import Judge
-from gaaf_gp.operators import cx_one_point, mut_any
+from gaaf_gp.operators import MUTATIONS, cx_one_point, mut_any
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.semantic import semantic as keeping_apart
 from gaaf_gp.two_trees import cx_one_of_two, init_two_trees, mut_one_of_two
@@ -41,6 +41,7 @@ def make_toolbox(
     bloat: BloatLike = None,
     constraints: ConstraintLike | Sequence[ConstraintLike] = (),
     semantic: bool = False,
+    mutations: Sequence[Callable[..., tuple[Individual]]] = MUTATIONS,
 ) -> base.Toolbox:
     """Return a ``deap.base.Toolbox`` with all the aliases that DEAP's algorithms know, and ``compile``.
 
@@ -62,6 +63,7 @@ def make_toolbox(
             tournament by default. They are copied, and the copy, as ``toolbox.bloat``, learns from every ``select``.
         constraints: what every tree must keep to, see :mod:`gaaf_gp.constraints`.
         semantic: whether no child behaves as a parent does, see :mod:`gaaf_gp.semantic`; ``evolve`` needs it not.
+        mutations: those that ``mutate`` chooses from, see :func:`gaaf_gp.operators.mut_any`.
 
     Raises:
         GaafError: for other objectives, heights beyond the limits, or controls that are none or do not go together.
@@ -114,6 +116,8 @@ def make_toolbox(
     mate, mutate = (cx_one_of_two, mut_one_of_two) if two_trees else (cx_one_point, mut_any)
     for name, operator in (("mate", mate), ("mutate", mutate)):
         operate = functools.partial(operator, rng=generator, limits=limits)
+        if name == "mutate":
+            operate = functools.partial(operate, mutations=mutations)
         varied = controls.varied(operate, fresh, generator)
         toolbox.register(name, keeping_apart(varied, signature, toolbox.individual) if semantic else varied)
     if isinstance(controls.selector, Pareto):

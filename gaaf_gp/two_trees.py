@@ -8,13 +8,13 @@ than not, as good as random. Forward trees meet forward trees only, backward one
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from gaaf_gp.candidates import TwoTrees
 from gaaf_gp.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.individual import Fitness, Individual
-from gaaf_gp.operators import cx_one_point, mut_any
+from gaaf_gp.operators import MUTATIONS, cx_one_point, mut_any
 from gaaf_gp.pset import PrimitiveSet
 
 SIDES = ("forward", "backward")
@@ -42,11 +42,17 @@ def cx_one_of_two(
     return first, second
 
 
-def mut_one_of_two(individual: TwoTrees, *, rng: random.Random, limits: Limits = DEFAULT_LIMITS) -> tuple[TwoTrees]:
+def mut_one_of_two(
+    individual: TwoTrees,
+    *,
+    rng: random.Random,
+    limits: Limits = DEFAULT_LIMITS,
+    mutations: Sequence[Callable[..., tuple[Individual]]] = MUTATIONS,
+) -> tuple[TwoTrees]:
     """Apply one random mutation to one of the two trees, or to the other one where it changes nothing."""
     for tree, _ in _sides(individual, individual, rng):
         before = list(tree)
-        mut_any(tree, rng=rng, limits=limits)
+        mut_any(tree, rng=rng, limits=limits, mutations=mutations)
         if tree != before:
             break
     return (individual,)

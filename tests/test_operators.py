@@ -28,6 +28,7 @@ from gaaf_gp.operators import (
     cx_one_point,
     mut_any,
     mut_constant,
+    mut_constant_scale,
     mut_insert,
     mut_node_replacement,
     mut_shrink,
@@ -604,3 +605,19 @@ def test_every_process_evolves_the_same() -> None:
         output, _ = process.communicate(timeout=120)
         assert process.returncode == 0
         assert output.splitlines() == here
+
+
+def test_a_log_uniform_step_keeps_the_sign_mostly_and_spans_decades(free):
+    rng, factors = random.Random(4), []
+    for _ in range(2000):
+        (child,) = mut_constant_scale(parse("add(const(0.5), x)", free), rng=rng)
+        factors.append(child[2].value / 0.5)
+    assert sum(factor < 0 for factor in factors) / 2000 == pytest.approx(0.1, abs=0.03)
+    exponents = [math.log10(abs(factor)) for factor in factors]
+    assert max(exponents) <= 1.001
+    assert min(exponents) >= -1.001
+    assert sum(exponent > 0.5 for exponent in exponents) / 2000 == pytest.approx(0.25, abs=0.04)
+    (moved,) = mut_constant_scale(parse("add(const(0.0), x)", free), rng=rng)
+    assert 0.09 < abs(moved[2].value) < 11
+    tree = parse("sin(x)", free)
+    assert mut_constant_scale(tree, rng=rng) == (tree,)
