@@ -23,7 +23,7 @@ from gaaf_gp.binary import NETWORKS
 from gaaf_gp.cli import INTERRUPTED, script
 from gaaf_gp.data import load_data
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evolve import SAME
+from gaaf_gp.evolution import SAME
 from gaaf_gp.experiment import available_cores
 from gaaf_gp.fitness import Evaluator, Record
 from gaaf_gp.individual import Individual

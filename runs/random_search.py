@@ -13,7 +13,7 @@ from typer import Option
 
 from gaaf_gp import outputs
 from gaaf_gp.cli import script
-from gaaf_gp.evolve import Evolution
+from gaaf_gp.evolution import Evolution
 from gaaf_gp.experiment import Settings, available_cores, run
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.genetic import random_search

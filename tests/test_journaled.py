@@ -78,7 +78,7 @@ def test_a_search_started_again_trains_nothing_and_finds_the_same(judge, forced,
         if len(seen) == 5:
             raise KeyboardInterrupt
 
-    broken = evolve(forced, judge(), evaluations=9, population_size=4, seed=3, on_record=stop)
+    broken = evolve(forced, judge(), evaluations=9, population_size=4, seed=3, on_evaluation=stop)
     assert broken.interrupted
     again, whole = judge(), None
     assert len(again.journal.entries) == 5

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -369,8 +370,9 @@ def test_models_of_torchvision_convert_and_learn(name: str, activation: str) -> 
     assert len(report.names("binary")) == binary_number == len(list(binary_layers(model)))
     assert len(report.names("real")) == real_number
     assert len(report.names("removed")) == removed
-    # the kernels of narrow layers are drawn large
-    assert all("latent weights are beyond" in warning for warning in report.warnings)
+    # the kernels of narrow layers are drawn large; behind a ReLU some functions of the catalogue know one sign only
+    expected = "latent weights are beyond" if activation == "waves" else "latent weights are beyond|have one sign only"
+    assert all(re.search(expected, warning) for warning in report.warnings)
     clip_latent_weights(model, 1.3)
     before = {key: value.detach().clone() for key, value in model.named_parameters()}
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
