@@ -15,7 +15,7 @@ from gaaf_gp.constraints import ConstraintLike
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolution import Evolution, new_hall
 from gaaf_gp.fitness import Record
-from gaaf_gp.generation import DEFAULT_LIMITS, Limits, starting_heights
+from gaaf_gp.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.judges import Judge, Measure, as_judge
 from gaaf_gp.progress import Progress
 from gaaf_gp.pset import PrimitiveSet
@@ -98,7 +98,6 @@ def evolve(
             evaluator,
             rng=rng,
             limits=limits,
-            heights=starting_heights(pset, limits),
             two_trees=two_trees,
             bloat=bloat,
             constraints=constraints,

@@ -18,7 +18,7 @@ from gaaf_gp.candidates import TwoTrees
 from gaaf_gp.compile import Activation
 from gaaf_gp.constraints import ConstraintLike, as_constraints
 from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.generation import DEFAULT_LIMITS, Limits, gen_half_and_half
+from gaaf_gp.generation import DEFAULT_LIMITS, Limits, gen_half_and_half, starting_heights
 from gaaf_gp.individual import Individual
 from gaaf_gp.judges import Judge
 from gaaf_gp.operators import MUTATIONS, cx_one_point, mut_any
@@ -35,7 +35,7 @@ def make_toolbox(
     *,
     rng: random.Random | int = 0,
     limits: Limits = DEFAULT_LIMITS,
-    heights: tuple[int, int] = (1, 3),
+    heights: tuple[int, int] | None = None,
     objectives: Sequence[str] = ("accuracy",),
     two_trees: bool = False,
     bloat: BloatLike = None,
@@ -54,7 +54,8 @@ def make_toolbox(
         evaluator: gives the fitness: an :class:`~gaaf_gp.Evaluator`, whose processes serve ``map``, or another judge.
         rng: generator of all choices of the registered operators, or a seed for a new one.
         limits: static limits of height and size, kept by generation, crossover and mutation.
-        heights: least and greatest height of new trees.
+        heights: least and greatest height of new trees; 1 and 3 by default, or as types and limits ask for
+            (:func:`gaaf_gp.generation.starting_heights`).
         objectives: ``("accuracy",)``, or ``("accuracy", "size")``, which stands for ``bloat="pareto"``.
         two_trees: whether an individual has a forward and a backward tree (:class:`gaaf_gp.candidates.TwoTrees`). The
             limits then hold for each of them, its size is that of both, and ``compile`` makes a module that returns
@@ -75,6 +76,7 @@ def make_toolbox(
         OBJECTIVES[tuple(objectives)] if bloat is None else bloat, limits, as_constraints(constraints, pset)
     )
     limits, fitness = controls.limits, controls.selector.fitness
+    heights = starting_heights(pset, limits) if heights is None else heights
     if not 0 <= heights[0] <= heights[1] <= limits.height:
         raise GaafError(f"heights of new trees must rise and stay within the limit {limits.height}, got {heights}")
     generator = random.Random(rng) if isinstance(rng, int) else rng

@@ -113,7 +113,8 @@ def test_bad_objectives_and_heights_are_refused(stub_proxy, free):
     with pytest.raises(GaafError, match=r"objectives must be one of: accuracy, accuracy and size; got \['speed'\]"):
         make_toolbox(free, evaluator, objectives=["speed"])
     with pytest.raises(GaafError, match=r"within the limit 2, got \(1, 3\)"):
-        make_toolbox(free, evaluator, limits=Limits(height=2))
+        make_toolbox(free, evaluator, limits=Limits(height=2), heights=(1, 3))
+    assert all(tree.height <= 2 for tree in make_toolbox(free, evaluator, limits=Limits(height=2)).population(30))
 
 
 def _pairs_are_sound(population):

@@ -90,3 +90,8 @@ def test_controls_of_a_toolbox_serve_our_loop_too(small_set):
     assert isinstance(toolbox.bloat, Bloat)
     assert toolbox.bloat.controls[0].limit <= 9
     assert all(len(tree) <= 9 and tree.height <= 4 for tree in found.population)
+
+
+def test_limits_among_the_controls_bound_the_first_trees_too(small_set):
+    found = evolve(small_set, _fit, evaluations=30, population_size=10, bloat=[Limits(2, 5), "lexicographic"])
+    assert all(tree.height <= 2 and len(tree) <= 5 for tree in found.population)
