@@ -113,7 +113,7 @@ class Breeder:
             text = child.canonical
             if text in self.tried:
                 continue
-            if not self.bloat.judges(child, self.rng):
+            if make != self._given and not self.bloat.judges(child, self.rng):
                 self.found.rejected[TOO_LARGE] += 1
                 continue
             self.tried.add(text)

@@ -24,7 +24,7 @@ from gaaf_gp.computing import threads
 from gaaf_gp.epochs import Budget, run_epoch
 from gaaf_gp.errors import GaafError
 from gaaf_gp.individual import Individual
-from gaaf_gp.operators import CONSTANT_DIGITS
+from gaaf_gp.operators import CONSTANT_DIGITS, constant_places
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.tree import Constant, fold
 
@@ -34,7 +34,7 @@ STEP, LEAST_STEP = 0.3, 0.1
 
 def constants_of(individual: Individual) -> list[float]:
     """Return the evolved constants of a tree in depth-first order: those of types that the set draws."""
-    return [float(individual[place].value) for place in _places(individual)]
+    return [float(individual[place].value) for place in constant_places(individual)]
 
 
 def with_constants(individual: Individual, values: Sequence[float]) -> Individual:
@@ -43,7 +43,7 @@ def with_constants(individual: Individual, values: Sequence[float]) -> Individua
     Raises:
         GaafError: there are not as many values as constants, or one is not finite.
     """
-    places = _places(individual)
+    places = constant_places(individual)
     if len(values) != len(places):
         raise GaafError(
             f"{individual} has {len(places)} evolved constants, got {len(values)} values: give one for each"
@@ -149,7 +149,7 @@ class _Tunable(nn.Module):
         self.tree = tree
         self.shared = nn.ParameterList(shared)
         self.own = nn.ParameterList()
-        self._number = {place: number for number, place in enumerate(_places(tree))}
+        self._number = {place: number for number, place in enumerate(constant_places(tree))}
         self._own: dict[int, list[int]] = {}
         for index, node in enumerate(tree):
             starts = tree.pset.traits[node.name].learnable if node.name in tree.pset.traits else ()
@@ -177,11 +177,6 @@ class _Tunable(nn.Module):
             return torch.tensor(float(self.tree.pset.context.get(node.value, node.value)), device=x.device)
 
         return fold(self.tree, combine).expand_as(x)
-
-
-def _places(individual: Individual) -> list[int]:
-    pset = individual.pset
-    return [i for i, node in enumerate(individual) if isinstance(node, Constant) and pset.draws(node.ret)]
 
 
 def _moved(values: Sequence[float], place: int) -> list[float]:

@@ -86,12 +86,14 @@ def evolve(
         What was found, also after Ctrl-C (``interrupted``): the candidates evaluated until then are all in it.
 
     Raises:
-        GaafError: for settings out of their range.
+        GaafError: for settings out of their range, or controls or constraints beside a toolbox.
     """
     _check(population_size, elite, {"crossover": crossover, "mutation": mutation}, hall_of_fame)
     stop = Stop(evaluations, seconds, target, stagnation)
     evaluator = as_judge(evaluator, pset)
     rng = random.Random(seed)
+    if toolbox is not None and (bloat is not None or constraints):
+        raise GaafError("a toolbox has its own controls and constraints: give them to make_toolbox, not to evolve")
     if toolbox is None:
         toolbox = make_toolbox(
             pset,

@@ -16,7 +16,6 @@ from gaaf_gp.data import AnyData, load_data, open_test_split
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evolve import Evolution, evolve
 from gaaf_gp.fitness import Evaluator
-from gaaf_gp.generation import starting_heights
 from gaaf_gp.genetic import random_search
 from gaaf_gp.loading import load_primitives
 from gaaf_gp.proxy import Proxy
@@ -184,14 +183,15 @@ def _search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet:
 def _random_search(
     settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, evaluations: int, quiet: bool
 ) -> Evolution:
-    """Spend the evaluations of the search once more, on random candidates; its first ones are those of the search."""
-    limits, heights = settings.limits, starting_heights(pset, settings.limits)
+    """Spend the evaluations of the search once more, on random candidates.
+
+    The first ones are those of the search, unless that begins with known functions.
+    """
     toolbox = make_toolbox(
         pset,
         evaluator,
         rng=settings.seed,
-        limits=limits,
-        heights=heights,
+        limits=settings.limits,
         two_trees=settings.two_trees,
         constraints=settings.constraints,
     )
@@ -200,7 +200,7 @@ def _random_search(
         evaluator,
         evaluations=evaluations,
         batch=settings.population,
-        limits=limits,
+        limits=settings.limits,
         make=toolbox.individual,
         seed=settings.seed,
         progress=not quiet,

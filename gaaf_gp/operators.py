@@ -227,6 +227,12 @@ def _insert(
     _replace(individual, index, shape.ends[index], nodes)
 
 
+def constant_places(individual: Individual) -> list[int]:
+    """Return where the evolved constants of a tree stand: numbers of types that its set draws."""
+    pset = individual.pset
+    return [i for i, node in enumerate(individual) if isinstance(node, Constant) and pset.draws(node.ret)]
+
+
 def mut_constant(
     individual: Individual,
     *,
@@ -235,16 +241,7 @@ def mut_constant(
     sigma: float = 0.3,
 ) -> tuple[Individual]:
     """Move one random constant by a Gaussian step of ``sigma`` times (its magnitude + 0.1)."""
-    pset = individual.pset
-    places = [i for i, node in enumerate(individual) if isinstance(node, Constant) and pset.draws(node.ret)]
-    if places:
-        index = rng.choice(places)
-        old = individual[index]
-        moved = old.value + rng.gauss(0.0, sigma) * (abs(old.value) + 0.1)
-        rounded = float(f"{moved:.{CONSTANT_DIGITS}g}")
-        if math.isfinite(rounded):
-            individual[index] = Constant(rounded, old.ret)
-    return (individual,)
+    return _move_constant(individual, rng, lambda old: old + rng.gauss(0.0, sigma) * (abs(old) + 0.1))
 
 
 def mut_constant_scale(
@@ -259,13 +256,20 @@ def mut_constant_scale(
     A constant of zero, which no factor moves, becomes 1 times the factor. Not among ``MUTATIONS``: for constants whose
     magnitude is not known, give ``mutations=(*MUTATIONS, mut_constant_scale)``.
     """
-    pset = individual.pset
-    places = [i for i, node in enumerate(individual) if isinstance(node, Constant) and pset.draws(node.ret)]
+
+    def scaled(old: float) -> float:
+        factor: float = 10.0 ** rng.uniform(-decades, decades)
+        return (old or 1.0) * (-factor if rng.random() < TURNED else factor)
+
+    return _move_constant(individual, rng, scaled)
+
+
+def _move_constant(individual: Individual, rng: random.Random, move: Callable[[float], float]) -> tuple[Individual]:
+    places = constant_places(individual)
     if places:
         index = rng.choice(places)
         old = individual[index]
-        factor = 10.0 ** rng.uniform(-decades, decades) * (-1 if rng.random() < TURNED else 1)
-        rounded = float(f"{(old.value or 1.0) * factor:.{CONSTANT_DIGITS}g}")
+        rounded = float(f"{move(old.value):.{CONSTANT_DIGITS}g}")
         if math.isfinite(rounded):
             individual[index] = Constant(rounded, old.ret)
     return (individual,)

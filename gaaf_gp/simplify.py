@@ -1,9 +1,10 @@
 """Smaller trees of the same function: constants folded, what adds nothing left out, double signs resolved.
 
-Each rewrite (:mod:`gaaf_gp.rewriting`) keeps value and gradient at every input that training meets, so the simplified
-tree has the signature of the tree. Learnable operators have vectors of their own: two that look alike are two, and
-neither is ever dropped for the other. What absorbs its argument (x - x, 0 * x) drops it only if it is finite wherever
-training may be.
+Each rewrite (:mod:`gaaf_gp.rewriting`) keeps value and gradient wherever training may be. Every sign stays as it is; a
+slope may round otherwise in its last bit, since the sums of a gradient are taken in another order, so that signatures
+are nearly always those of the tree, and not always. Learnable operators have vectors of their own: two that look alike
+are two, and neither is ever dropped for the other. What absorbs its argument (x - x, 0 * x) drops it only if it is
+finite on a sample of the inputs from -64 to 64.
 """
 
 from __future__ import annotations

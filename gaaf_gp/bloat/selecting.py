@@ -118,7 +118,9 @@ class LinearParsimony(Tournament):
 
 @dataclass
 class Lexicographic(Tournament):
-    """Tournaments by fitness, and by size where fitness is equal (Luke and Panait, Lexicographic parsimony, 2002).
+    """Tournaments by fitness, and by size where fitness is equal.
+
+    Source: Luke and Panait, Lexicographic parsimony pressure, GECCO 2002.
 
     Attributes:
         tolerance: fitness is rounded to multiples of it first; 0 for not at all. Accuracies of noisy trainings are

@@ -9,6 +9,7 @@ from deap import algorithms, tools
 from scipy import stats
 
 from gaaf_gp.bloat import CONTROLS, Bloat, DoubleTournament, Lexicographic, Tarpeian
+from gaaf_gp.errors import GaafError
 from gaaf_gp.evolve import evolve
 from gaaf_gp.generation import Limits
 from gaaf_gp.judges import FunctionJudge
@@ -95,3 +96,9 @@ def test_controls_of_a_toolbox_serve_our_loop_too(small_set):
 def test_limits_among_the_controls_bound_the_first_trees_too(small_set):
     found = evolve(small_set, _fit, evaluations=30, population_size=10, bloat=[Limits(2, 5), "lexicographic"])
     assert all(tree.height <= 2 and len(tree) <= 5 for tree in found.population)
+
+
+def test_controls_beside_a_toolbox_are_refused(small_set):
+    toolbox = make_toolbox(small_set, FunctionJudge(_fit, small_set))
+    with pytest.raises(GaafError, match=r"a toolbox has its own controls and constraints: give them to make_toolbox"):
+        evolve(small_set, _fit, evaluations=5, toolbox=toolbox, bloat="harm")
