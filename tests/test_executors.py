@@ -91,7 +91,8 @@ def count(folder, name: str, most: int) -> int:
 
 def count_and_die(folder, name: str, most: int) -> int:
     done = count(folder, name, most)
-    if name == "deadly" or (name == "unlucky" and done == 2):
+    # The unlucky one dies only as long as nothing else can take it along: lost for both reasons it would be given up.
+    if name == "deadly" or (name == "unlucky" and done == 2 and not (folder / "deadly").exists()):
         os._exit(1)
     return done
 
@@ -116,14 +117,15 @@ def test_an_unfinished_job_goes_on_until_it_is_finished(tmp_path, workers):
 
 
 def test_a_job_goes_on_after_its_worker_was_lost_and_one_that_kills_twice_is_given_up(tmp_path):
-    jobs = [(name, 3) for name in ("a", "unlucky", "deadly", "b", "c")]
+    jobs = [(name, 3) for name in ("a", "unlucky", "b", "c", "deadly")]
     lost, done = [], []
     with Workers(tmp_path, 2) as pool:
         for index, result in pool.run_on(count_and_die, jobs, lambda result: result < 3):
             (lost if isinstance(result, WorkerLost) else done).append(jobs[index][0])
         assert lost == ["deadly"]
         assert set(done) == {"a", "unlucky", "b", "c"}
-        assert (tmp_path / "deadly").read_text() == "..", "it was called once more, alone"
+        # once if it was begun beside the unlucky one and lost with it before it could write
+        assert (tmp_path / "deadly").read_text() in (".", ".."), "it was called once more, alone, and not again"
     assert (tmp_path / "unlucky").read_text().count(".") >= 3
 
 
