@@ -1,0 +1,159 @@
+"""``gaaf-gp evolve``: search for an activation function and confirm it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from gaaf_gp import experiment, outputs
+from gaaf_gp.binary import NETWORKS
+from gaaf_gp.bloat import CONTROLS, DEFAULT, SIZES
+from gaaf_gp.commands import INTERRUPTED
+from gaaf_gp.commands.images import loading_settings, streams
+from gaaf_gp.commands.options import FREE, PrimitivesOption
+from gaaf_gp.computing import PRECISIONS
+from gaaf_gp.generation import Limits
+from gaaf_gp.proxy import DEFAULT_EPOCHS
+
+
+def evolve(
+    primitives: PrimitivesOption = FREE,
+    data: Annotated[
+        str,
+        typer.Option(help="fashion10k (bundled), fashion-mnist, cifar10, cifar100, imagenet, or a folder of images."),
+    ] = "fashion10k",
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--no-stream",
+            help="Read images from their folder while a network trains, for those that memory cannot hold.",
+            show_default="streaming for imagenet",
+        ),
+    ] = None,
+    stream_workers: Annotated[
+        int | None, typer.Option(help="Processes that decode streamed images, for each worker.", show_default="0")
+    ] = None,
+    evaluations: Annotated[int, typer.Option(help="Number of distinct candidates to train.")] = 100,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Worker processes; the result is the same for any number.", show_default="all cores"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="One seed gives one result.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="New or empty folder for the results.", show_default="out/evolve, or the next")
+    ] = None,
+    population: Annotated[int, typer.Option(help="Individuals of a generation.")] = 20,
+    epochs: Annotated[int, typer.Option(help="Epochs that a candidate is trained for.")] = DEFAULT_EPOCHS,
+    batch_size: Annotated[int, typer.Option(help="Images per training step.")] = 128,
+    threads: Annotated[int, typer.Option(help="CPU threads of one training; part of what decides the result.")] = 1,
+    seconds: Annotated[
+        float | None, typer.Option(help="Time budget of one training; over it a candidate fails.", show_default="none")
+    ] = None,
+    network: Annotated[str, typer.Option(help=f"Binary network: {', '.join(NETWORKS)}.")] = "small",
+    precision: Annotated[
+        str, typer.Option(help=f"What real layers compute in, on a GPU: {', '.join(PRECISIONS)}.")
+    ] = "float32",
+    max_height: Annotated[int, typer.Option(help="Greatest height of a tree.")] = 6,
+    max_size: Annotated[int, typer.Option(help="Most nodes of a tree.")] = 30,
+    bloat: Annotated[
+        str, typer.Option(help=f"What else keeps trees small, with commas: {', '.join(CONTROLS)}.")
+    ] = DEFAULT,
+    measure: Annotated[str, typer.Option(help=f"What those call size: {', '.join(SIZES)}.")] = "nodes",
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(help='What every tree must keep to, as in "no periodic inside periodic"; may be repeated.'),
+    ] = None,
+    initial: Annotated[
+        list[str] | None, typer.Option(help="A function that the search begins with; may be repeated.")
+    ] = None,
+    search_seconds: Annotated[
+        float | None, typer.Option(help="Begin no generation after so much time.", show_default="none")
+    ] = None,
+    target: Annotated[
+        float | None, typer.Option(help="Validation accuracy, 0 to 1, that is good enough.", show_default="none")
+    ] = None,
+    stagnation: Annotated[
+        int | None,
+        typer.Option(help="Stop after so many evaluations without a better best.", show_default="none"),
+    ] = None,
+    racing: Annotated[
+        bool | None,
+        typer.Option(
+            "--racing/--no-racing",
+            help="Train all new candidates for a few epochs and only the best third of them on.",
+            show_default="racing from 3 epochs on",
+        ),
+    ] = None,
+    extra_seeds: Annotated[
+        int, typer.Option(help="Most seeds added to a candidate that cannot be told from the best or from the elite.")
+    ] = 0,
+    two_trees: Annotated[
+        bool, typer.Option("--two-trees", help="Evolve a forward tree, whose sign is taken, and a backward one.")
+    ] = False,
+    random_search: Annotated[
+        bool,
+        typer.Option(
+            "--random-search/--no-random-search",
+            help="Spend as many evaluations on random candidates too; their best is compared with the winner.",
+        ),
+    ] = True,
+    fresh_seeds: Annotated[
+        int, typer.Option(help="Trainings of the winner and of each competitor on the test split.")
+    ] = 5,
+    limit: Annotated[int | None, typer.Option(help="Use at most this many images for the search.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Resize images to this many pixels a side.", show_default="224 if streamed")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
+    download: Annotated[bool, typer.Option("--download", help="Fetch the data set if it is missing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
+) -> None:
+    """Search for an activation function and confirm it.
+
+    The winner, the plain sign, RSign, RPReLU and the best of random search are trained again on fresh seeds and
+    compared on the test split. Figures, tables and all settings are written into the folder.
+    """
+    streamed = streams(data, stream)
+    settings = experiment.Settings(
+        out=outputs.next_free(Path("out/evolve")) if out is None else out,
+        primitives=primitives,
+        data=data,
+        stream=streamed,
+        evaluations=evaluations,
+        workers=experiment.available_cores() if workers is None else workers,
+        seed=seed,
+        population=population,
+        two_trees=two_trees,
+        random_search=random_search,
+        fresh_seeds=fresh_seeds,
+        racing=racing,
+        extra_seeds=extra_seeds,
+        limits=Limits(max_height, max_size),
+        bloat=bloat,
+        measure=measure,
+        constraints=tuple(constraint or ()),
+        initial=tuple(initial or ()),
+        search_seconds=search_seconds,
+        target=target,
+        stagnation=stagnation,
+        proxy={
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "network": network,
+            "threads": threads,
+            "seconds": seconds,
+            "precision": precision,
+        },
+        data_settings={
+            "limit": limit,
+            "device": device,
+            **loading_settings(streamed, stream_workers, image_size, download),
+        },
+    )
+    result = experiment.run(settings, quiet=quiet)
+    outputs.print_summary(result, outputs.hall_rows(settings.out), settings.out, Console())
+    if result["interrupted"]:
+        raise typer.Exit(INTERRUPTED)
