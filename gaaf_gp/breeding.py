@@ -1,23 +1,23 @@
-"""New candidates, generation by generation: what was tried, what is worth an evaluation, and who lives on."""
+"""New candidates of a population: what was tried, and what is worth an evaluation."""
 
 from __future__ import annotations
 
 import copy
-import heapq
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-from deap import base, tools
+from deap import base
 
 from gaaf_gp.bloat import Bloat, Pareto
 from gaaf_gp.candidates import Evolved, TwoTrees, parse_candidate
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evolution import SAME, TOO_LARGE, Evolution, value
+from gaaf_gp.evolution import SAME, TOO_LARGE, value
 from gaaf_gp.individual import Individual
 from gaaf_gp.judges import Judge
 from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.simplify import simplify
 
 ATTEMPTS = 100
 """Draws for one place in a population before a new random tree is tried instead, and then before giving up."""
@@ -64,107 +64,124 @@ def _kind(sample: Evolved) -> str:
 
 
 class Breeder:
-    """The state of one run: what was tried, and the operators to make new candidates."""
+    """A population, what was tried for it, and the operators to make new candidates.
+
+    Attributes:
+        population: individuals whose fitness is known; the loop decides who is in it.
+        bloat: the controls of the toolbox.
+
+    Args:
+        toolbox: makes, selects and varies individuals.
+        evaluator: tells how they behave.
+        rng: of the choices between operators.
+        rejected: counts the candidates that are not worth an evaluation, by reason.
+        crossover: probability of mating.
+        mutation: probability of mutating a mated child.
+        initial: individuals that come first.
+    """
 
     def __init__(
         self,
         toolbox: base.Toolbox,
         evaluator: Judge,
         rng: random.Random,
-        found: Evolution,
+        rejected: Counter[str],
         crossover: float,
         mutation: float,
         initial: Sequence[Evolved] = (),
     ) -> None:
         self.toolbox = toolbox
         self.bloat: Bloat = getattr(toolbox, "bloat", None) or Bloat("none")
-        self.evaluator = evaluator
-        self.rng = rng
-        self.found = found
-        self.crossover = crossover
-        self.mutation = mutation
-        self.initial = list(reversed(initial))
-        self.tried: set[str] = set()
-        self.signatures: set[str] = set()
-        self.trained: dict[str, Evolved] = {}
-        self.statistics = tools.MultiStatistics(
-            fitness=tools.Statistics(lambda ind: ind.fitness.values[0]), size=tools.Statistics(len)
-        )
-        for name, function in (("avg", np.mean), ("std", np.std), ("min", np.min), ("max", np.max)):
-            self.statistics.register(name, _plain, function)
-        self.found.logbook.header = ["gen", "nevals", "evaluations", "best", "fitness", "size"]
+        self.population: list[Any] = []
+        self._evaluator = evaluator
+        self._rng = rng
+        self._rejected = rejected
+        self._crossover = crossover
+        self._mutation = mutation
+        self._initial = list(reversed(initial))
+        self._tried: set[str] = set()
+        self._reasons: dict[str, str | None] = {}  # simplified text -> why it is not worth an evaluation
+        self._signatures: set[str] = set()
 
     def brood(self, number: int) -> list[Evolved]:
-        """Return up to ``number`` candidates that were never tried and that no screen rejects."""
-        make = self.breed if self.found.population else self.toolbox.individual
-        children: list[Evolved] = []
-        while len(children) < number:
-            child = self._new(self._given) if self.initial else None
-            child = child or self._new(make) or self._new(self.toolbox.individual)
-            if child is None:
-                break  # smaller generations may still find something new; one without a child may not
-            children.append(child)
-        self.found.exhausted = not children
-        return children
+        """Return up to ``number`` new candidates; fewer, or none, if no more can be found."""
+        found: list[Evolved] = []
+        while len(found) < number and (child := self.child()) is not None:
+            found.append(child)
+        return found
 
-    def _new(self, make: Callable[[], Evolved]) -> Evolved | None:
-        for _ in range(ATTEMPTS):
-            child = make()
-            text = child.canonical
-            if text in self.tried:
-                continue
-            if make != self._given and not self.bloat.judges(child, self.rng):
-                self.found.rejected[TOO_LARGE] += 1
-                continue
-            self.tried.add(text)
-            behaviour = self.evaluator.behaviour(child)
-            reason = behaviour.failure or (SAME if behaviour.signature in self.signatures else None)
-            if reason is None:
-                self.signatures.add(behaviour.signature)
-                return child
-            self.found.rejected[reason] += 1
-        return None
+    def child(self, random_only: bool = False) -> Evolved | None:
+        """Return a candidate that was never tried and that no screen rejects, or None if none can be found.
 
-    def _given(self) -> Evolved:
-        """Return the next of the individuals that the search begins with, and a random one after the last."""
-        made: Evolved = self.initial.pop() if self.initial else self.toolbox.individual()
-        return made
+        Those of ``initial`` come first; then children of the population, or, while there is none, random ones. Where
+        no new child is found a random one takes its place.
+        """
+        child = self._new(self._given) if self._initial else None
+        if child is None and self.population and not random_only:
+            child = self._new(self.breed)
+        return child or self._new(self.toolbox.individual)
+
+    def admit(self, children: Sequence[Evolved]) -> list[Evolved]:
+        """Return the children that may enter the population now that their fitness is known."""
+        return [child for child in children if self.bloat.accepts(child, value(child))]
+
+    def receive(self, migrants: Sequence[Evolved]) -> None:
+        """Put individuals from elsewhere into the places of the worst; those that are here already stay away."""
+        here = {one.canonical for one in self.population}
+        new = [copy.deepcopy(one) for one in migrants if one.canonical not in here]
+        for one in new:
+            self._reason(one)
+        self.population = [*self.bloat.survivors(self.population, len(self.population) - len(new)), *new]
 
     def breed(self) -> Evolved:
         """Return one child of two selected parents."""
         if isinstance(self.bloat.selector, Pareto):  # whose select, for DEAP, is who lives on
-            parents = self.bloat.select(self.found.population, 2, self.rng)
+            parents = self.bloat.select(self.population, 2, self._rng)
         else:
-            parents = self.toolbox.select(self.found.population, 2)
+            parents = self.toolbox.select(self.population, 2)
         first, second = map(self.toolbox.clone, parents)
-        mated = self.rng.random() < self.crossover
+        mated = self._rng.random() < self._crossover
         child: Evolved = self.toolbox.mate(first, second)[0] if mated else first
-        if not mated or self.rng.random() < self.mutation:
+        if not mated or self._rng.random() < self._mutation:
             (child,) = self.toolbox.mutate(child)
         del child.fitness.values
         return child
 
-    def take(self, survivors: list[Evolved], children: list[Evolved]) -> None:
-        """Make the next generation of survivors and evaluated children, and log it."""
-        found, records = self.found, self.evaluator.records
-        self.trained.update((child.canonical, child) for child in children)
-        found.records = [records[text] for text in self.trained]
-        # Added seeds may have changed what earlier candidates are worth.
-        for text, individual in self.trained.items():
-            individual.fitness.values = self.bloat.selector.values(individual, records[text].fitness)
-        found.population = survivors + [child for child in children if self.bloat.accepts(child, value(child))]
-        complete = [individual for text, individual in self.trained.items() if records[text].complete]
-        found.hall_of_fame.clear()
-        found.hall_of_fame.update(heapq.nlargest(found.hall_of_fame.maxsize, complete, key=value))
-        best = found.best
-        found.logbook.record(
-            gen=len(found.logbook),
-            nevals=len(children),
-            evaluations=len(found.records),
-            best=0.0 if best is None else best.fitness,
-            **self.statistics.compile(found.population),
-        )
+    def _new(self, make: Callable[[], Evolved]) -> Evolved | None:
+        for _ in range(ATTEMPTS):
+            child = make()
+            if child.canonical in self._tried:
+                continue
+            if make != self._given and not self.bloat.judges(child, self._rng):
+                self._rejected[TOO_LARGE] += 1
+                continue
+            reason = self._reason(child)
+            if reason is None:
+                return child
+            self._rejected[reason] += 1
+        return None
+
+    def _reason(self, child: Evolved) -> str | None:
+        """Return why a child is not worth an evaluation; now it was tried."""
+        text, key = child.canonical, _key(child)
+        reason: str | None
+        if key in self._reasons:  # cheaper than to look at its behaviour
+            reason = self._reasons[key] or SAME
+        else:
+            behaviour = self._evaluator.behaviour(child)
+            known = behaviour.signature in self._signatures
+            reason = self._reasons[key] = behaviour.failure or (SAME if known else None)
+            if reason is None:
+                self._signatures.add(behaviour.signature)
+        self._tried.add(text)
+        return reason
+
+    def _given(self) -> Evolved:
+        """Return the next of the individuals that the search begins with, and a random one after the last."""
+        made: Evolved = self._initial.pop() if self._initial else self.toolbox.individual()
+        return made
 
 
-def _plain(function: Callable[[Any], Any], values: Any) -> float:
-    return float(function(values))
+def _key(individual: Evolved) -> str:
+    """Return the canonical text of the simplified tree: a shorter way to write a function is no new function."""
+    return simplify(individual).canonical

@@ -1,4 +1,4 @@
-"""The evolution loop: generational, elitist, and no candidate is trained twice."""
+"""Evolution: elitist, in the loop of your choice, and no candidate is trained twice."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Callable, Sequence
 
 from deap import base
 
-from gaaf_gp.bloat import BloatLike
+from gaaf_gp.bloat import Bloat, BloatLike
 from gaaf_gp.breeding import Breeder, known
 from gaaf_gp.candidates import Evolved
+from gaaf_gp.chronicle import Chronicle
 from gaaf_gp.constraints import ConstraintLike
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolution import Evolution, new_hall
 from gaaf_gp.fitness import Record
 from gaaf_gp.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.judges import Judge, Measure, as_judge
+from gaaf_gp.loops import Loop, Search, as_loop
 from gaaf_gp.progress import Progress
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.stopping import Stop
@@ -29,6 +31,7 @@ def evolve(
     pset: PrimitiveSet,
     evaluator: Judge | Measure,
     *,
+    loop: Loop | str = "generations",
     evaluations: int = 100,
     population_size: int = 20,
     elite: int = 2,
@@ -53,16 +56,17 @@ def evolve(
 
     Each generation keeps the ``elite`` best and fills up with new candidates: two parents are selected, by double
     tournament if ``bloat`` does not choose another way, mated with probability ``crossover``, and the child is mutated
-    with probability ``mutation`` (always, if it was not mated). A child that was evaluated before, that training could
-    not repair, or that would train as one that was evaluated (:mod:`gaaf_gp.behaviour`) is drawn again and costs
-    nothing.
+    with probability ``mutation`` (always, if it was not mated). A child that was evaluated before, also if written in
+    another way, that training could not repair, or that would train as one that was evaluated
+    (:mod:`gaaf_gp.behaviour`) is drawn again and costs nothing. Other loops are in :mod:`gaaf_gp.loops`.
 
     Args:
         pset: the primitive set.
         evaluator: an :class:`~gaaf_gp.Evaluator`, which trains candidates in its worker processes, another
             judge, or a function that returns the fitness of an individual.
+        loop: "generations", "islands", "steady", "aging", "arrival", or one of :mod:`gaaf_gp.loops` with your settings.
         evaluations: number of distinct candidates to train.
-        population_size: individuals of a generation.
+        population_size: individuals of a population.
         elite: best individuals that live on.
         crossover: probability of mating.
         mutation: probability of mutating a mated child.
@@ -70,14 +74,14 @@ def evolve(
         two_trees: whether a candidate has a forward and a backward tree, see :func:`gaaf_gp.make_toolbox`.
         bloat: what keeps trees small: one or several controls of :mod:`gaaf_gp.bloat`, or their names.
         constraints: what every tree must keep to, such as "no periodic inside periodic" (:mod:`gaaf_gp.constraints`).
-        initial: known functions that the first generation begins with, as text or individuals.
-        seconds: wall time after which no new generation begins.
+        initial: known functions that the search begins with, as text or individuals; islands share them out.
+        seconds: wall time after which no new generation begins, in steady state no new candidate.
         target: fitness at which the best is good enough.
         stagnation: evaluations without a better best after which it ends.
         seed: of all choices of the search; one seed gives one run, for any number of workers.
         hall_of_fame: number of best individuals to remember.
         toolbox: other operators than those of :func:`gaaf_gp.make_toolbox`; it must make Individuals of ``pset``, or
-            TwoTrees, and decides alone which.
+            TwoTrees, and decides alone which. Islands share it.
         progress: show a progress line: candidates done, best so far, time left.
         on_evaluation: called with every record as it arrives.
         on_generation: called after every generation with what was found until then; True ends the search.
@@ -86,27 +90,27 @@ def evolve(
         What was found, also after Ctrl-C (``interrupted``): the candidates evaluated until then are all in it.
 
     Raises:
-        GaafError: for settings out of their range, or controls or constraints beside a toolbox.
+        GaafError: for settings out of their range, controls or constraints beside a toolbox, or racing in steady state.
     """
     _check(population_size, elite, {"crossover": crossover, "mutation": mutation}, hall_of_fame)
-    stop = Stop(evaluations, seconds, target, stagnation)
-    evaluator = as_judge(evaluator, pset)
-    rng = random.Random(seed)
+    loop, stop = as_loop(loop), Stop(evaluations, seconds, target, stagnation)
+    judge = as_judge(evaluator, pset)
     if toolbox is not None and (bloat is not None or constraints):
         raise GaafError("a toolbox has its own controls and constraints: give them to make_toolbox, not to evolve")
-    if toolbox is None:
-        toolbox = make_toolbox(
-            pset,
-            evaluator,
-            rng=rng,
-            limits=limits,
-            two_trees=two_trees,
-            bloat=bloat,
-            constraints=constraints,
-        )
     found = Evolution(hall_of_fame=new_hall(hall_of_fame))
-    breeder = Breeder(toolbox, evaluator, rng, found, crossover, mutation, known(initial, pset, toolbox, rng))
-    elite = breeder.bloat.selector.elite(elite, population_size)
+
+    def made(rng: random.Random) -> base.Toolbox:
+        return make_toolbox(
+            pset, judge, rng=rng, limits=limits, two_trees=two_trees, bloat=bloat, constraints=constraints
+        )
+
+    def breeder(place: int, number: int) -> Breeder:
+        rng = random.Random(seed if place == 0 else f"{seed} {place}")
+        own = made(rng) if toolbox is None else toolbox
+        first = known(initial, pset, own, rng)[place::number]
+        return Breeder(own, judge, rng, found.rejected, crossover, mutation, first)
+
+    controls = Bloat(bloat) if toolbox is None else getattr(toolbox, "bloat", None) or Bloat("none")
     with Progress(evaluations, enabled=progress) as shown:
 
         def arrived(record: Record) -> None:
@@ -114,21 +118,19 @@ def evolve(
             if on_evaluation is not None:
                 on_evaluation(record)
 
-        while not (reason := stop.reason(found)):
-            survivors = breeder.bloat.survivors(found.population, elite)
-            children: list[Evolved] = []
-            try:
-                children = breeder.brood(min(population_size - len(survivors), evaluations - len(found.records)))
-                evaluator.evaluate(children, arrived)
-            except KeyboardInterrupt:
-                found.interrupted = True
-                children = [child for child in children if child.canonical in evaluator.records]
-            if children:
-                breeder.take(survivors, children)
-                if on_generation is not None and on_generation(found) is True:
-                    reason = "on_generation ended it"
-                    break
-    found.stopped, found.seconds = reason, time.perf_counter() - stop.started
+        search = Search(
+            found=found,
+            judge=judge,
+            breeders=lambda number: [breeder(place, number) for place in range(number)],
+            chronicle=Chronicle(found, judge, controls.selector.values),
+            stop=stop,
+            population_size=population_size,
+            elite=elite,
+            arrived=arrived,
+            on_generation=on_generation,
+        )
+        found.stopped = loop.run(search)
+    found.seconds = time.perf_counter() - stop.started
     return found
 
 

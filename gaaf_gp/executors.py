@@ -95,34 +95,17 @@ class Workers(Generic[State]):
         must not be in the process that it ran in: the next call may be in another one. A call whose worker is lost is
         made once more, with nothing beside it.
         """
-        waiting, suspects = deque(range(len(jobs))), set[int]()
-        running: dict[Future[Result], int] = {}
-        while waiting or running:
-            while waiting and self._has_room({*running.values()}, waiting[0], suspects):
-                index = waiting.popleft()
-                running[self._begun(function, jobs[index])] = index
-            done = wait(running, return_when=FIRST_COMPLETED).done
-            results: list[tuple[int, Result | WorkerLost]]
-            results = [(running.pop(future), _result(future)) for future in done]
-            if any(isinstance(result, WorkerLost) for _, result in results):  # then the pool is, and all that ran in it
-                results += [(index, _result(future)) for future, index in running.items()]
-                running.clear()
-                self.close()
-            for index, result in results:
-                if isinstance(result, WorkerLost) and index not in suspects:
-                    suspects.add(index)
-                    waiting.appendleft(index)
-                    continue
-                suspects.discard(index)
+        flow = Flow(self, function)
+        for index, arguments in enumerate(jobs):
+            flow.put(index, arguments)
+        while len(flow):
+            for index, result in flow.get():
                 if not isinstance(result, WorkerLost) and unfinished(result):
-                    waiting.appendleft(index)
+                    flow.put(index, jobs[index], first=True)
                 yield index, result
 
-    def _has_room(self, running: set[int], following: int, suspects: set[int]) -> bool:
-        alone = bool(suspects & {*running, following})
-        return len(running) < (1 if alone else self.workers)
-
-    def _begun(self, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Future[Result]:
+    def begun(self, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Future[Result]:
+        """Return the future of one job; with one worker it is done already."""
         if self.workers > 1:
             return self._submit(function, arguments)
         done: Future[Result] = Future()
@@ -164,6 +147,72 @@ class Workers(Generic[State]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Flow(Generic[Result]):
+    """Jobs that are put one by one and begun in their order, and whose results are taken as they finish.
+
+    No worker waits for another: whenever one is free, the next job begins. A call whose worker is lost is made once
+    more, with nothing beside it. With one worker a job runs when a result is asked for.
+
+    Args:
+        workers: run the jobs.
+        function: called as ``function(state, *arguments)``; it must be importable.
+    """
+
+    def __init__(self, workers: Workers[Any], function: Callable[..., Result]) -> None:
+        self._workers = workers
+        self._function = function
+        self._arguments: dict[int, tuple[Any, ...]] = {}
+        self._waiting = deque[int]()
+        self._running: dict[Future[Result], int] = {}
+        self._suspects = set[int]()
+
+    def __len__(self) -> int:
+        """Return the number of jobs whose results were not taken."""
+        return len(self._arguments)
+
+    def put(self, index: int, arguments: tuple[Any, ...], first: bool = False) -> None:
+        """Hand a job in, behind all others or ahead of those that were not begun; ``index`` is its name."""
+        self._arguments[index] = arguments
+        (self._waiting.appendleft if first else self._waiting.append)(index)
+
+    def get(self) -> list[tuple[int, Result | WorkerLost]]:
+        """Wait until a job has finished, and return (index, result) of those that have; empty if one is repeated."""
+        self._begin()
+        done = wait(self._running, return_when=FIRST_COMPLETED).done
+        results = [(self._running.pop(future), _result(future)) for future in done]
+        if any(isinstance(result, WorkerLost) for _, result in results):  # then the pool is, and all that ran in it
+            results += [(index, _result(future)) for future, index in self._running.items()]
+            self._running.clear()
+            self._workers.close()
+        taken: list[tuple[int, Result | WorkerLost]] = []
+        for index, result in results:
+            if isinstance(result, WorkerLost) and index not in self._suspects:
+                self._suspects.add(index)
+                self._waiting.appendleft(index)
+                continue
+            self._suspects.discard(index)
+            del self._arguments[index]
+            taken.append((index, result))
+        return taken
+
+    def drop(self) -> None:
+        """Give up the jobs that have not begun; what runs is finished, and nobody hears of it."""
+        for future in self._running:
+            future.cancel()
+        self._running.clear()
+        self._waiting.clear()
+        self._arguments.clear()
+
+    def _begin(self) -> None:
+        while self._waiting and self._has_room(self._waiting[0]):
+            index = self._waiting.popleft()
+            self._running[self._workers.begun(self._function, self._arguments[index])] = index
+
+    def _has_room(self, following: int) -> bool:
+        alone = bool(self._suspects & {following, *self._running.values()})
+        return len(self._running) < (1 if alone else self._workers.workers)
 
 
 def _result(future: Future[Any]) -> Any:

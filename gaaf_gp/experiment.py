@@ -18,6 +18,7 @@ from gaaf_gp.evolve import Evolution, evolve
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.genetic import random_search
 from gaaf_gp.loading import load_primitives
+from gaaf_gp.loops import Steady, as_loop
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.racing import Racing
@@ -99,8 +100,14 @@ def _check_choices(settings: Settings, pset: PrimitiveSet) -> None:
     """Refuse what the search would refuse, ahead of loading and training."""
     Bloat(measured_in(settings.bloat, settings.measure), settings.limits, as_constraints(settings.constraints, pset))
     Stop(settings.evaluations, settings.search_seconds, settings.target, settings.stagnation)
+    if _is_steady(settings) and settings.racing:
+        raise GaafError(f"racing needs generations, which the loop {settings.loop!r} has not: leave one of them out")
     for text in settings.initial:
         parse_candidate(text, pset)
+
+
+def _is_steady(settings: Settings) -> bool:
+    return isinstance(as_loop(settings.loop), Steady)
 
 
 class _NotConfirmedError(Exception):
@@ -128,7 +135,7 @@ def _check_found(found: Evolution, pset: PrimitiveSet) -> None:
 
 
 def _evaluator(settings: Settings, proxy: Proxy, pset: PrimitiveSet) -> Evaluator:
-    racing = proxy.epochs >= LEAST_TO_RACE if settings.racing is None else settings.racing
+    racing = proxy.epochs >= LEAST_TO_RACE and not _is_steady(settings) if settings.racing is None else settings.racing
     return Evaluator(
         proxy,
         pset,
@@ -164,6 +171,7 @@ def _search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet:
     return evolve(
         pset,
         evaluator,
+        loop=settings.loop,
         evaluations=settings.evaluations,
         population_size=settings.population,
         elite=settings.elite,

@@ -7,25 +7,27 @@ its reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 
 from deap import gp
 
-from gaaf_gp.behaviour import Behaviour, behaviour
-from gaaf_gp.candidates import Baseline, Candidate, TwoTrees
+from gaaf_gp.behaviour import Behaviour
+from gaaf_gp.candidates import Candidate
 from gaaf_gp.data import AnySplit
 from gaaf_gp.errors import GaafError
-from gaaf_gp.individual import Individual
+from gaaf_gp.evaluated import Evaluated, OnRecord
 from gaaf_gp.jobs import WORKER_LOST, Job, Trainer
-from gaaf_gp.proxy import WORST_ACCURACY, Outcome, Proxy
+from gaaf_gp.pipeline import Pipeline, stream
+from gaaf_gp.proxy import Outcome, Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.racing import Curve, Racing, race
-from gaaf_gp.records import Memory, Record, contenders, judged
+from gaaf_gp.records import Record
 
-__all__ = ["WORKER_LOST", "Evaluator", "Record"]
+__all__ = ["WORKER_LOST", "Evaluator", "OnRecord", "Record"]
 
-OnRecord = Callable[[Record], None]
+AHEAD = 16
+"""Candidates on their way in a stream: enough for as many workers, and few enough to be bred from what is known."""
 
 
 class Evaluator:
@@ -80,11 +82,8 @@ class Evaluator:
         self.racing = racing
         self.places = places
         self.at_once = at_once
-        self.records: dict[str, Record] = {}
-        self._memory = Memory(self.records, self.seeds)
-        self._behaviours: dict[str, Behaviour] = {}
-        self._first: dict[str, str] = {}  # signature -> the text that was trained
-        self._epochs: int | None = getattr(proxy, "epochs", None)
+        self._known = Evaluated(proxy, self.pset, self.seeds, self.extra, places)
+        self.records = self._known.records
         self._trainer = Trainer(proxy, pset, workers, at_once)
 
     @property
@@ -101,8 +100,7 @@ class Evaluator:
 
     def behaviour(self, individual: gp.PrimitiveTree | Candidate) -> Behaviour:
         """Return how a candidate behaves in the proxy's network; computed once for each canonical text."""
-        known = self._individual(individual)
-        return self._behaves(known.canonical, known)
+        return self._known.behaves(self._known.individual(individual))
 
     def evaluate(
         self, individuals: Sequence[gp.PrimitiveTree | Candidate], on_record: OnRecord | None = None
@@ -129,6 +127,40 @@ class Evaluator:
                         self.records[text] = self.records.pop(text)
         return [self.records[text] for text in texts]
 
+    def stream(
+        self,
+        candidates: Iterable[gp.PrimitiveTree | Candidate],
+        on_record: OnRecord | None = None,
+        *,
+        ahead: int = AHEAD,
+        in_order: bool = True,
+    ) -> Iterator[Record]:
+        """Yield a record for each candidate, drawing the next one whenever fewer than ``ahead`` are on their way.
+
+        So candidates may be bred from what was found until then, and no worker waits for the slowest. Extra seeds are
+        spent on the way. Close the generator to give up what is on its way; trainings that had finished stay known.
+
+        Args:
+            candidates: the same as for :meth:`evaluate`; it may wait for records that were yielded.
+            on_record: called once for each new candidate when it is judged.
+            ahead: candidates on their way; more than there are workers, so that none idles.
+            in_order: whether records come in the order of the candidates, whatever the number of workers, or as they
+                arrive, which never waits for a slow one, and cannot be repeated.
+
+        Raises:
+            GaafError: if ``ahead`` is below 1, or with ``racing``, which compares the candidates of one call.
+        """
+        if isinstance(ahead, bool) or not isinstance(ahead, int) or ahead < 1:
+            raise GaafError(f"ahead must be a whole number of at least 1, got {ahead!r}")
+        if self.racing is not None:
+            raise GaafError(
+                "candidates that come one after another cannot race, which a generation does: leave racing out "
+                "(--no-racing)"
+            )
+        line = Pipeline(self._trainer.flow(), self.records, in_order)
+        drawn = map(self._known.individual, candidates)
+        yield from stream(self._known, line, drawn, ahead, on_record or _ignore)
+
     def train(
         self,
         individuals: Sequence[gp.PrimitiveTree | Candidate | None],
@@ -150,20 +182,21 @@ class Evaluator:
     def _evaluate_new(self, new: Mapping[str, gp.PrimitiveTree | Candidate], on_record: OnRecord) -> None:
         fresh: dict[str, str] = {}
         twins: dict[str, str] = {}
+        known = self._known
         for text, individual in new.items():
-            found = self._behaves(text, self._individual(individual))
+            found = known.behaves(known.individual(individual))
             if found.failure is not None:
-                self._keep(Record(text, WORST_ACCURACY, (), found.failure, fidelity=0.0), on_record)
-            elif (first := self._first.get(found.signature, fresh.get(found.signature))) is not None:
+                known.reject(text, found.failure, on_record)
+            elif (first := known.first.get(found.signature, fresh.get(found.signature))) is not None:
                 twins[text] = first
             else:
                 fresh[found.signature] = text
         try:
             self._compete(list(fresh.values()), on_record)
         finally:
-            self._first.update((signature, text) for signature, text in fresh.items() if text in self.records)
+            known.first.update((signature, text) for signature, text in fresh.items() if text in self.records)
         for text, first in twins.items():
-            on_record(self._memory.add_twin(text, first))
+            on_record(known.memory.add_twin(text, first))
         if self.extra:
             self._add_seeds()
 
@@ -178,10 +211,10 @@ class Evaluator:
             texts,
             self.proxy.epochs,
             lambda names, epochs: self._advance(names, epochs, saved, on_record),
-            self._memory.finished,
+            self._known.memory.finished,
         )
-        dropped = [judged(text, saved[text], self._epochs) for text in reached if text not in self.records]
-        for record in self._memory.end_race(reached, dropped, self.places):
+        dropped = [self._known.judged(text, saved[text]) for text in reached if text not in self.records]
+        for record in self._known.memory.end_race(reached, dropped, self.places):
             on_record(record)
 
     def _advance(
@@ -201,52 +234,32 @@ class Evaluator:
             if len(waiting[text]) < len(self.seeds):
                 continue
             saved[text] = [waiting[text][seed] for seed in self.seeds]
-            record = judged(text, saved[text], self._epochs)
+            record = self._known.judged(text, saved[text])
             if record.failure is None:
                 curves[text] = record.curve
             if record.complete:
                 # At once: what is evaluated stays so even if the rest is interrupted.
-                self._keep(record, on_record)
+                self._known.keep(record, on_record)
         return curves
 
     def _add_seeds(self) -> None:
         """Train contenders on one more seed each, those with the fewest first, until no place is contested."""
-        every = self.seeds + self.extra
-        while True:
-            rows, fit = self._memory.revalue()
-            values = {text: self.records[text].fitness for text in rows}
-            contested = contenders(rows, values, fit, sorted({1, self.places}))
-            able = [text for text in contested if len(rows[text]) < len(every)]
-            if not able:
-                return
-            fewest = min(len(rows[text]) for text in able)
-            jobs = [Job(text, every[fewest]) for text in able if len(rows[text]) == fewest]
+        order = (self.seeds + self.extra).index
+        while wanted := self._known.wanted():
+            fewest = min((job.seed for job in wanted), key=order)
+            jobs = [job for job in wanted if job.seed == fewest]
             try:
                 for index, outcome in self._run(jobs):
-                    text = str(jobs[index].text)
-                    self.records[text] = judged(text, (*self.records[text].outcomes, outcome), self._epochs)
+                    self._known.add(str(jobs[index].text), outcome)
             except BaseException:
-                self._memory.revalue()
+                self._known.memory.revalue()
                 raise
-
-    def _behaves(self, text: str, individual: Candidate) -> Behaviour:
-        if text not in self._behaviours:
-            judge = getattr(self.proxy, "behaviour", behaviour)
-            self._behaviours[text] = judge(individual)
-        return self._behaviours[text]
-
-    def _keep(self, record: Record, on_record: OnRecord) -> None:
-        self.records[record.text] = record
-        on_record(record)
 
     def _run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
         yield from self._trainer.run(jobs)
 
-    def _individual(self, tree: gp.PrimitiveTree | Candidate) -> Candidate:
-        return tree if isinstance(tree, Individual | TwoTrees | Baseline) else Individual(tree, self.pset)
-
     def _text(self, tree: gp.PrimitiveTree | Candidate) -> str:
-        return self._individual(tree).canonical
+        return self._known.individual(tree).canonical
 
     def close(self) -> None:
         """End the worker processes."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gaaf_gp.candidates import parse_candidate
 from gaaf_gp.data import AnySplit
-from gaaf_gp.executors import WorkerLost, Workers
+from gaaf_gp.executors import Flow, WorkerLost, Workers
 from gaaf_gp.proxy import WORST_ACCURACY, Outcome, Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.stacked import train_stacked
@@ -66,7 +66,11 @@ class Trainer:
             yield from self._run_stacks(jobs)
             return
         for index, result in self._pool.run(_train, [(job,) for job in jobs]):
-            yield index, _lost(jobs[index].seed) if isinstance(result, WorkerLost) else result
+            yield index, lost(jobs[index].seed) if isinstance(result, WorkerLost) else result
+
+    def flow(self) -> Flow[Outcome]:
+        """Return what takes jobs one by one, as ``(job,)``, never in stacks."""
+        return Flow(self._pool, _train)
 
     def close(self) -> None:
         """End the worker processes."""
@@ -81,7 +85,7 @@ class Trainer:
         for number, result in self._pool.run(_train_stack, [([jobs[index] for index in own],) for own in stacks]):
             own = stacks[number]
             if isinstance(result, WorkerLost):
-                yield from ((index, _lost(jobs[index].seed)) for index in own)
+                yield from ((index, lost(jobs[index].seed)) for index in own)
             else:
                 yield from zip(own, result, strict=True)
 
@@ -104,5 +108,6 @@ def _train_stack(state: _State, jobs: Sequence[Job]) -> list[Outcome]:
     )
 
 
-def _lost(seed: int) -> Outcome:
+def lost(seed: int) -> Outcome:
+    """Return the outcome of a training whose worker was lost."""
     return Outcome(seed, WORST_ACCURACY, (), 0.0, WORKER_LOST)

@@ -7,7 +7,8 @@ anybody's own measure.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from deap import gp
@@ -113,3 +114,23 @@ def as_judge(evaluate: Judge | Measure, pset: PrimitiveSet) -> Judge:
             "gaaf_gp.Evaluator(proxy, pset), or a function that returns a number"
         )
     return FunctionJudge(evaluate, pset)
+
+
+def streamed(
+    judge: Judge, candidates: Iterator[Any], on_record: OnRecord, ahead: int, in_order: bool
+) -> Generator[Record]:
+    """Yield a record for each candidate, as :meth:`gaaf_gp.Evaluator.stream` does, whoever judges.
+
+    One that has no ``stream`` is asked for one candidate at a time; the next ones are drawn as early as elsewhere, so
+    that a search is the same.
+    """
+    if hasattr(judge, "stream"):
+        yield from judge.stream(candidates, on_record, ahead=ahead, in_order=in_order)
+        return
+    waiting: deque[Any] = deque()
+    while True:
+        while len(waiting) < ahead and (candidate := next(candidates, None)) is not None:
+            waiting.append(candidate)
+        if not waiting:
+            return
+        yield judge.evaluate([waiting.popleft()], on_record)[0]

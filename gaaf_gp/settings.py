@@ -26,16 +26,17 @@ class Settings:
         data: name or folder, as :func:`gaaf_gp.load_data` takes it; ``data_settings`` are its further arguments.
         stream: whether images stay in their files and are read while a network trains. Data and its settings are then
             those of :func:`gaaf_gp.streamed_data.stream_data`.
+        loop: of the search, as :func:`gaaf_gp.loops.as_loop` reads it.
         evaluations: distinct candidates to train.
         workers: processes; the result does not depend on it.
         seed: of the search, the split and the training; one seed, one result.
-        population: individuals of a generation.
+        population: individuals of a population.
         two_trees: whether candidates have a forward and a backward tree, see :mod:`gaaf_gp.candidates`.
         random_search: whether random search has the same evaluations after the search, for its best to be compared with
             the winner. What both meet is trained once.
         fresh_seeds: trainings of the winner and of each of its competitors on the test split; at least 2.
         racing: whether the candidates of a generation race each other (:class:`gaaf_gp.racing.Racing`); None for yes
-            if a training has at least 3 epochs.
+            if a training has at least 3 epochs and the loop has generations.
         extra_seeds: most seeds that are added to candidates that contest a place.
         limits: of every tree.
         bloat: what else keeps trees small: names in :data:`gaaf_gp.bloat.CONTROLS` with commas; None for the default.
@@ -52,6 +53,7 @@ class Settings:
     primitives: str = "primitives.gaaf:free"
     data: str = "fashion10k"
     stream: bool = False
+    loop: str = "generations"
     evaluations: int = 100
     workers: int = field(default_factory=available_cores)
     seed: int = 0

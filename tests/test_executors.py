@@ -7,7 +7,7 @@ import time
 import pytest
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.executors import WorkerLost, Workers
+from gaaf_gp.executors import Flow, WorkerLost, Workers
 
 
 def scale(state: int, value: int) -> int:
@@ -112,7 +112,7 @@ def test_an_unfinished_job_goes_on_until_it_is_finished(tmp_path, workers):
         seen, order = _runs(pool, count, [(name, 3) for name in "abcde"], 3)
         assert all(results == [1, 2, 3] for results in seen.values())
         last = [max(place for place, index in enumerate(order) if index == job) for job in range(5)]
-        assert max(order[: last[0]]) <= workers - 1, "no other job begins while one that began can go on"
+        assert max(order[: min(last)]) <= workers - 1, "no other job begins while one that began can go on"
         assert list(pool.run_on(count, [], lambda result: True)) == []
 
 
@@ -144,3 +144,31 @@ def test_stop_ends_jobs_in_their_middle():
     assert dict(pool.run(sleep, [(0.0,)])) == {0: 0.0}, "the pool is usable afterwards"
     pool.stop()
     pool.stop()
+
+
+def test_jobs_are_put_one_by_one_and_no_worker_waits_for_a_slow_one():
+    with Workers(0, 2) as pool:
+        flow = Flow(pool, sleep)
+        for index, seconds in enumerate([3.0, 0.0, 0.0]):
+            flow.put(index, (seconds,))
+        seen = []
+        while len(flow) > 1:
+            for index, _ in flow.get():
+                seen.append(index)
+                if len(seen) < 6:
+                    flow.put(10 + len(seen), (0.0,))
+        assert seen == [1, 2, 11, 12, 13, 14, 15], "seven short jobs passed a long one that runs"
+        assert flow.get() == [(0, 3.0)]
+        assert len(flow) == 0
+
+
+def test_jobs_that_have_not_begun_can_be_given_up():
+    with Workers(0, 1) as pool:
+        flow = Flow(pool, sleep)
+        for index in range(3):
+            flow.put(index, (0.0,))
+        assert flow.get() == [(0, 0.0)]
+        flow.put(3, (0.5,), first=True)
+        assert flow.get() == [(3, 0.5)]
+        flow.drop()
+        assert len(flow) == 0

@@ -36,6 +36,13 @@ def evolve(
     stream_workers: Annotated[
         int | None, typer.Option(help="Processes that decode streamed images, for each worker.", show_default="0")
     ] = None,
+    loop: Annotated[
+        str,
+        typer.Option(
+            help="generations; islands that send each other their best (islands:8 for eight); steady: no worker waits "
+            "for the slowest candidate (aging: the oldest leaves; arrival: cannot be repeated with several workers)."
+        ),
+    ] = "generations",
     evaluations: Annotated[int, typer.Option(help="Number of distinct candidates to train.")] = 100,
     workers: Annotated[
         int | None,
@@ -45,7 +52,7 @@ def evolve(
     out: Annotated[
         Path | None, typer.Option(help="New or empty folder for the results.", show_default="out/evolve, or the next")
     ] = None,
-    population: Annotated[int, typer.Option(help="Individuals of a generation.")] = 20,
+    population: Annotated[int, typer.Option(help="Individuals of a population.")] = 20,
     epochs: Annotated[int, typer.Option(help="Epochs that a candidate is trained for.")] = DEFAULT_EPOCHS,
     batch_size: Annotated[int, typer.Option(help="Images per training step.")] = 128,
     threads: Annotated[int, typer.Option(help="CPU threads of one training; part of what decides the result.")] = 1,
@@ -70,7 +77,7 @@ def evolve(
         list[str] | None, typer.Option(help="A function that the search begins with; may be repeated.")
     ] = None,
     search_seconds: Annotated[
-        float | None, typer.Option(help="Begin no generation after so much time.", show_default="none")
+        float | None, typer.Option(help="Begin nothing new after so much time.", show_default="none")
     ] = None,
     target: Annotated[
         float | None, typer.Option(help="Validation accuracy, 0 to 1, that is good enough.", show_default="none")
@@ -84,7 +91,7 @@ def evolve(
         typer.Option(
             "--racing/--no-racing",
             help="Train all new candidates for a few epochs and only the best third of them on.",
-            show_default="racing from 3 epochs on",
+            show_default="racing from 3 epochs on, in generations",
         ),
     ] = None,
     extra_seeds: Annotated[
@@ -122,6 +129,7 @@ def evolve(
         primitives=primitives,
         data=data,
         stream=streamed,
+        loop=loop,
         evaluations=evaluations,
         workers=experiment.available_cores() if workers is None else workers,
         seed=seed,
