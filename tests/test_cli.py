@@ -305,6 +305,7 @@ def test_a_search_takes_controls_constraints_and_known_functions(capsys, image_f
         ("--constraint", "few sines", "a constraint must be written as one of: .*got 'few sines'"),
         ("--stagnation", "0", "stagnation must be a whole number of at least 1, got 0"),
         ("--initial", "sin(", "cannot read"),
+        ("--loop", "circles", "loop must be Islands, Steady, or one of generations, .*got 'circles'"),
     ],
 )
 def test_a_choice_that_is_none_is_refused_before_anything_is_trained(

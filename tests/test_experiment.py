@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from PIL import Image
@@ -137,6 +137,23 @@ def test_races_are_held_where_they_save_something(settings, tmp_path, monkeypatc
     run(replace(settings, out=tmp_path / "out", racing=racing, proxy=proxy), quiet=True)
     held = json.loads((tmp_path / "out" / "config.json").read_text())["racing"]
     assert (held and held["rungs"]) == rungs
+
+
+@pytest.mark.parametrize("loop", ["steady:3", "islands:2"])
+def test_other_loops_are_run_too(settings, tmp_path, loop):
+    changed = replace(settings, out=tmp_path / "run", loop=loop, random_search=False, proxy={**PROXY, "epochs": 3})
+    result = run(changed, quiet=True)
+    config = json.loads((changed.out / "config.json").read_text())
+    assert result["evaluations"] == 7
+    assert config["loop"] == loop
+    assert (config["racing"] is None) == (loop == "steady:3"), "only generations race"
+
+
+def test_a_race_in_steady_state_is_refused_before_anything_is_written(settings, tmp_path):
+    changed = replace(settings, out=tmp_path / "run", loop="steady", racing=True)
+    with pytest.raises(GaafError, match="racing needs generations, which the loop 'steady' has not"):
+        run(changed, quiet=True)
+    assert not changed.out.exists()
 
 
 def test_the_test_split_stays_closed_until_the_search_is_over(settings, tmp_path, monkeypatch):
