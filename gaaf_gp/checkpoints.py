@@ -8,7 +8,6 @@ file or the whole new one. A file that cannot be read is refused and never overw
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.files import replacing
 from gaaf_gp.training import Epoch, TrainingState
 
 FORMAT = 1
@@ -77,14 +77,10 @@ def write_checkpoint(path: Path, state: TrainingState, about: Mapping[str, Any])
     }
     for number, kept in state.moments.items():
         arrays |= {f"{_MOMENTS}{number}/{name}": value for name, value in kept.items()}
-    beside = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
+        with replacing(path) as file:
             np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
     except OSError as error:
         raise GaafError(f"a checkpoint must be writable, but {path} is not ({error.strerror or error})") from error
 

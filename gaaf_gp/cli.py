@@ -1,12 +1,15 @@
-"""The command line: ``gaaf-gp evolve``, ``gaaf-gp retrain``, ``gaaf-gp show`` and ``gaaf-gp plot tree``.
+"""The command line, ``gaaf-gp``: its commands by name, and what becomes of bad input and of signals.
 
 Bad input ends with one line on standard error and exit status 2, never with a traceback.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -14,10 +17,12 @@ from typer.exceptions import TyperException
 
 from gaaf_gp.candidates import TwoTrees
 from gaaf_gp.commands import INTERRUPTED
+from gaaf_gp.commands.archive import app as archive_app
 from gaaf_gp.commands.catalogue import app as catalogue_app
 from gaaf_gp.commands.evolve import evolve
 from gaaf_gp.commands.options import FREE, ExpressionArgument, PrimitivesOption, evolved
 from gaaf_gp.commands.plot import app as plot_app
+from gaaf_gp.commands.resume import resume
 from gaaf_gp.commands.retrain import retrain
 from gaaf_gp.errors import GaafError
 from gaaf_gp.semantics import positive_share, screen
@@ -33,7 +38,9 @@ app = typer.Typer(
 )
 app.add_typer(plot_app, name="plot")
 app.add_typer(catalogue_app, name="catalogue")
+app.add_typer(archive_app, name="archive")
 app.command()(evolve)
+app.command()(resume)
 app.command()(retrain)
 
 
@@ -80,7 +87,8 @@ def script(function: Callable[..., None]) -> None:
 
 def _run(commands: typer.Typer, arguments: Sequence[str]) -> None:
     try:
-        status = commands(list(arguments), standalone_mode=False)
+        with _termination_as_interrupt():
+            status = commands(list(arguments), standalone_mode=False)
     except (GaafError, TyperException) as error:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
         _fail(message)
@@ -89,6 +97,23 @@ def _run(commands: typer.Typer, arguments: Sequence[str]) -> None:
     if status == INTERRUPTED:  # also what typer makes of a Ctrl-C before the run could write anything
         typer.echo("interrupted", err=True)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM, with which a cluster takes a machine back, as Ctrl-C."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # where Python takes no signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(message: str) -> None:

@@ -56,6 +56,10 @@ class Evaluated:
             self._behaviours[text] = getattr(self._proxy, "behaviour", behaviour)(candidate)
         return self._behaviours[text]
 
+    def signature(self, text: str) -> str | None:
+        """Return the signature of a canonical text, None if its behaviour is not known."""
+        return self._behaviours[text].signature if text in self._behaviours else None
+
     def failure(self, text: str) -> str | None:
         """Return why training a candidate would be wasted, whose behaviour is known."""
         return self._behaviours[text].failure

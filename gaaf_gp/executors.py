@@ -6,14 +6,16 @@ its own job with it and nothing else.
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -32,7 +34,16 @@ class WorkerLost:
 def _start(state: Any) -> None:
     # Ctrl-C reaches the whole process group; the coordinator alone decides what to do about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_coordinator, daemon=True).start()
     globals()["_state"] = state
+
+
+def _end_with_coordinator() -> None:
+    """Wait until the coordinator is gone: if it was killed nobody else ends this process."""
+    coordinator = parent_process()
+    if coordinator is not None:
+        coordinator.join()
+        os._exit(1)
 
 
 def _call(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:

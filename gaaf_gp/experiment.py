@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from gaaf_gp import outputs, results
+from gaaf_gp import outputs, results, resuming
+from gaaf_gp.archive import runs
 from gaaf_gp.bloat import Bloat, measured_in
 from gaaf_gp.candidates import parse_candidate
 from gaaf_gp.confirmation import competitors, confirm
@@ -22,6 +23,7 @@ from gaaf_gp.loops import Steady, as_loop
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.racing import Racing
+from gaaf_gp.resuming import archived
 from gaaf_gp.settings import Settings, available_cores
 from gaaf_gp.stacked import AT_ONCE
 from gaaf_gp.stopping import Stop
@@ -42,9 +44,17 @@ Search = Callable[[Settings, PrimitiveSet, Evaluator, bool], Evolution]
 
 
 def run(
-    settings: Settings, *, quiet: bool = False, search: Search | None = None, notes: Mapping[str, Any] | None = None
+    settings: Settings,
+    *,
+    quiet: bool = False,
+    search: Search | None = None,
+    notes: Mapping[str, Any] | None = None,
+    resume: bool = False,
 ) -> dict[str, Any]:
     """Evolve, confirm, write everything into ``settings.out`` and return what ``result.json`` holds.
+
+    Every training is in the archive as soon as it has ended. So a run that ended in any way can be gone on with: it
+    does again what it did, without training, and comes to the place where it was.
 
     What the search found is written before it is confirmed. After Ctrl-C it is what was found until then,
     ``"interrupted"`` is true and ``"test"`` is null; a test split that cannot be read leaves ``"test"`` null too, and
@@ -55,34 +65,48 @@ def run(
         quiet: show no progress line.
         search: another search than :func:`gaaf_gp.evolve`, such as one of :mod:`gaaf_gp.genetic`.
         notes: what ``config.json`` is to say of that search, fit for JSON.
+        resume: go on with the run in ``settings.out``, which must have had the same settings and versions; the number
+            of workers may be another.
 
     Raises:
         GaafError: for a bad setting, before anything is written, or if no candidate could be trained.
     """
     started = time.perf_counter()
-    outputs.check_free(settings.out)
+    if not resume:
+        outputs.check_free(settings.out)
     pset = load_primitives(settings.primitives)
     _check_choices(settings, pset)
     data = _data(settings)
     proxy = Proxy(data, **settings.proxy)
     with _evaluator(settings, proxy, pset) as evaluator:
-        outputs.start(settings.out, {**_config(settings, evaluator), **(notes or {})})
-        known = _Known()
-        try:
-            known.sign = _baseline(evaluator, evaluator.seeds)
-            known.found = (search or _search)(settings, pset, evaluator, quiet)
-            _check_found(known.found, pset)
-            if not known.found.interrupted:
-                known.sign |= _baseline(evaluator, _added(known.found, evaluator))
-                _write(settings, known, started)
-                if settings.random_search:  # at the same budget, also where the search ended early
-                    known.drawn = _random_search(settings, pset, evaluator, len(known.found.records), quiet)
-                known.test = _confirm(known, evaluator, data, settings)
-        except KeyboardInterrupt:
-            known.found.interrupted = True
-        except _NotConfirmedError as error:
-            known.why = str(error)
+        config = {**_config(settings, evaluator), **(notes or {})}
+        with archived(settings, config, evaluator, resume) as ended:
+            known = _searched(settings, pset, evaluator, search or _search, quiet, started)
+            if known.found.interrupted:
+                evaluator.stop()  # what has ended is in the archive
+            ended.status = runs.INTERRUPTED if known.found.interrupted else runs.FINISHED
     return _write(settings, known, started)
+
+
+def _searched(
+    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, search: Search, quiet: bool, started: float
+) -> _Known:
+    known = _Known()
+    try:
+        known.sign = _baseline(evaluator, evaluator.seeds)
+        known.found = search(settings, pset, evaluator, quiet)
+        _check_found(known.found, pset)
+        if not known.found.interrupted:
+            known.sign |= _baseline(evaluator, _added(known.found, evaluator))
+            _write(settings, known, started)
+            if settings.random_search:  # at the same budget, also where the search ended early
+                known.drawn = _random_search(settings, pset, evaluator, len(known.found.records), quiet)
+            known.test = _confirm(known, evaluator, settings)
+    except KeyboardInterrupt:
+        known.found.interrupted = True
+    except _NotConfirmedError as error:
+        known.why = str(error)
+    return known
 
 
 @dataclass
@@ -215,7 +239,7 @@ def _random_search(
     )
 
 
-def _confirm(known: _Known, evaluator: Evaluator, data: AnyData, settings: Settings) -> dict[str, Any]:
+def _confirm(known: _Known, evaluator: Evaluator, settings: Settings) -> dict[str, Any]:
     """Train the winner and its competitors on fresh seeds and score them on the test split."""
     drawn = known.drawn
     if drawn is not None and drawn.interrupted:
@@ -224,7 +248,7 @@ def _confirm(known: _Known, evaluator: Evaluator, data: AnyData, settings: Setti
     others = competitors(best, drawn.hall_of_fame[0] if drawn is not None and len(drawn.hall_of_fame) else None)
     seeds = [FRESH * (settings.seed + 1) + i for i in range(settings.fresh_seeds)]
     try:
-        return confirm(best, others, evaluator, seeds, open_test_split(data))
+        return confirm(best, others, evaluator, seeds, open_test_split(evaluator.proxy.data))
     except GaafError as error:  # streamed images are read only now
         raise _NotConfirmedError(str(error)) from error
 
@@ -232,8 +256,10 @@ def _confirm(known: _Known, evaluator: Evaluator, data: AnyData, settings: Setti
 def _config(settings: Settings, evaluator: Evaluator) -> dict[str, Any]:
     proxy, racing = evaluator.proxy, evaluator.racing
     return {
-        **asdict(settings),
+        **settings.as_json(),
+        resuming.SETTINGS: settings.as_json(),
         "out": str(settings.out),
+        "versions": results.versions(),
         "racing": racing and {**asdict(racing), "rungs": racing.resolved(proxy.epochs)},
         "proxy": proxy.settings(),
         "pset": sorted(evaluator.pset.mapping),

@@ -12,6 +12,8 @@ from types import TracebackType
 
 from deap import gp
 
+from gaaf_gp.archived_trainer import ArchivedTrainer
+from gaaf_gp.archived_trainings import ArchivedTrainings
 from gaaf_gp.behaviour import Behaviour
 from gaaf_gp.candidates import Candidate
 from gaaf_gp.data import AnySplit
@@ -84,7 +86,7 @@ class Evaluator:
         self.at_once = at_once
         self._known = Evaluated(proxy, self.pset, self.seeds, self.extra, places)
         self.records = self._known.records
-        self._trainer = Trainer(proxy, pset, workers, at_once)
+        self._trainer: Trainer | ArchivedTrainer = Trainer(proxy, pset, workers, at_once)
 
     @property
     def workers(self) -> int:
@@ -261,8 +263,21 @@ class Evaluator:
     def _text(self, tree: gp.PrimitiveTree | Candidate) -> str:
         return self._known.individual(tree).canonical
 
+    def record_in(self, trainings: ArchivedTrainings) -> None:
+        """From now on ask an archive before anything is trained, and write every training down as it arrives.
+
+        Args:
+            trainings: of this proxy and set.
+        """
+        assert isinstance(self._trainer, Trainer), "one archive at a time"
+        self._trainer = ArchivedTrainer(self._trainer, trainings, self._known.signature)
+
+    def stop(self) -> None:
+        """End the worker processes at once; the trainings in them are lost."""
+        self._trainer.stop()
+
     def close(self) -> None:
-        """End the worker processes."""
+        """Let the worker processes finish what they train, and end them."""
         self._trainer.close()
 
     def __enter__(self) -> Evaluator:

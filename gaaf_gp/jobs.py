@@ -76,6 +76,10 @@ class Trainer:
         """End the worker processes."""
         self._pool.close()
 
+    def stop(self) -> None:
+        """End the worker processes at once, in the middle of their jobs."""
+        self._pool.stop()
+
     def _run_stacks(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
         alike: dict[tuple[int, int | None, int], list[int]] = {}
         for index, job in enumerate(jobs):

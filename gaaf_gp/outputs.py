@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from gaaf_gp.candidates import Evolved
 from gaaf_gp.confirmation import COMPETITORS
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolution import Evolution
+from gaaf_gp.files import replacing
 from gaaf_gp.plot import plot_history, save_figure
 from gaaf_gp.plot_pair import plot_evolved
 from gaaf_gp.results import sign_accuracy
@@ -46,6 +49,10 @@ def next_free(folder: Path) -> Path:
     return candidate
 
 
+CONFIG, RESULT, ARCHIVE = "config.json", "result.json", "archive.sqlite"
+"""Files of a run's folder."""
+
+
 def start(folder: Path, config: dict[str, Any]) -> None:
     """Make the folder and write ``config.json``.
 
@@ -54,13 +61,13 @@ def start(folder: Path, config: dict[str, Any]) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _json(folder / "config.json", config)
+        _json(folder / CONFIG, config)
     except OSError as error:
         raise GaafError(f"the output folder must be writable, but {folder} is not ({error.strerror})") from error
 
 
 def write(folder: Path, result: dict[str, Any], found: Evolution, sign: Mapping[int, float]) -> None:
-    """Write result.json, logbook.csv, hall_of_fame.csv, best_tree.png and history.png.
+    """Write result.json, logbook.csv, hall_of_fame.csv, population.csv, best_tree.png and history.png.
 
     The figures need at least one evaluated candidate and are left out without. The history shows the candidates that
     were trained in full: what others reached earlier cannot be compared.
@@ -71,9 +78,10 @@ def write(folder: Path, result: dict[str, Any], found: Evolution, sign: Mapping[
         found: the search.
         sign: validation accuracy of the plain sign for each seed.
     """
-    _json(folder / "result.json", result)
+    _json(folder / RESULT, result)
     _csv(folder / "logbook.csv", _logbook_rows(found))
     _csv(folder / "hall_of_fame.csv", _hall_rows(found, sign))
+    _csv(folder / "population.csv", map(_population_row, found.population))
     if len(found.hall_of_fame):
         save_figure(plot_evolved(found.hall_of_fame[0]), folder / "best_tree.png")
         complete = [record for record in found.records if record.complete]
@@ -163,16 +171,22 @@ def hall_rows(folder: Path) -> list[dict[str, str]]:
 
 
 def _json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    _text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     listed_rows = list(rows)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with io.StringIO(newline="") as file:
         if listed_rows:
             writer = csv.DictWriter(file, list(listed_rows[0]))
             writer.writeheader()
             writer.writerows(listed_rows)
+        _text(path, file.getvalue())
+
+
+def _text(path: Path, text: str) -> None:
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def _logbook_rows(found: Evolution) -> Iterable[dict[str, Any]]:
@@ -183,6 +197,11 @@ def _logbook_rows(found: Evolution) -> Iterable[dict[str, Any]]:
             extra = {k: v for k, v in chapters[chapter][index].items() if k in ("avg", "std", "min", "max")}
             flat.update({f"{chapter}_{name}": value for name, value in sorted(extra.items())})
         yield flat
+
+
+def _population_row(individual: Evolved) -> dict[str, Any]:
+    fitness = individual.fitness.values[0] if individual.fitness.valid else ""
+    return {"text": str(individual), "infix": individual.infix(), "fitness": fitness, "size": individual.size}
 
 
 def _hall_rows(found: Evolution, sign: Mapping[int, float]) -> Iterable[dict[str, Any]]:

@@ -9,13 +9,27 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gaaf_gp.candidates import Candidate
 from gaaf_gp.evaluated import Evaluated, OnRecord
-from gaaf_gp.executors import Flow, WorkerLost
+from gaaf_gp.executors import WorkerLost
 from gaaf_gp.jobs import Job, lost
 from gaaf_gp.proxy import Outcome
 from gaaf_gp.records import Record
+
+
+class JobFlow(Protocol):
+    """What takes trainings one by one: a :class:`gaaf_gp.executors.Flow`, or one that asks an archive first."""
+
+    def put(self, index: int, arguments: tuple[Job], /) -> None:
+        """Hand a training in."""
+
+    def get(self) -> list[tuple[int, Outcome | WorkerLost]]:
+        """Wait until one has finished, and return those that have."""
+
+    def drop(self) -> None:
+        """Give up those that have not begun."""
 
 
 @dataclass
@@ -38,7 +52,7 @@ class Pipeline:
         in_order: whether entries are taken in the order in which they were put.
     """
 
-    def __init__(self, flow: Flow[Outcome], records: Mapping[str, Record], in_order: bool) -> None:
+    def __init__(self, flow: JobFlow, records: Mapping[str, Record], in_order: bool) -> None:
         self._flow = flow
         self._records = records
         self._in_order = in_order

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from gaaf_gp.errors import GaafError
+from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.generation import Limits
 
 
@@ -46,6 +46,8 @@ class Settings:
         search_seconds: wall time after which no new generation begins.
         target: validation accuracy (0 to 1) at which the best is good enough.
         stagnation: evaluations without a better best after which the search ends.
+        archive: file of SQLite that every training is written to and looked up in (:mod:`gaaf_gp.archive`), which
+            several runs may share; None for ``archive.sqlite`` in the folder.
         proxy: arguments of :class:`gaaf_gp.Proxy` beside the data.
     """
 
@@ -71,6 +73,7 @@ class Settings:
     search_seconds: float | None = None
     target: float | None = None
     stagnation: int | None = None
+    archive: str | None = None
     proxy: dict[str, Any] = field(default_factory=dict)
     data_settings: dict[str, Any] = field(default_factory=dict)
 
@@ -86,7 +89,55 @@ class Settings:
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
 
+    def as_json(self) -> dict[str, Any]:
+        """Return all settings but ``out``, fit for JSON; :func:`settings_from` reads them."""
+        return {name: value for name, value in asdict(self).items() if name != "out"}
+
     @property
     def elite(self) -> int:
         """Individuals that live on."""
         return min(2, self.population - 1)
+
+
+def settings_from(content: object, out: Path) -> Settings:
+    """Return the settings that :meth:`Settings.as_json` gave.
+
+    Args:
+        content: what JSON was read; it may be anything.
+        out: the folder.
+
+    Raises:
+        GaafError: it holds something else.
+    """
+    known = {one.name: one.type for one in fields(Settings) if one.name != "out"}
+    if not isinstance(content, dict) or content.keys() != known.keys():
+        odd = content.keys() ^ known.keys() if isinstance(content, dict) else {type(content).__name__}
+        raise GaafError(f"settings of a run must hold exactly its settings; {listed(sorted(odd))} differ")
+    limits = content["limits"]
+    if not isinstance(limits, dict) or limits.keys() != {"height", "size"}:
+        raise GaafError(f"limits of a run must have height and size, got {limits!r}")
+    plain = Settings(Path("out")).as_json()
+    for name, value in content.items():
+        _check_kind(name, value, plain[name], known[name])
+    texts = {name: tuple(content[name]) for name in ("constraints", "initial")}
+    return Settings(out, **{**content, **texts, "limits": Limits(**limits)})
+
+
+def _check_kind(name: str, value: object, default: object, annotation: object) -> None:
+    """Refuse a value of another kind than its setting has."""
+    kinds: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "bool": (bool,),
+        "int": (int,),
+        "float": (float, int),
+        "tuple[str, ...]": (list, tuple),
+        "dict[str, Any]": (dict,),
+        "Limits": (dict,),
+    }
+    words = [word.strip() for word in str(annotation).split(" | ")]
+    allowed = tuple(kind for word in words if word != "None" for kind in kinds[word])
+    fits = isinstance(value, allowed) and (not isinstance(value, bool) or bool in allowed)
+    if isinstance(value, list | tuple):
+        fits = fits and all(isinstance(one, str) for one in value)
+    if not fits and not (value is None and "None" in words):
+        raise GaafError(f"the setting {name} must be of the kind {annotation}, as {default!r} is, got {value!r}")

@@ -17,7 +17,16 @@ from gaaf_gp.proxy import Proxy
 from gaaf_gp.racing import Racing
 from primitives import minimal
 
-FILES = {"config.json", "result.json", "logbook.csv", "hall_of_fame.csv", "best_tree.png", "history.png"}
+FILES = {
+    "archive.sqlite",
+    "best_tree.png",
+    "config.json",
+    "hall_of_fame.csv",
+    "history.png",
+    "logbook.csv",
+    "population.csv",
+    "result.json",
+}
 PROXY = {"epochs": 2, "batch_size": 8, "learning_rate": 0.03, "pad": 0, "network_settings": {"widths": (4, 8)}}
 
 

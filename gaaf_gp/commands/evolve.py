@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -114,6 +115,13 @@ def evolve(
     image_size: Annotated[
         int | None, typer.Option(help="Resize images to this many pixels a side.", show_default="224 if streamed")
     ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of all trainings, which several runs may share; what is in it is not trained again.",
+            show_default="archive.sqlite in the folder",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
     download: Annotated[bool, typer.Option("--download", help="Fetch the data set if it is missing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
@@ -147,6 +155,7 @@ def evolve(
         search_seconds=search_seconds,
         target=target,
         stagnation=stagnation,
+        archive=None if archive is None else str(archive),
         proxy={
             "epochs": epochs,
             "batch_size": batch_size,
@@ -161,7 +170,16 @@ def evolve(
             **loading_settings(streamed, stream_workers, image_size, download),
         },
     )
-    result = experiment.run(settings, quiet=quiet)
-    outputs.print_summary(result, outputs.hall_rows(settings.out), settings.out, Console())
+    finish(experiment.run(settings, quiet=quiet), settings.out)
+
+
+def finish(result: dict[str, Any], folder: Path) -> None:
+    """Print what a run found, and how to go on with one that was interrupted.
+
+    Raises:
+        typer.Exit: it was interrupted.
+    """
+    outputs.print_summary(result, outputs.hall_rows(folder), folder, Console())
     if result["interrupted"]:
+        typer.echo(f"go on with: gaaf-gp resume {shlex.quote(str(folder))}", err=True)
         raise typer.Exit(INTERRUPTED)

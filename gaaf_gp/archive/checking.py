@@ -1,0 +1,118 @@
+"""Looking through a whole archive: SQLite's own checks, every checksum, every text."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gaaf_gp.archive.columns import from_columns
+from gaaf_gp.archive.evaluation import DamagedError
+from gaaf_gp.archive.opening import damages, open_file, translated
+from gaaf_gp.archive.rows import raw_rows, read_settings, task_rows
+from gaaf_gp.archive.runs import read_run, run_rows
+from gaaf_gp.errors import GaafError
+
+MOST_PROBLEMS = 100
+"""Problems that are told apart; a file with so many is not worth more words."""
+_COUNTS = {
+    "evaluations": "SELECT COUNT(*) FROM evaluations",
+    "candidates": "SELECT COUNT(DISTINCT text) FROM evaluations",
+    "failed": "SELECT COUNT(*) FROM evaluations WHERE failure IS NOT NULL",
+    "tasks": "SELECT COUNT(*) FROM tasks",
+    "runs": "SELECT COUNT(*) FROM runs",
+}
+_TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[(),])", re.ASCII)
+_OPENING = ("", "(", ",")
+"""Tokens, and the beginning, after which a name or a number follows."""
+_BASELINE = re.compile(r"@[a-z][a-z_0-9]*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found.
+
+    Attributes:
+        problems: one line each; none if all is well.
+        counts: of evaluations, candidates, failures, tasks and runs.
+    """
+
+    problems: tuple[str, ...]
+    counts: dict[str, int]
+
+
+def check(path: Path, *, upgrade: bool = False) -> Report:
+    """Look through an archive, and say all that is wrong with it.
+
+    Args:
+        path: the file.
+        upgrade: bring a file of an older version up to date first.
+
+    Raises:
+        GaafError: it cannot be opened as an archive at all.
+    """
+    if upgrade and not path.is_file():
+        raise GaafError(f"there is no archive {path}: give the path of one that a run has made")
+    db = open_file(path, write=upgrade, verify=False)
+    try:
+        with translated(path):
+            problems = damages(db, thorough=True, most=MOST_PROBLEMS)
+            if problems:  # rows of a file that SQLite cannot read say nothing
+                return Report(tuple(problems), {})
+            problems = list(itertools.islice(_problems(db), MOST_PROBLEMS))
+            counts = {name: db.execute(query).fetchone()[0] for name, query in _COUNTS.items()}
+        return Report(tuple(problems), counts)
+    finally:
+        db.close()
+
+
+def _problems(db: sqlite3.Connection) -> Iterator[str]:
+    for table, row, parent, _ in db.execute("PRAGMA foreign_key_check").fetchall():
+        yield f"row {row} of {table} points to a row of {parent} that is not there"
+    for rows, read in ((task_rows(db), read_settings), ([row[1:] for row in run_rows(db)], read_run)):
+        for row in rows:
+            try:
+                read(row)
+            except DamagedError as error:
+                yield str(error)
+    for number, kept, *columns in raw_rows(db):
+        try:
+            evaluation = from_columns(number, columns, kept)
+        except DamagedError as error:
+            yield str(error)
+            continue
+        why = unreadable(evaluation.text)
+        if why is not None:
+            yield f"the text of evaluation {number} must be that of a candidate, and {why}"
+
+
+def unreadable(text: str) -> str | None:
+    """Return why a text cannot be that of any candidate, whatever the set; None if it can."""
+    parts = text.split("|")
+    if len(parts) > 2:
+        return "has more than one |"
+    if len(parts) == 1 and _BASELINE.fullmatch(text):
+        return None
+    reasons = (_no_expression(part.strip().removeprefix("@") if len(parts) == 2 else part) for part in parts)
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+def _no_expression(text: str) -> str | None:
+    place, depth, last = 0, 0, ""
+    while match := _TOKEN.match(text, place):
+        token = match[1]
+        fits = {
+            "(": last[:1].isalpha() or last[:1] == "_",
+            ")": depth > 0 and last not in _OPENING,
+            ",": depth > 0 and last not in _OPENING,
+        }
+        if not fits.get(token, last in _OPENING):
+            break
+        depth += {"(": 1, ")": -1}.get(token, 0)
+        place, last = match.end(), token
+    if text[place:].strip():
+        return f"cannot go on with {text[place : place + 20]!a} at character {place + 1}"
+    return "ends early" if depth or last in _OPENING else None

@@ -1,0 +1,88 @@
+"""How a run can be gone on with: its settings in ``config.json``, and every training in an archive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gaaf_gp import outputs, results
+from gaaf_gp.archive import Archive, runs
+from gaaf_gp.archived_trainings import ArchivedTrainings
+from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.fitness import Evaluator
+from gaaf_gp.outputs import CONFIG
+from gaaf_gp.settings import Settings
+
+SETTINGS, RUN = "settings", "run"
+"""In ``config.json``: the settings as they were given, and the key of the run in its archive."""
+FREE_TO_CHANGE = ("out", "workers", "archive", SETTINGS, RUN)
+"""What may be another when a run is gone on with."""
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return what ``config.json`` holds.
+
+    Raises:
+        GaafError: there is none, or it is damaged.
+    """
+    path = folder / CONFIG
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise GaafError(f"a run to go on with must have its {CONFIG}, and {folder} has none: start it anew") from error
+    except OSError as error:
+        raise GaafError(f"{path} must be readable, but it is not ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise GaafError(f"{path} must be JSON, and reading it ended with {one_line(error)}: restore a copy") from error
+    if not isinstance(content, dict):
+        raise GaafError(f"{path} must hold settings by name, got {type(content).__name__}: restore a copy")
+    return content
+
+
+def check_same(folder: Path, config: Mapping[str, Any]) -> str | None:
+    """Refuse to go on with a run that depended on something else, and return its key in the archive.
+
+    Raises:
+        GaafError: naming the first thing that differs.
+    """
+    before, now = read_config(folder), json.loads(json.dumps(config))
+    for name in sorted(before.keys() | now.keys()):
+        if name not in FREE_TO_CHANGE and before.get(name) != now.get(name):
+            raise GaafError(
+                f"a run must go on as it began, but {name} was {before.get(name)!r} and is {now.get(name)!r} now: "
+                "start a new run in another folder, or bring back what was"
+            )
+    key = before.get(RUN)
+    return key if isinstance(key, str) else None
+
+
+@dataclass
+class Ended:
+    """How a run ends in the archive."""
+
+    status: str
+
+
+@contextmanager
+def archived(settings: Settings, config: dict[str, Any], evaluator: Evaluator, resume: bool) -> Iterator[Ended]:
+    """Let the evaluator ask an archive and write to it, and keep ``config.json`` beside it."""
+    before = check_same(settings.out, config) if resume else None
+    path = settings.out / outputs.ARCHIVE if settings.archive is None else Path(settings.archive)
+    with Archive(path) as archive:
+        known = {one.key for one in archive.runs()}
+        key = before if before in known else archive.begin("evolve", config, results.versions())
+        assert key is not None
+        if key != before:
+            outputs.start(settings.out, {**config, RUN: key})
+        archive.end(key, runs.RUNNING)
+        trainings = ArchivedTrainings(archive, evaluator.proxy, evaluator.pset, key, at_once=evaluator.at_once)
+        evaluator.record_in(trainings)
+        ended = Ended(runs.FAILED)
+        try:
+            yield ended
+        finally:
+            archive.end(key, ended.status)

@@ -1,0 +1,211 @@
+"""An Evaluator whose trainer asks an archive: it finds what it would have found, and trains each thing once."""
+
+import pytest
+
+from gaaf_gp.archive import Archive
+from gaaf_gp.archived_trainer import ArchivedFlow, ArchivedTrainer
+from gaaf_gp.archived_trainings import ArchivedTrainings
+from gaaf_gp.behaviour import behaviour
+from gaaf_gp.data import Split
+from gaaf_gp.executors import WorkerLost
+from gaaf_gp.fitness import WORKER_LOST, Evaluator
+from gaaf_gp.jobs import Job
+from gaaf_gp.racing import Racing
+
+
+@pytest.fixture
+def stub(make_stub, tiny_data):
+    """Makes proxies that stand for training, with all that an archive asks of one."""
+
+    class Stub(make_stub):
+        data = tiny_data
+
+        def settings(self):
+            return {"epochs": self.epochs, "noise": self.noise}
+
+        def behaviour(self, individual):
+            return behaviour(individual)
+
+    return lambda: Stub(epochs=4, noise=0.02)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    with Archive(tmp_path / "archive.sqlite") as found:
+        yield found
+
+
+@pytest.fixture
+def behind(forced, archive):
+    """Makes an Evaluator behind the archive."""
+    run = archive.begin("test", {}, {"torch": "2.13.0"})
+
+    def make(proxy, **settings):
+        evaluator = Evaluator(proxy, forced, **settings)
+        trainings = ArchivedTrainings(archive, proxy, forced, run, at_once=evaluator.at_once)
+        evaluator.record_in(trainings)
+        return evaluator
+
+    return make
+
+
+def told(records):
+    """Return all of records but the times."""
+    return [
+        (r.text, r.fitness, r.failure, r.by_seed, r.curve, r.fidelity, r.same_as, r.standard_error) for r in records
+    ]
+
+
+SETTINGS = {
+    "plain": {},
+    "racing": {"racing": Racing((1, 2))},
+    "extra seeds": {"extra_seeds": 2, "places": 2},
+    "two seeds": {"seeds": (0, 5)},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_it_finds_the_same_and_trains_nothing_twice(name, stub, forced, forced_trees, behind, archive):
+    settings, first, again = SETTINGS[name], stub(), stub()
+    with Evaluator(stub(), forced, **settings) as evaluator:
+        expected = told(evaluator.evaluate(forced_trees))
+    assert told(behind(first, **settings).evaluate(forced_trees)) == expected
+    rows = len(archive)
+    assert rows >= len(first.trained) > 0
+    evaluator = behind(again, **settings)
+    assert told(evaluator.evaluate(forced_trees)) == expected
+    assert again.trained == []
+    assert len(archive) == rows
+    assert not evaluator._trainer.trainings.differing
+
+
+def test_real_trainings_are_the_same_bit_for_bit(tiny_proxy, forced, forced_trees, behind, monkeypatch):
+    trees = forced_trees[::3]
+    settings = {"racing": Racing((1, 2)), "extra_seeds": 1}
+    with Evaluator(tiny_proxy, forced, **settings) as evaluator:
+        expected = told(evaluator.evaluate(trees))
+    assert told(behind(tiny_proxy, **settings).evaluate(trees)) == expected
+    monkeypatch.setattr(tiny_proxy, "train", None)
+    assert told(behind(tiny_proxy, **settings).evaluate(trees)) == expected
+
+
+def test_a_race_profits_from_full_trainings(stub, forced_trees, behind):
+    records = {record.text: record for record in behind(stub()).evaluate(forced_trees)}
+    proxy = stub()
+    found = behind(proxy, racing=Racing((1, 2))).evaluate(forced_trees)
+    assert proxy.spent == 0
+    assert {record.fidelity for record in found if record.failure is None} == {0.25, 0.5, 1.0}
+    for record in found:
+        assert record.curve == records[record.text].curve[: len(record.curve)]
+
+
+def test_a_race_goes_on_where_the_archive_ends(stub, forced_trees, behind, archive):
+    """The finalists are asked for more epochs than are known: they start again, and reach the same."""
+    expected = told(behind(stub(), racing=Racing((1, 4))).evaluate(forced_trees))
+    finalists = sum(row.epochs == 4 for row in archive.rows())
+    archive.db.execute("DELETE FROM evaluations WHERE epochs = 4")
+    proxy = stub()
+    assert told(behind(proxy, racing=Racing((1, 4))).evaluate(forced_trees)) == expected
+    assert proxy.spent == 4 * finalists > 0
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_stream_is_served_too(stub, forced_trees, behind, forced, archive, in_order):
+    with Evaluator(stub(), forced) as evaluator:
+        expected = told(evaluator.evaluate(forced_trees))
+    trained = []
+    for number in (9, 18, 18):
+        proxy = stub()
+        found = told(behind(proxy).stream(iter(forced_trees[:number]), in_order=in_order))
+        assert sorted(found) == sorted(expected[:number])
+        assert found == expected[:number] or not in_order
+        trained.append(len(proxy.trained))
+    assert sum(trained) == len(archive)
+    assert trained[1] > 0
+    assert trained[2] == 0
+
+
+def test_a_stream_that_is_given_up_keeps_what_was_finished(stub, forced_trees, behind, archive):
+    records = behind(stub()).stream(iter(forced_trees), ahead=4)
+    seen = [next(records) for _ in range(6)]
+    records.close()
+    kept = {row.text for row in archive.rows()}
+    assert {record.text for record in seen if record.failure is None and record.same_as is None} <= kept
+    proxy = stub()
+    behind(proxy).evaluate([tree for tree in forced_trees if tree.canonical in kept])
+    assert proxy.trained == []
+
+
+def test_workers_change_nothing(forced_trees, behind, tiny_proxy, archive, monkeypatch):
+    with behind(tiny_proxy, workers=2) as both:
+        assert both.workers == 2
+        expected = told(both.evaluate(forced_trees[:3]))
+        rows = len(archive)
+        streamed = told(behind(tiny_proxy, workers=2).stream(iter(forced_trees[:3])))  # trains nothing, starts nothing
+    assert streamed == expected
+    assert len(archive) == rows > 0
+    monkeypatch.setattr(tiny_proxy, "train", None)
+    assert told(behind(tiny_proxy).evaluate(forced_trees[:3])) == expected
+
+
+def test_the_plain_sign_and_the_test_split_are_kept(stub, forced_trees, behind, tiny_data):
+    test = Split(tiny_data.val.images.flip(0), tiny_data.val.labels.flip(0))
+    first, again, other = stub(), stub(), stub()
+    expected = behind(first).train([None, forced_trees[0]], (7, 8), test)
+    assert len(first.trained) == 4
+    assert behind(again).train([None, forced_trees[0]], (7, 8), test) == expected
+    assert again.trained == []
+    behind(other).train([None], (7,))  # the validation split is another one
+    assert other.trained == [("sign", 7)]
+
+
+class LostFlow:
+    """A flow whose workers die."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def __len__(self):
+        return len(self.waiting)
+
+    def put(self, index, arguments, first=False):
+        self.waiting.append(index)
+
+    def get(self):
+        found, self.waiting = [(index, WorkerLost()) for index in self.waiting], []
+        return found
+
+    def drop(self):
+        self.waiting.clear()
+
+
+def test_a_lost_worker_is_kept_with_its_reason(stub, forced_trees, behind, archive):
+    trainer = behind(stub())._trainer
+    flow, job = ArchivedFlow(trainer, LostFlow()), Job(forced_trees[1].canonical, 3)
+    flow.put(5, (job,))
+    assert len(flow) == 1
+    ((index, result),) = flow.get()
+    assert index == 5
+    assert isinstance(result, WorkerLost)
+    assert [(row.text, row.seed, row.failure) for row in archive.rows()] == [(job.text, 3, WORKER_LOST)]
+    flow.put(6, (job,))
+    flow.put(7, (Job(job.text, 4),))
+    assert len(flow) == 2
+    ((index, outcome),) = flow.get()
+    assert (index, outcome.failure) == (6, WORKER_LOST)
+    flow.drop()
+    assert len(flow) == 0
+    assert len(archive) == 1
+
+
+def test_signatures_that_are_known_are_not_computed_again(stub, forced_trees, forced, archive):
+    proxy, run = stub(), archive.begin("test", {}, {})
+    proxy.behaviour = None
+    evaluator = Evaluator(stub(), forced)
+    trainings = ArchivedTrainings(archive, proxy, forced, run)
+    trainer = ArchivedTrainer(evaluator._trainer, trainings, lambda text: behaviours[text])
+    behaviours = {tree.canonical: behaviour(tree).signature for tree in forced_trees}
+    jobs = [Job(tree.canonical, 0) for tree in forced_trees]
+    outcomes = dict(trainer.run(jobs))
+    assert sorted(outcomes) == list(range(18))
+    assert {row.signature for row in archive.rows()} == set(behaviours.values())
