@@ -12,6 +12,7 @@ from gaaf_gp.evolve import evolve
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.individual import Fitness, Individual
 from gaaf_gp.parser import parse
+from gaaf_gp.plot_hook import draw_with
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.racing import Racing
@@ -20,6 +21,15 @@ from gaaf_gp.table_file import load_table
 from gaaf_gp.toolbox import make_toolbox
 
 __version__ = "0.1.0"
+
+
+@draw_with
+def _svg(individual: Individual) -> str:
+    """Draw an individual for a notebook."""
+    from gaaf_gp.plot_pair import evolved_svg  # noqa: PLC0415  matplotlib takes long, and few imports want a picture
+
+    return evolved_svg(individual)
+
 
 __all__ = [
     "Activation",

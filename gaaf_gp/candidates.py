@@ -18,6 +18,7 @@ from gaaf_gp.binary.baselines import BASELINES
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.individual import Fitness, Individual
 from gaaf_gp.parser import parse
+from gaaf_gp.plot_hook import svg_of
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.types import Feature
 
@@ -108,6 +109,10 @@ class TwoTrees:
 
     def __repr__(self) -> str:
         return f"TwoTrees({str(self)!r})"
+
+    def _repr_svg_(self) -> str | None:
+        """Return the picture that notebooks show."""
+        return svg_of(self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TwoTrees):

@@ -11,6 +11,7 @@ from deap import base, gp
 
 from gaaf_gp import render
 from gaaf_gp.errors import GaafError
+from gaaf_gp.plot_hook import svg_of
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.tree import check_tree
 
@@ -99,6 +100,10 @@ class Individual(gp.PrimitiveTree):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"Individual({str(self)!r})"
+
+    def _repr_svg_(self) -> str | None:
+        """Return the picture that notebooks show."""
+        return svg_of(self)
 
     def __hash__(self) -> int:
         return hash(str(self))

@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plot import BLUE, COLOURS, INK, VERMILLION
+from gaaf_gp.plot_style import LIGHT, Style, add_legend, new_axes
 from gaaf_gp.search_comparison import Band
 
-LINES = (BLUE, VERMILLION, "#009E73", COLOURS["learnable"], COLOURS["periodic"], COLOURS["argument"], INK)
-"""Okabe and Ito's palette, as in the other figures."""
+LINES = LIGHT.lines
+"""The colours of up to so many searches."""
 
 
-def plot_searches(bands: Mapping[str, Band], ax: Axes | None = None, *, first: int = 1) -> Axes:
+def plot_searches(bands: Mapping[str, Band], ax: Axes | None = None, *, first: int = 1, style: Style = LIGHT) -> Axes:
     """Draw the best fitness so far of several searches: median, quartiles, and 5 to 95 % of the runs.
 
     Args:
         bands: name of a search -> spread of its curves, accuracies from 0 to 1; all of one length.
         ax: where to draw; a new figure by default.
         first: evaluations ahead of this one are left out of sight: there the best of few candidates may be anything.
+        style: the colours.
 
     Returns:
         The axes: evaluations (a logarithmic scale), best validation accuracy so far in per cent.
@@ -36,13 +36,13 @@ def plot_searches(bands: Mapping[str, Band], ax: Axes | None = None, *, first: i
     longest = max(len(spread.median) for spread in bands.values())
     if not 1 <= first <= longest:
         raise GaafError(f"the first evaluation that is shown must be from 1 to {longest}, got {first!r}")
-    axes = Figure(figsize=(6.4, 4.2), layout="constrained").add_subplot() if ax is None else ax
-    for (name, spread), colour in zip(bands.items(), LINES, strict=False):
+    axes = new_axes(ax, style=style)
+    for (name, spread), colour in zip(bands.items(), style.lines, strict=False):
         evaluations = range(1, len(spread.median) + 1)
         per_cent = {key: [100 * value for value in values] for key, values in vars(spread).items()}
         for low, high, opacity in (("p5", "p95", 0.1), ("p25", "p75", 0.25)):
-            style: dict[str, Any] = {"color": colour, "alpha": opacity, "linewidth": 0, "step": "post"}
-            axes.fill_between(evaluations, per_cent[low], per_cent[high], **style)
+            look: dict[str, Any] = {"color": colour, "alpha": opacity, "linewidth": 0, "step": "post"}
+            axes.fill_between(evaluations, per_cent[low], per_cent[high], **look)
         axes.step(evaluations, per_cent["median"], where="post", color=colour, linewidth=1.6, label=name)
     axes.set(xscale="log", xlabel="evaluations", ylabel="best validation accuracy so far (%)")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -52,6 +52,5 @@ def plot_searches(bands: Mapping[str, Band], ax: Axes | None = None, *, first: i
         margin = 0.05 * (top - bottom) or 0.01
         axes.set_xlim(first, longest)
         axes.set_ylim(100 * (bottom - margin), 100 * (top + margin))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+    add_legend(axes, style)
     return axes

@@ -1,0 +1,180 @@
+"""Fitness, size and diversity of a search over its evaluations, of one run or of several together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from deap import tools
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from gaaf_gp.candidates import Evolved
+from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.plot_style import LIGHT, Style, add_legend, new_axes
+
+QUANTITIES = {
+    "fitness": "validation accuracy (%)",
+    "size": "mean size (nodes)",
+    "diversity": "distinct (%)",
+}
+"""What may be drawn -> what the axis says."""
+
+DEVIATIONS = {"mean": "deviation", "size": "size_deviation"}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A search after a generation.
+
+    Attributes:
+        evaluations: until then.
+        best: fitness of the best so far, an accuracy from 0 to 1, as are the next two.
+        mean: mean fitness of the population.
+        deviation: standard deviation of it.
+        size: mean number of nodes.
+        size_deviation: standard deviation of it.
+        diversity: share of the population that is distinct, 0 to 1; None where that is not known.
+    """
+
+    evaluations: int
+    best: float
+    mean: float
+    deviation: float
+    size: float
+    size_deviation: float = 0.0
+    diversity: float | None = None
+
+
+def snapshots(
+    logbook: tools.Logbook,
+    populations: Sequence[Sequence[Evolved]] | None = None,
+    identity: Callable[[Evolved], str] | None = None,
+) -> list[Snapshot]:
+    """Return the generations of a run as its logbook has them.
+
+    Args:
+        logbook: of :func:`gaaf_gp.evolve`, or of DEAP's algorithms with a ``MultiStatistics`` of ``fitness`` and
+            ``size`` that registers avg, std and max; evaluations are the sum of ``nevals`` where they are no column.
+        populations: of each generation, to count the distinct individuals in.
+        identity: what tells them apart: by default the canonical text; with
+            ``lambda one: proxy.behaviour(one).signature`` what they train as.
+
+    Raises:
+        GaafError: a column is missing, or there is not a population for each row.
+    """
+    missing = [name for name in ("fitness", "size") if name not in logbook.chapters]
+    if missing or not len(logbook):
+        raise GaafError(
+            f"a logbook must have rows, and chapters fitness and size with avg, std and max, got {len(logbook)} rows "
+            f"and lacks {listed(missing) or 'none'}: use deap.tools.MultiStatistics(fitness=..., size=...)"
+        )
+    if populations is not None and len(populations) != len(logbook):
+        raise GaafError(f"there must be a population for each of {len(logbook)} rows, got {len(populations)}")
+    fitness, size = logbook.chapters["fitness"], logbook.chapters["size"]
+    found: list[Snapshot] = []
+    for place, row in enumerate(logbook):
+        asked = row.get("evaluations", row.get("nevals", 0) + (found[-1].evaluations if found else 0))
+        best = row.get("best", max([fitness[place]["max"], *(one.best for one in found[-1:])]))
+        among = None if populations is None else _distinct(populations[place], identity)
+        avg, std = float(fitness[place]["avg"]), float(fitness[place].get("std", 0.0))
+        sizes = float(size[place]["avg"]), float(size[place].get("std", 0.0))
+        found.append(Snapshot(int(asked), float(best), avg, std, *sizes, among))
+    return found
+
+
+def _distinct(population: Sequence[Evolved], identity: Callable[[Evolved], str] | None) -> float:
+    names = {one.canonical if identity is None else identity(one) for one in population}
+    return len(names) / max(1, len(population))
+
+
+def plot_progress(
+    runs: Sequence[Sequence[Snapshot]],
+    ax: Axes | None = None,
+    *,
+    quantity: str = "fitness",
+    baseline: float | None = None,
+    style: Style = LIGHT,
+) -> Axes:
+    """Draw one quantity of a search over its evaluations.
+
+    Fitness has two lines, the best so far and the mean of the population. Of one run bands are one standard deviation
+    within the population to either side. Of several runs lines are medians and bands reach from the first to the third
+    quartile; a run that has ended keeps its last values.
+
+    Args:
+        runs: at least one, each as :func:`snapshots` returns it.
+        ax: where to draw; a new figure by default.
+        quantity: one of ``QUANTITIES``.
+        baseline: accuracy of the plain sign (0 to 1), drawn as a dashed line beside fitness.
+        style: the colours.
+
+    Returns:
+        The axes: evaluations, and the quantity.
+
+    Raises:
+        GaafError: for another quantity, no run, an empty one, or a diversity that is not known.
+    """
+    if quantity not in QUANTITIES:
+        raise GaafError(f"quantity must be one of {listed(QUANTITIES)}, got {quantity!r}: choose one of them")
+    if not runs or not all(runs):
+        raise GaafError("progress is drawn of one or more runs with generations, got none: pass snapshots(logbook)")
+    if quantity == "diversity" and any(one.diversity is None for run in runs for one in run):
+        raise GaafError("diversity is known of runs whose populations were kept: pass them to snapshots")
+    axes = new_axes(ax, style=style)
+    names = {"fitness": ("best", "mean")}.get(quantity, (quantity,))
+    labels = {"best": "best so far", "mean": "mean of the population"}
+    factor = 1.0 if quantity == "size" else 100.0
+    for name, colour in zip(names, style.lines, strict=False):
+        x, rows = _aligned(runs, name)
+        middle = factor * np.median(rows, axis=0)
+        low, high = factor * np.quantile(rows, (0.25, 0.75), axis=0)
+        if len(runs) == 1 and name in DEVIATIONS:
+            spread = factor * _aligned(runs, DEVIATIONS[name])[1][0]
+            low, high = middle - spread, middle + spread
+        axes.step(x, middle, where="post", color=colour, linewidth=1.7, label=labels.get(name), gid=name)
+        if (high > low).any():
+            look: dict[str, Any] = {"color": colour, "alpha": 0.2, "linewidth": 0, "step": "post"}
+            axes.fill_between(x, low, high, gid=f"{name} spread", **look)
+    if quantity == "fitness" and baseline is not None:
+        label = f"plain sign ({100 * baseline:.1f} %)"
+        axes.axhline(100 * baseline, color=style.ink, linestyle="--", linewidth=1.2, label=label)
+    axes.set(xlabel="evaluations", ylabel=QUANTITIES[quantity])
+    if quantity == "diversity":
+        axes.set_ylim(0, 105)
+    if quantity == "fitness":
+        add_legend(axes, style)
+    return axes
+
+
+def plot_run(runs: Sequence[Sequence[Snapshot]], *, baseline: float | None = None, style: Style = LIGHT) -> list[Axes]:
+    """Draw fitness, size and, where it is known, diversity below each other, as :func:`plot_progress` does.
+
+    Returns:
+        The axes, in a new figure.
+    """
+    known = all(one.diversity is not None for run in runs for one in run)
+    shown = [name for name in QUANTITIES if known or name != "diversity"]
+    figure = Figure(figsize=(6.4, 1.2 + 1.7 * len(shown)), layout="constrained", facecolor=style.paper)
+    heights = [1.6 if name == "fitness" else 1.0 for name in shown]
+    grid = figure.subplots(len(shown), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for ax, name in zip(grid, shown, strict=True):
+        plot_progress(runs, ax, quantity=name, baseline=baseline, style=style)
+        ax.set_xlabel("evaluations" if ax is grid[-1] else "")
+    figure.align_ylabels(grid.tolist())
+    return list(grid)
+
+
+def _aligned(runs: Sequence[Sequence[Snapshot]], name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return evaluations that all runs have begun by, and for each run (rows) its value after each of them."""
+    places = [np.array([one.evaluations for one in run]) for run in runs]
+    every = np.unique(np.concatenate(places))
+    x = every[every >= max(own[0] for own in places)]
+    rows = [
+        np.array([getattr(one, name) for one in run], dtype=np.float64)[np.searchsorted(own, x, "right") - 1]
+        for run, own in zip(runs, places, strict=True)
+    ]
+    return x, np.array(rows)

@@ -1,0 +1,162 @@
+"""The picture of an expression tree: boxes by kind, the formula above, a legend below, and marks on some nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.patches import FancyBboxPatch, Patch
+
+from gaaf_gp.errors import GaafError
+from gaaf_gp.individual import Individual
+from gaaf_gp.plot_difference import differing_nodes, subtree_nodes
+from gaaf_gp.plot_layout import places
+from gaaf_gp.plot_nodes import COLOURS, tree_graph
+from gaaf_gp.plot_style import (
+    INK,
+    LABEL_POINTS,
+    LEGEND_POINTS,
+    LIGHT,
+    TITLE_POINTS,
+    VERMILLION,
+    Style,
+    inch_axes,
+    plain_text,
+    text_width,
+    wrapped,
+)
+
+BOX, PADDING, GAP, MARGIN = 0.3, 0.09, 0.16, 0.15  # inches: height of a box, room in it, between boxes, at the edges
+ROW, HIGHEST_ROW = 0.6, 1.1  # inches from one level to the next: at least, and at most in very wide trees
+RING = 0.045  # inches from a box to the ring that marks it
+TITLE_WIDTH = 5.0  # a title this wide (inches) is not wrapped
+LEGEND_STYLE = {"handlelength": 1.4, "handletextpad": 0.5, "columnspacing": 1.5, "borderpad": 0.3}  # in font sizes
+
+
+def plot_tree(
+    individual: Individual,
+    ax: Axes | None = None,
+    *,
+    highlight: int | None = None,
+    compare_to: Individual | None = None,
+    layout: str = "auto",
+    style: Style = LIGHT,
+) -> Axes:
+    """Draw the expression tree with its formula as the title and a legend of the kinds of nodes in it.
+
+    Args:
+        individual: the tree.
+        ax: where to draw; everything is scaled to lie inside it as large as it is now. By default a new figure of
+            the size that the tree needs.
+        highlight: index of the root of a subtree, in depth-first order, whose nodes get a ring.
+        compare_to: the parent, or another tree; nodes get a ring that differ from it
+            (:func:`gaaf_gp.plot_difference.differing_nodes`).
+        layout: "own", "graphviz", or "auto" for Graphviz where it is installed.
+        style: the colours.
+
+    Returns:
+        The axes, in inches of the drawing at full size. A node's box has the id ``node-`` and its index, a ring
+        ``ring-`` and its index, also in SVG files.
+
+    Raises:
+        GaafError: for both kinds of marks at once, an index that no node has, or a layout that is not there.
+    """
+    marked, what = _marks(individual, highlight, compare_to)
+    graph = tree_graph(individual)
+    boxes = _boxes(graph, layout)
+    legend = _legend(graph, what if marked else None, style)
+    formula = individual.infix()
+    width = max(boxes.width, _legend_width(legend), min(TITLE_WIDTH, text_width(formula, TITLE_POINTS)))
+    if ax is not None:
+        width = max(width, ax.bbox.width / ax.figure.dpi - 2 * MARGIN)
+    title = wrapped(formula, width)
+    above = 1.3 * TITLE_POINTS / 72 * len(title) + 2 * MARGIN
+    wide, high = width + 2 * MARGIN, above + boxes.height + 2 * LEGEND_POINTS / 72 + 2 * MARGIN
+    axes, scale = inch_axes(ax, (wide, high), (boxes.width / 2, above - high / 2), style)
+    _draw(axes, graph, boxes, marked, scale, style)
+    edge = MARGIN * scale * axes.figure.dpi / axes.bbox.height
+    text = plain_text(style)
+    axes.set_title("\n".join(title), fontsize=TITLE_POINTS * scale, y=1 - edge, va="top", pad=0, **text)
+    _add_legend(axes, legend, scale, edge, style)
+    return axes
+
+
+def _marks(individual: Individual, highlight: int | None, compare_to: Individual | None) -> tuple[Collection[int], str]:
+    """Return which nodes get a ring, and what it says of them."""
+    if highlight is not None and compare_to is not None:
+        raise GaafError("a ring marks a subtree or a difference, got highlight and compare_to: pass one of them")
+    if compare_to is not None:
+        return differing_nodes(individual, compare_to), "not in the other tree"
+    return (subtree_nodes(individual, highlight) if highlight is not None else ()), "highlighted"
+
+
+@dataclass(frozen=True)
+class _Boxes:
+    """Where the boxes of a tree stand, in inches at full size: x from 0 to ``width``, y from 0 to ``-height``."""
+
+    centres: dict[int, tuple[float, float]]
+    widths: dict[int, float]
+    width: float
+    height: float
+
+
+def _boxes(graph: nx.DiGraph[int], layout: str) -> _Boxes:
+    widths = {node: text_width(graph.nodes[node]["label"], LABEL_POINTS) + 2 * PADDING for node in graph}
+    found = places(graph, widths, GAP, layout)
+    left = min(x - widths[node] / 2 for node, (x, _) in found.items())
+    width = max(x + widths[node] / 2 for node, (x, _) in found.items()) - left
+    row = min(max(ROW, width / 16), HIGHEST_ROW)
+    levels = -min(y for _, y in found.values())
+    centres = {node: (x - left, y * row - BOX / 2) for node, (x, y) in found.items()}
+    return _Boxes(centres, widths, width, levels * row + BOX)
+
+
+def _draw(
+    axes: Axes, graph: nx.DiGraph[int], boxes: _Boxes, marked: Collection[int], scale: float, style: Style
+) -> None:
+    # From the lower to the upper edge of the boxes: such lines stay between two levels and cross no box.
+    ends = [(boxes.centres[a], boxes.centres[b]) for a, b in graph.edges]
+    lines = [[(ax, ay - BOX / 2), (bx, by + BOX / 2)] for (ax, ay), (bx, by) in ends]
+    colours = [VERMILLION if {*edge} <= {*marked} else style.muted for edge in graph.edges]
+    axes.add_collection(LineCollection(lines, colors=colours, linewidths=1.2 * scale, zorder=1), autolim=False)
+    for node, centre in boxes.centres.items():
+        wide, fill = boxes.widths[node], COLOURS[graph.nodes[node]["kind"]]
+        _add_box(axes, centre, (wide, BOX), f"node-{node}", fc=fill, ec=INK, lw=0.8 * scale, zorder=2)
+        if node in marked:
+            size = (wide + 2 * RING, BOX + 2 * RING)
+            _add_box(axes, centre, size, f"ring-{node}", fc="none", ec=VERMILLION, lw=2 * scale, zorder=2)
+        label, text = graph.nodes[node]["label"], {**plain_text(style), "color": INK}
+        axes.text(*centre, label, ha="center", va="center_baseline", fontsize=LABEL_POINTS * scale, zorder=3, **text)
+
+
+def _add_box(axes: Axes, centre: tuple[float, float], size: tuple[float, float], name: str, **look: Any) -> None:
+    corner = (centre[0] - size[0] / 2, centre[1] - size[1] / 2)
+    shape = f"round,pad=0,rounding_size={0.3 * size[1]}"
+    axes.add_patch(FancyBboxPatch(corner, *size, shape, gid=name, **look))
+
+
+def _legend(graph: nx.DiGraph[int], mark: str | None, style: Style) -> list[Patch]:
+    """Return what the legend shows: the kinds that are there, in one order, and the ring."""
+    present = {graph.nodes[node]["kind"] for node in graph}
+    shown = [Patch(fc=fill, ec=INK, lw=0.8, label=kind) for kind, fill in COLOURS.items() if kind in present]
+    return shown + ([Patch(fc=style.paper, ec=VERMILLION, lw=2, label=mark)] if mark is not None else [])
+
+
+def _add_legend(axes: Axes, shown: Sequence[Patch], scale: float, edge: float, style: Style) -> None:
+    """Explain the colours on one line along the lower edge."""
+    for patch in shown:
+        patch.set_linewidth(patch.get_linewidth() * scale)
+    axes.legend(
+        handles=list(shown), ncols=len(shown), loc="lower center", bbox_to_anchor=(0.5, edge), borderaxespad=0,
+        frameon=False, labelcolor=style.ink, fontsize=LEGEND_POINTS * scale, **LEGEND_STYLE,
+    )  # fmt: skip
+
+
+def _legend_width(shown: Sequence[Patch]) -> float:
+    text = sum(text_width(str(patch.get_label()), LEGEND_POINTS) for patch in shown)
+    between = LEGEND_STYLE["handlelength"] + LEGEND_STYLE["handletextpad"] + LEGEND_STYLE["columnspacing"]
+    return text + len(shown) * between * LEGEND_POINTS / 72
