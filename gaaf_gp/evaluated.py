@@ -7,6 +7,7 @@ from typing import Any
 
 from deap import gp
 
+from gaaf_gp.archived_trainings import ArchivedTrainings
 from gaaf_gp.behaviour import Behaviour, behaviour
 from gaaf_gp.candidates import Baseline, Candidate, TwoTrees
 from gaaf_gp.individual import Individual
@@ -32,12 +33,14 @@ class Evaluated:
         records: canonical text -> record.
         memory: keeps the records consistent with each other.
         first: signature -> the text that was trained.
+        trainings: the archive that is told of candidates which are not trained; None without one.
     """
 
     def __init__(self, proxy: Any, pset: PrimitiveSet, seeds: Sequence[int], extra: Sequence[int], places: int) -> None:
         self.records: dict[str, Record] = {}
         self.memory = Memory(self.records, seeds)
         self.first: dict[str, str] = {}
+        self.trainings: ArchivedTrainings | None = None
         self.seeds = tuple(seeds)
         self.extra = tuple(extra)
         self._places = sorted({1, places})
@@ -76,7 +79,18 @@ class Evaluated:
 
     def reject(self, text: str, failure: str | None, on_record: OnRecord) -> Record:
         """Remember a candidate that is not trained."""
+        if self.trainings is not None and failure is not None:
+            self.trainings.reject(text, failure)
         return self.keep(Record(text, WORST_ACCURACY, (), failure, fidelity=0.0), on_record)
+
+    def share(self, text: str, first: str, on_record: OnRecord) -> Record:
+        """Remember that a candidate behaves as ``first``, and give it that record."""
+        record = self.memory.add_twin(text, first)
+        if self.trainings is not None:
+            for outcome in record.outcomes:
+                self.trainings.find(text, self.signature(text), outcome.seed, outcome.epochs, noted=True)
+        on_record(record)
+        return record
 
     def add(self, text: str, outcome: Outcome) -> None:
         """Add the outcome of another seed to a record."""

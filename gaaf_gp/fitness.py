@@ -198,7 +198,7 @@ class Evaluator:
         finally:
             known.first.update((signature, text) for signature, text in fresh.items() if text in self.records)
         for text, first in twins.items():
-            on_record(known.memory.add_twin(text, first))
+            known.share(text, first, on_record)
         if self.extra:
             self._add_seeds()
 
@@ -271,6 +271,7 @@ class Evaluator:
         """
         assert isinstance(self._trainer, Trainer), "one archive at a time"
         self._trainer = ArchivedTrainer(self._trainer, trainings, self._known.signature)
+        self._known.trainings = trainings
 
     def stop(self) -> None:
         """End the worker processes at once; the trainings in them are lost."""

@@ -162,7 +162,5 @@ def _ended(known: Evaluated, entry: _Entry, outcomes: Sequence[Outcome], on_reco
     if outcomes:
         return known.keep(known.judged(text, outcomes), on_record)
     if entry.after is not None:
-        record = known.memory.add_twin(text, entry.after)
-        on_record(record)
-        return record
+        return known.share(text, entry.after, on_record)
     return known.reject(text, known.failure(text), on_record)
