@@ -10,9 +10,9 @@ import os
 import pickle
 import signal
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
@@ -24,11 +24,14 @@ from gaaf_gp.errors import GaafError
 State = TypeVar("State")
 Result = TypeVar("Result")
 
+CALLS = 3
+"""Calls of a job whose worker dies before it is given up."""
+
 _state: Any = None
 
 
 class WorkerLost:
-    """Stands for the result of a job whose worker process died (killed, out of memory, crashed) twice."""
+    """Stands for the result of a job whose worker process died (killed, out of memory, crashed) every time."""
 
 
 def _start(state: Any) -> None:
@@ -72,30 +75,12 @@ class Workers(Generic[State]):
     def run(
         self, function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]
     ) -> Iterator[tuple[int, Result | WorkerLost]]:
-        """Yield (index of the job, its result) as the jobs finish, in any order.
-
-        ``function`` must be importable. A job whose worker is lost is run once more on its own, so that a job that
-        was only a neighbour of the guilty one is not blamed.
-        """
-        if self.workers == 1:
-            for index, arguments in enumerate(jobs):
-                yield index, function(self.state, *arguments)
-            return
-        suspects = []
-        futures = {self._submit(function, arguments): index for index, arguments in enumerate(jobs)}
-        for future in as_completed(futures):
-            try:
-                yield futures[future], future.result()
-            except BrokenProcessPool:
-                suspects.append(futures[future])
-        if suspects:
-            self.close()
-        for index in sorted(suspects):
-            try:
-                yield index, self._submit(function, jobs[index]).result()
-            except BrokenProcessPool:
-                self.close()
-                yield index, WorkerLost()
+        """Yield (index of the job, its result) as the jobs finish, in any order; ``function`` must be importable."""
+        flow = Flow(self, function, spare=1)
+        for index, arguments in enumerate(jobs):
+            flow.put(index, arguments)
+        while len(flow):
+            yield from flow.get()
 
     def run_on(
         self, function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], unfinished: Callable[[Result], bool]
@@ -103,8 +88,7 @@ class Workers(Generic[State]):
         """Yield (index of the job, its result), and call a job again and again while its result is ``unfinished``.
 
         Jobs are begun in their order, and one that is unfinished goes on before another begins. What a job has done
-        must not be in the process that it ran in: the next call may be in another one. A call whose worker is lost is
-        made once more, with nothing beside it.
+        must not be in the process that it ran in: the next call may be in another one.
         """
         flow = Flow(self, function)
         for index, arguments in enumerate(jobs):
@@ -163,21 +147,24 @@ class Workers(Generic[State]):
 class Flow(Generic[Result]):
     """Jobs that are put one by one and begun in their order, and whose results are taken as they finish.
 
-    No worker waits for another: whenever one is free, the next job begins. A call whose worker is lost is made once
-    more, with nothing beside it. With one worker a job runs when a result is asked for.
+    No worker waits for another: whenever one is free, the next job begins. A call whose worker is lost is made again,
+    up to twice and with nothing beside it, so that a neighbour of the guilty one is not blamed. With one worker a job
+    runs when a result is asked for.
 
     Args:
         workers: run the jobs.
         function: called as ``function(state, *arguments)``; it must be importable.
+        spare: jobs that are handed to the processes beyond their number, so that none idles while results are taken.
     """
 
-    def __init__(self, workers: Workers[Any], function: Callable[..., Result]) -> None:
+    def __init__(self, workers: Workers[Any], function: Callable[..., Result], spare: int = 0) -> None:
         self._workers = workers
         self._function = function
+        self._most = workers.workers + (spare if workers.workers > 1 else 0)
         self._arguments: dict[int, tuple[Any, ...]] = {}
         self._waiting = deque[int]()
         self._running: dict[Future[Result], int] = {}
-        self._suspects = set[int]()
+        self._losses = Counter[int]()
 
     def __len__(self) -> int:
         """Return the number of jobs whose results were not taken."""
@@ -199,12 +186,11 @@ class Flow(Generic[Result]):
             self._workers.close()
         taken: list[tuple[int, Result | WorkerLost]] = []
         for index, result in results:
-            if isinstance(result, WorkerLost) and index not in self._suspects:
-                self._suspects.add(index)
+            self._losses[index] += isinstance(result, WorkerLost)
+            if isinstance(result, WorkerLost) and self._losses[index] < CALLS:
                 self._waiting.appendleft(index)
                 continue
-            self._suspects.discard(index)
-            del self._arguments[index]
+            del self._losses[index], self._arguments[index]
             taken.append((index, result))
         return taken
 
@@ -222,8 +208,8 @@ class Flow(Generic[Result]):
             self._running[self._workers.begun(self._function, self._arguments[index])] = index
 
     def _has_room(self, following: int) -> bool:
-        alone = bool(self._suspects & {following, *self._running.values()})
-        return len(self._running) < (1 if alone else self._workers.workers)
+        alone = any(self._losses[index] for index in (following, *self._running.values()))
+        return len(self._running) < (1 if alone else self._most)
 
 
 def _result(future: Future[Any]) -> Any:

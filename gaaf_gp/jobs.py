@@ -14,7 +14,7 @@ from gaaf_gp.stacked import train_stacked
 from gaaf_gp.training import TrainingState
 
 WORKER_LOST = "worker lost"
-"""The reason of a candidate whose worker process died, twice."""
+"""The reason of a candidate whose worker process died, every time that it was tried."""
 
 _State = tuple[Proxy, PrimitiveSet]
 
@@ -70,7 +70,7 @@ class Trainer:
 
     def flow(self) -> Flow[Outcome]:
         """Return what takes jobs one by one, as ``(job,)``, never in stacks."""
-        return Flow(self._pool, _train)
+        return Flow(self._pool, _train, spare=1)
 
     def close(self) -> None:
         """End the worker processes."""

@@ -151,7 +151,7 @@ def _run(
         named = [what(jobs[index]) for index in sorted(lost)]  # in the order of the jobs, not of the accidents
         raise GaafError(
             f"a worker process must live as long as its training, and those of {listed(named)} were killed or crashed "
-            "twice: free memory or use fewer workers; the same command goes on"
+            "three times: free memory or use fewer workers; the same command goes on"
         )
 
 

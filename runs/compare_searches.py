@@ -162,7 +162,7 @@ def looked_up(table: FunctionTable, number: int, budget: int, processes: int) ->
         done = pool.run(search_table, jobs)
         for index, asked in track(done, "searches", len(jobs), console=Console(stderr=True)):
             if isinstance(asked, WorkerLost):
-                raise GaafError("a worker process died twice: look for lack of memory, and use fewer --workers")
+                raise GaafError("a worker process died three times: look for lack of memory, and use fewer --workers")
             name, seed, _ = jobs[index]
             runs[name][seed] = asked
     seen = table.seeds[0]

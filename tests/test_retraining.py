@@ -226,7 +226,7 @@ def test_a_lost_worker_leaves_the_others_to_their_end(trained, bad, tmp_path):
     candidates = {"f1": parse_candidate("deadly(x)", bad), "sign": None}
     recipe = Recipe(1, proxy={**PROXY, "tables": False})
     with pytest.raises(
-        GaafError, match=rf"those of f1, seed {SEEDS[0]}, f1, seed {SEEDS[1]} were killed or crashed twice"
+        GaafError, match=rf"those of f1, seed {SEEDS[0]}, f1, seed {SEEDS[1]} were killed or crashed three times"
     ):
         trained(candidates=candidates, pset=bad, recipe=recipe, workers=2)
     assert sorted(entry["seed"] for entry in lines(tmp_path / "out")[1:]) == list(SEEDS)
