@@ -152,14 +152,28 @@ class Pareto(Control):
 
     selects: ClassVar[bool] = True
     fitness: ClassVar[type[Fitness]] = ParetoFitness
+    _sorted: tuple[Any, ...] = field(default=(), repr=False, compare=False)
+    _keys: dict[int, tuple[int, float]] = field(default_factory=dict, repr=False, compare=False)
 
     def select(self, population: Sequence[Any], k: int, rng: random.Random) -> list[Any]:
         """Return the winners of ``k`` crowded tournaments."""
+        self._sort(population)
+        return [fittest(population, 2, rng, lambda one: self._keys[id(one)]) for _ in range(k)]
+
+    def _sort(self, population: Sequence[Any]) -> None:
+        """Rank a population by front and crowding; again only if it is another one, since every child asks."""
+        now = tuple((one, one.fitness.wvalues) for one in population)  # holds them: no other can take an id
+        if len(now) == len(self._sorted) and all(
+            one is before and values == then for (one, values), (before, then) in zip(now, self._sorted, strict=True)
+        ):
+            return
         fronts = tools.sortNondominated(list(population), len(population))
         for front in fronts:
             tools.emo.assignCrowdingDist(front)
-        rank = {id(one): number for number, front in enumerate(fronts) for one in front}
-        return [fittest(population, 2, rng, lambda one: (-rank[id(one)], one.fitness.crowding_dist)) for _ in range(k)]
+        self._sorted = now
+        self._keys = {
+            id(one): (-number, one.fitness.crowding_dist) for number, front in enumerate(fronts) for one in front
+        }
 
     def survivors(self, population: Sequence[Any], k: int) -> list[Any]:
         """Return the best ``k`` by front, and in the last one by how empty their region is."""

@@ -121,3 +121,21 @@ def test_pareto_selects_by_front_and_keeps_what_nsga2_keeps(free):
 def test_settings_out_of_their_range_are_refused(make, message):
     with pytest.raises(GaafError, match=message):
         make()
+
+
+def test_a_population_is_ranked_again_only_when_it_changes(free, monkeypatch):
+    population, control, calls = _population(free, 12, fitness=ParetoFitness), Pareto(), []
+    sort = tools.sortNondominated
+    monkeypatch.setattr(tools, "sortNondominated", lambda *given: calls.append(given) or sort(*given))
+
+    def chosen(selector, seed):
+        return _ids(selector.select(population, 50, random.Random(seed)))
+
+    fresh = [chosen(Pareto(), seed) for seed in range(4)]
+    calls.clear()
+    assert [chosen(control, seed) for seed in range(4)] == fresh
+    assert len(calls) == 1
+    population[3].fitness.values = (9.0, 1.0)
+    assert chosen(control, 1) == chosen(Pareto(), 1)
+    assert len(calls) == 3
+    assert id(population[3]) in chosen(control, 1)
