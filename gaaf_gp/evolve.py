@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from deap import base
 
-from gaaf_gp.bloat import Bloat, BloatLike
+from gaaf_gp.bloat import SEARCH_DEFAULT, Bloat, BloatLike
 from gaaf_gp.breeding import Breeder, known
 from gaaf_gp.candidates import Evolved
 from gaaf_gp.chronicle import Chronicle
@@ -54,9 +54,9 @@ def evolve(
 ) -> Evolution:
     """Search for good activation functions.
 
-    Each generation keeps the ``elite`` best and fills up with new candidates: two parents are selected, by double
-    tournament if ``bloat`` does not choose another way, mated with probability ``crossover``, and the child is mutated
-    with probability ``mutation`` (always, if it was not mated). A child that was evaluated before, also if written in
+    Each generation keeps the ``elite`` best and fills up with new candidates: two parents are selected by tournaments,
+    if ``bloat`` does not choose another way, mated with probability ``crossover``, and the child is mutated with
+    probability ``mutation`` (always, if it was not mated). A child that was evaluated before, also if written in
     another way, that training could not repair, or that would train as one that was evaluated
     (:mod:`gaaf_gp.behaviour`) is drawn again and costs nothing. Other loops are in :mod:`gaaf_gp.loops`.
 
@@ -72,7 +72,8 @@ def evolve(
         mutation: probability of mutating a mated child.
         limits: static limits of every tree.
         two_trees: whether a candidate has a forward and a backward tree, see :func:`gaaf_gp.make_toolbox`.
-        bloat: what keeps trees small: one or several controls of :mod:`gaaf_gp.bloat`, or their names.
+        bloat: what keeps trees small: one or several controls of :mod:`gaaf_gp.bloat`, or their names; the Tarpeian
+            method by default, which throws some of the larger children away unevaluated.
         constraints: what every tree must keep to, such as "no periodic inside periodic" (:mod:`gaaf_gp.constraints`).
         initial: known functions that the search begins with, as text or individuals; islands share them out.
         seconds: wall time after which no new generation begins, in steady state no new candidate.
@@ -97,11 +98,12 @@ def evolve(
     judge = as_judge(evaluator, pset)
     if toolbox is not None and (bloat is not None or constraints):
         raise GaafError("a toolbox has its own controls and constraints: give them to make_toolbox, not to evolve")
+    chosen = SEARCH_DEFAULT if bloat is None else bloat
     found = Evolution(hall_of_fame=new_hall(hall_of_fame))
 
     def made(rng: random.Random) -> base.Toolbox:
         return make_toolbox(
-            pset, judge, rng=rng, limits=limits, two_trees=two_trees, bloat=bloat, constraints=constraints
+            pset, judge, rng=rng, limits=limits, two_trees=two_trees, bloat=chosen, constraints=constraints
         )
 
     def breeder(place: int, number: int) -> Breeder:
@@ -110,7 +112,7 @@ def evolve(
         first = known(initial, pset, own, rng)[place::number]
         return Breeder(own, judge, rng, found.rejected, crossover, mutation, first)
 
-    controls = Bloat(bloat) if toolbox is None else getattr(toolbox, "bloat", None) or Bloat("none")
+    controls = Bloat(chosen) if toolbox is None else getattr(toolbox, "bloat", None) or Bloat("none")
     with Progress(evaluations, enabled=progress) as shown:
 
         def arrived(record: Record) -> None:

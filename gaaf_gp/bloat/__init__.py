@@ -16,7 +16,7 @@ One of those that select, and any number of the others, may be combined. Sizes a
 """
 
 from gaaf_gp.bloat.control import Control
-from gaaf_gp.bloat.mixture import CONTROLS, DEFAULT, Bloat, BloatLike, measured_in
+from gaaf_gp.bloat.mixture import CONTROLS, DEFAULT, SEARCH_DEFAULT, Bloat, BloatLike, measured_in
 from gaaf_gp.bloat.refusing import Cap, DynamicLimit, Harm, Tarpeian, Within
 from gaaf_gp.bloat.selecting import (
     PARSIMONY,
@@ -33,6 +33,7 @@ __all__ = [
     "CONTROLS",
     "DEFAULT",
     "PARSIMONY",
+    "SEARCH_DEFAULT",
     "SIZES",
     "TOURNAMENT",
     "Bloat",

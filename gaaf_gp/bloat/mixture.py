@@ -28,6 +28,9 @@ CONTROLS: dict[str, Callable[[], Control]] = {
 }
 """Controls by name, with their default settings."""
 DEFAULT = "double_tournament"
+"""What a toolbox has if nothing is chosen: DEAP's loops evaluate every child, so none is thrown away."""
+SEARCH_DEFAULT = "tarpeian"
+"""What ``evolve()`` has if nothing is chosen: the winner of ``benchmarks/bloat.py``, see docs/bloat.md."""
 ATTEMPTS = 8
 """Times that variation tries to make children within the limits, before the parents go on instead."""
 REPAIRS = 40
@@ -169,6 +172,6 @@ def _named(name: str) -> Control:
 
 
 def measured_in(bloat: BloatLike, measure: str) -> list[Control | Limits]:
-    """Return the controls with their sizes in another measure, for choices that come as text."""
-    parts = _parts(DEFAULT if bloat is None else bloat)
+    """Return the controls of a search with their sizes in another measure, for choices that come as text."""
+    parts = _parts(SEARCH_DEFAULT if bloat is None else bloat)
     return [replace(part, measure=measure) if isinstance(part, Control) else part for part in parts]

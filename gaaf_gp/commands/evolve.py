@@ -11,7 +11,7 @@ from rich.console import Console
 
 from gaaf_gp import experiment, outputs
 from gaaf_gp.binary import NETWORKS
-from gaaf_gp.bloat import CONTROLS, DEFAULT, SIZES
+from gaaf_gp.bloat import CONTROLS, SEARCH_DEFAULT, SIZES
 from gaaf_gp.commands import INTERRUPTED
 from gaaf_gp.commands.images import loading_settings, streams
 from gaaf_gp.commands.options import FREE, PrimitivesOption
@@ -68,7 +68,7 @@ def evolve(
     max_size: Annotated[int, typer.Option(help="Most nodes of a tree.")] = 30,
     bloat: Annotated[
         str, typer.Option(help=f"What else keeps trees small, with commas: {', '.join(CONTROLS)}.")
-    ] = DEFAULT,
+    ] = SEARCH_DEFAULT,
     measure: Annotated[str, typer.Option(help=f"What those call size: {', '.join(SIZES)}.")] = "nodes",
     constraint: Annotated[
         list[str] | None,
