@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pack", type=Path, metavar="FOLDER", help="compress the finished runs into this folder")
     parser.add_argument("--only", nargs="+", choices=bloat_regression.ALL, metavar="NAME", help="these controls alone")
     parser.add_argument("--seeds", type=_whole, default=10, help="runs of each control (default: 10)")
-    parser.add_argument("--evaluations", type=_whole, help="of a run (default: 5000 of a regression, 150 of a search)")
+    parser.add_argument("--evaluations", type=_whole, help="of a run (default: 5000 of a regression, 100 of a search)")
     parser.add_argument("--population", type=_whole, help="of a regression (default: 200)")
     parser.add_argument("--workers", type=_whole, default=available_cores(), help="processes (default: all cores)")
     parser.add_argument("--out", type=Path, default=OUT, help=f"folder of the results (default: {OUT})")

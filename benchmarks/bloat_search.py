@@ -40,7 +40,7 @@ from gaaf_gp.search_comparison import Watched
 from primitives import gaaf
 
 TRAININGS, FILE, WINNERS, WORTH = "trainings.jsonl", "search.jsonl", "winners.jsonl", "fresh.jsonl"
-EVALUATIONS, SEEDS = 150, 10
+EVALUATIONS, SEEDS = 100, 10
 IMAGE_SIZE = 14
 SEEN, FRESH = (0,), (1, 2, 3)
 """Seeds of the trainings that searches see, and of those that judge what they found."""
