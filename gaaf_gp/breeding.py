@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -122,8 +123,9 @@ class Breeder:
         return child or self._new(self.toolbox.individual)
 
     def admit(self, children: Sequence[Evolved]) -> list[Evolved]:
-        """Return the children that may enter the population now that their fitness is known."""
-        return [child for child in children if self.bloat.accepts(child, value(child))]
+        """Return the children that may enter the population now that their fitness is known; -inf is that of none."""
+        accepted = [child for child in children if self.bloat.accepts(child, value(child))]
+        return [child for child in accepted if math.isfinite(value(child))]
 
     def receive(self, migrants: Sequence[Evolved]) -> None:
         """Put individuals from elsewhere into the places of the worst; those that are here already stay away."""

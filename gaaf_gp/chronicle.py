@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import numpy as np
-from deap import tools
 
 from gaaf_gp.candidates import Evolved
-from gaaf_gp.evolution import Evolution, value
+from gaaf_gp.evolution import Evolution, new_statistics, value
 from gaaf_gp.fitness import Record
 from gaaf_gp.judges import Judge
 
@@ -33,11 +29,7 @@ class Chronicle:
         self._values = values
         self._trained: dict[str, Evolved] = {}
         self._known: dict[str, Record] = {}
-        self._statistics = tools.MultiStatistics(
-            fitness=tools.Statistics(lambda ind: ind.fitness.values[0]), size=tools.Statistics(len)
-        )
-        for name, function in (("avg", np.mean), ("std", np.std), ("min", np.min), ("max", np.max)):
-            self._statistics.register(name, _plain, function)
+        self._statistics = new_statistics()
         found.logbook.header = ["gen", "nevals", "evaluations", "best", "fitness", "size"]
 
     def enter(self, children: Sequence[Evolved]) -> None:
@@ -85,7 +77,3 @@ class Chronicle:
 
     def _value(self, individual: Evolved) -> None:
         individual.fitness.values = self._values(individual, self._judge.records[individual.canonical].fitness)
-
-
-def _plain(function: Callable[[Any], Any], values: Any) -> float:
-    return float(function(values))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from deap import tools
 
 from gaaf_gp.candidates import Evolved
@@ -70,6 +73,21 @@ class Evolution:
 def new_hall(size: int) -> tools.HallOfFame:
     """Return an empty hall of fame, whose individuals are told apart by their canonical texts."""
     return tools.HallOfFame(size, similar=_same)
+
+
+def new_statistics() -> tools.MultiStatistics:
+    """Return DEAP's statistics of fitness and size; a fitness that is not finite, that of a failure, is left out."""
+    found = tools.MultiStatistics(
+        fitness=tools.Statistics(lambda ind: ind.fitness.values[0]), size=tools.Statistics(len)
+    )
+    for name, function in (("avg", np.mean), ("std", np.std), ("min", np.min), ("max", np.max)):
+        found.register(name, _of_finite, function)
+    return found
+
+
+def _of_finite(function: Callable[[Any], Any], values: Sequence[float]) -> float:
+    finite = [one for one in values if math.isfinite(one)]
+    return float(function(finite)) if finite else -math.inf
 
 
 def value(individual: Evolved) -> float:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -269,8 +270,8 @@ class _Search:
 def _weights(population: Sequence[Individual]) -> list[float]:
     """Fitness as probabilities of being drawn; where any is negative, what it exceeds the least by."""
     values = [_value(individual) for individual in population]
-    least = min(0.0, *values)
-    above = [value - least for value in values]
+    least = min([0.0, *filter(math.isfinite, values)])
+    above = [value - least if math.isfinite(value) else 0.0 for value in values]  # a failure is never drawn
     return above if any(above) else [1.0] * len(above)
 
 

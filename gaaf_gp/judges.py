@@ -18,7 +18,6 @@ from gaaf_gp.candidates import TwoTrees
 from gaaf_gp.errors import GaafError
 from gaaf_gp.fitness import Record
 from gaaf_gp.individual import Individual
-from gaaf_gp.proxy import WORST_ACCURACY
 from gaaf_gp.pset import PrimitiveSet
 
 NOT_FINITE = "fitness not finite"
@@ -50,7 +49,8 @@ class Judge(Protocol):
 class FunctionJudge:
     """Judges individuals by a function, each canonical text once.
 
-    A fitness that is not finite is a failure; an error that the function raises is the caller's and ends the search.
+    A fitness that is not finite is a failure and counts as -inf, since a measure may be negative; an error that the
+    function raises is the caller's and ends the search.
 
     Args:
         function: see ``Measure``.
@@ -93,7 +93,7 @@ class FunctionJudge:
         value = self.function(individual)
         number = float(value[0] if isinstance(value, tuple) else value)
         if not math.isfinite(number):
-            return Record(text, WORST_ACCURACY, (), NOT_FINITE)
+            return Record(text, -math.inf, (), NOT_FINITE)
         return Record(text, number, (), None)
 
     def _individual(self, tree: gp.PrimitiveTree | TwoTrees) -> Individual | TwoTrees:

@@ -7,17 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-import numpy as np
 from deap import tools
 
-from gaaf_gp.evolution import SAME, Evolution
+from gaaf_gp.evolution import SAME, Evolution, new_statistics
 from gaaf_gp.fitness import Record
 from gaaf_gp.individual import Individual
 from gaaf_gp.judges import Judge
 from gaaf_gp.progress import Progress
 from gaaf_gp.repairs import Repairs
-
-STATISTICS = {"avg": np.mean, "std": np.std, "min": np.min, "max": np.max}
 
 
 class Ledger:
@@ -58,9 +55,7 @@ class Ledger:
         self._given: set[str] = set()
         self._signatures: set[str] = set()
         self._evaluated: dict[str, Individual] = {}
-        self._statistics = tools.MultiStatistics(fitness=tools.Statistics(_value), size=tools.Statistics(len))
-        for name, function in STATISTICS.items():
-            self._statistics.register(name, lambda values, function=function: float(function(values)))
+        self._statistics = new_statistics()
         self._started = time.perf_counter()
 
     @property

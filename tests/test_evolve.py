@@ -181,6 +181,19 @@ def test_failures_are_counted_by_reason(tiny_proxy, free, monkeypatch):
     assert found.hall_of_fame[0].fitness.values == (0.0,)
 
 
+@pytest.mark.parametrize("loop", ["generations", "steady"])
+@pytest.mark.parametrize("bloat", [None, "pareto", "linear"])
+def test_what_failed_is_worse_than_any_negative_fitness(free, loop, bloat):
+    def loss(tree):
+        return float("nan") if "sin" in str(tree) else -float(len(tree))
+
+    found = evolve(free, loss, evaluations=40, population_size=8, loop=loop, bloat=bloat)
+    assert found.failures["fitness not finite"] > 0
+    assert all("sin" not in str(one) for one in (*found.population, found.hall_of_fame[0]))
+    assert found.hall_of_fame[0].fitness.values[0] == max(record.fitness for record in found.records) > -5
+    assert all(-40 < row["avg"] < 0 for row in found.logbook.chapters["fitness"])
+
+
 def test_an_own_toolbox_is_used(stub_proxy, free):
     with Evaluator(stub_proxy, free) as evaluator:
         toolbox = make_toolbox(free, evaluator, rng=9, heights=(0, 1), limits=Limits(1, 3))

@@ -269,7 +269,7 @@ def test_a_threshold_that_nothing_exceeds_ends_the_search(one):
 
 
 def test_a_fitness_that_is_not_a_number_never_wins(one):
-    found = genetic(one, lambda tree: float("nan") if "sin" in str(tree) else 0.3, generations=10)
+    found = genetic(one, lambda tree: float("nan") if "sin" in str(tree) else -0.3, generations=10, threshold=-1)
     assert all("sin" not in str(individual) for individual in (*found.population, *found.hall_of_fame))
     assert set(found.failures) == {"fitness not finite"}
 

@@ -49,7 +49,7 @@ def test_a_fitness_may_be_a_number_or_deaps_tuple(minimal, value, fitness):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, (math.nan,)])
 def test_what_is_not_a_number_is_a_failure(minimal, value):
     (record,) = FunctionJudge(lambda _: value, minimal).evaluate([parse("x", minimal)])
-    assert (record.fitness, record.failure) == (0.0, NOT_FINITE)
+    assert (record.fitness, record.failure) == (-math.inf, NOT_FINITE)
 
 
 def test_stock_trees_are_welcome(minimal):
