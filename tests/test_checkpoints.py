@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gaaf_gp import checkpoints
+from gaaf_gp import checkpoints, files
 from gaaf_gp.checkpoints import read_checkpoint, write_checkpoint
 from gaaf_gp.errors import GaafError
 from gaaf_gp.training import Epoch, TrainingState
@@ -176,7 +176,7 @@ def test_a_process_that_dies_in_the_middle_leaves_the_earlier_file(tmp_path, mon
     def die(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints.os, "fsync", die)
+    monkeypatch.setattr(files.os, "fsync", die)
     with pytest.raises(KeyboardInterrupt):
         write_checkpoint(tmp_path / "one.npz", dataclasses.replace(SMALL, seed=4), {})
     assert (tmp_path / "one.npz").read_bytes() == before

@@ -11,7 +11,7 @@ import time
 import pytest
 from PIL import Image
 
-from gaaf_gp import cli
+from gaaf_gp import cli, experiment
 
 TINY = ("--epochs", "1", "--batch-size", "8", "--population", "3", "--fresh-seeds", "2", "--quiet")
 
@@ -243,7 +243,7 @@ def test_an_unreadable_place_is_one_line(capsys, monkeypatch):
     def fail(*arguments, **settings):
         raise PermissionError(13, "Permission denied", "/somewhere")
 
-    monkeypatch.setattr(cli.experiment, "run", fail)
+    monkeypatch.setattr(experiment, "run", fail)
     assert call(capsys, "evolve") == (2, "", "error: cannot use /somewhere: Permission denied\n")
 
 
@@ -251,7 +251,7 @@ def test_ctrl_c_before_anything_is_one_line(capsys, monkeypatch):
     def stop(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.experiment, "run", stop)
+    monkeypatch.setattr(experiment, "run", stop)
     assert call(capsys, "evolve") == (130, "", "interrupted\n")
 
 

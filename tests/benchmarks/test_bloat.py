@@ -312,7 +312,18 @@ def test_bad_input_is_one_line(tmp_path, capsys):
 def test_the_command_in_processes_of_its_own_can_be_interrupted_and_goes_on(tmp_path):
     options = ["--task", "regression", "--out", str(tmp_path), "--evaluations", "20", "--population", "20"]
     options += ["--only", BASELINE, "pareto"]
-    command = [sys.executable, "-m", "benchmarks.bloat", *options, "--workers", "2", "--seeds", "1000"]
+    command = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "benchmarks.bloat",
+        *options,
+        "--workers",
+        "2",
+        "--seeds",
+        "1000",
+    ]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         file, ends = tmp_path / bloat_regression.FILE, time.monotonic() + 120
         while time.monotonic() < ends and (not file.exists() or len(file.read_bytes().splitlines()) < 3):

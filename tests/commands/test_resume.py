@@ -15,7 +15,8 @@ from gaaf_gp.archive import Archive
 from gaaf_gp.cli import main
 from gaaf_gp.errors import GaafError
 
-RUN = [sys.executable, "-m", "gaaf_gp.cli"]
+RUN = ["env", "--default-signal=INT", sys.executable, "-m", "gaaf_gp.cli"]
+"""Started in the background, as tests may be, a process is born deaf to Ctrl-C."""
 SMALL = ["--limit", "500", "--epochs", "2", "--population", "6", "--fresh-seeds", "2", "--quiet"]
 TABLES = ("logbook.csv", "hall_of_fame.csv", "population.csv")
 KILLS = 13
