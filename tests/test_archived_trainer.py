@@ -6,10 +6,14 @@ from gaaf_gp.archive import Archive
 from gaaf_gp.archived_trainer import ArchivedFlow, ArchivedTrainer
 from gaaf_gp.archived_trainings import ArchivedTrainings
 from gaaf_gp.behaviour import behaviour
+from gaaf_gp.candidates import Baseline, TwoTrees
 from gaaf_gp.data import Split
+from gaaf_gp.evolve import evolve
 from gaaf_gp.executors import WorkerLost
 from gaaf_gp.fitness import WORKER_LOST, Evaluator
 from gaaf_gp.jobs import Job
+from gaaf_gp.parser import parse
+from gaaf_gp.proxy import Proxy
 from gaaf_gp.racing import Racing
 
 
@@ -54,6 +58,66 @@ def told(records):
     return [
         (r.text, r.fitness, r.failure, r.by_seed, r.curve, r.fidelity, r.same_as, r.standard_error) for r in records
     ]
+
+
+def history(archive, run):
+    archive.flush()
+    return list(archive.history(run))
+
+
+def test_a_run_keeps_what_it_asked_for_twins_and_rejections_too(tiny_proxy, forced, forced_trees, archive):
+    asked = {"one": forced_trees[:9], "two": [*forced_trees[9:], *forced_trees[3:6]]}
+    records, lengths = {}, []
+    for name, trees in asked.items():
+        run = archive.begin(name, {}, {})
+        with Evaluator(tiny_proxy, forced) as evaluator:
+            evaluator.record_in(ArchivedTrainings(archive, tiny_proxy, forced, run))
+            evaluator.evaluate(trees)
+            records[name] = evaluator.records
+        entries = history(archive, run)
+        lengths.append(len(archive))
+        assert {one.text for one in entries} == {tree.canonical for tree in trees}
+        for one in entries:
+            record = records[name][one.text]
+            assert one.failure == (record.failure if not record.outcomes else None)
+            assert one.accuracy == (record.accuracy if record.outcomes else None)
+    live = {found.signature for tree in forced_trees if (found := tiny_proxy.behaviour(tree)).failure is None}
+    assert any(record.same_as for record in records["one"].values())
+    assert any(not record.outcomes for own in records.values() for record in own.values())
+    assert lengths[0] < lengths[1] == len(live), "what both asked for was trained once"
+
+
+def test_a_search_that_is_started_again_trains_nothing_and_finds_the_same(tiny_proxy, forced, behind, monkeypatch):
+    settings = {"evaluations": 9, "population_size": 4, "seed": 3}
+    seen = []
+
+    def stop(record):
+        seen.append(record.text)
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+
+    assert evolve(forced, behind(tiny_proxy), on_evaluation=stop, **settings).interrupted
+    whole = evolve(forced, behind(tiny_proxy), **settings)
+    monkeypatch.setattr(tiny_proxy, "train", None)
+    again = evolve(forced, behind(tiny_proxy), **settings)
+    assert told(again.records) == told(whole.records)
+    assert [record.text for record in whole.records[:5]] == seen
+    assert [dict(row) for row in again.logbook] == [dict(row) for row in whole.logbook]
+
+
+def test_two_trees_and_baselines_are_kept_too(tiny_proxy, forced, behind, archive):
+    pair = TwoTrees(parse("add(sin(x), tanh(x))", forced), parse("add(tanh(x), tanh(x))", forced))
+    records = behind(tiny_proxy).evaluate([pair, Baseline("rsign")])
+    assert told(behind(tiny_proxy).evaluate([pair, Baseline("rsign")])) == told(records)
+    assert {row.text: row.formula for row in archive.rows()} == {pair.canonical: pair.infix(), "@rsign": "x + s0"}
+
+
+def test_another_task_shares_nothing(tiny_data, tiny_settings, tiny_proxy, forced, behind, archive):
+    tree = parse("add(sin(x), tanh(x))", forced)
+    for proxy in (tiny_proxy, Proxy(tiny_data, **{**tiny_settings, "epochs": 2})):
+        behind(proxy)(tree)
+    assert {row.epochs for row in archive.rows()} == {4, 2}
+    assert len(archive.tasks()) == 2
 
 
 SETTINGS = {

@@ -14,21 +14,12 @@ from gaaf_gp.parser import parse
 from gaaf_gp.racing import Racing
 from gaaf_gp.semantics import screen
 from gaaf_gp.toolbox import make_toolbox
+from tests.traces import trace
 
 
 def _run(proxy, pset, workers=1, **settings):
     with Evaluator(proxy, pset, workers=workers) as evaluator:
         return evolve(pset, evaluator, **{"evaluations": 30, "population_size": 8, "seed": 3, **settings})
-
-
-def _trace(found):
-    return (
-        [(record.text, record.accuracy) for record in found.records],
-        [str(individual) for individual in found.population],
-        [str(individual) for individual in found.hall_of_fame],
-        [dict(row) for row in found.logbook],
-        found.rejected,
-    )
 
 
 def test_the_budget_is_spent_exactly_on_distinct_candidates(stub_proxy, free):
@@ -39,13 +30,13 @@ def test_the_budget_is_spent_exactly_on_distinct_candidates(stub_proxy, free):
 
 
 def test_one_seed_gives_one_run(stub_proxy, free):
-    assert _trace(_run(stub_proxy, free)) == _trace(_run(stub_proxy, free))
-    assert _trace(_run(stub_proxy, free)) != _trace(_run(stub_proxy, free, seed=4))
+    assert trace(_run(stub_proxy, free)) == trace(_run(stub_proxy, free))
+    assert trace(_run(stub_proxy, free)) != trace(_run(stub_proxy, free, seed=4))
 
 
 def test_two_workers_give_the_run_of_one(tiny_proxy, free):
     one, two = (_run(tiny_proxy, free, workers, evaluations=14, population_size=6) for workers in (1, 2))
-    assert _trace(one) == _trace(two)
+    assert trace(one) == trace(two)
     assert len(one.records) == 14
 
 
@@ -252,10 +243,10 @@ def test_two_trees_are_evolved_within_their_limits(stub_proxy, free):
 
 
 def test_one_seed_gives_one_run_of_two_trees(stub_proxy, free):
-    first, again, other = (_trace(_run(stub_proxy, free, two_trees=True, seed=seed)) for seed in (3, 3, 4))
+    first, again, other = (trace(_run(stub_proxy, free, two_trees=True, seed=seed)) for seed in (3, 3, 4))
     assert first == again != other
 
 
 def test_two_trees_train_in_workers_as_here(tiny_proxy, free):
     one, two = (_run(tiny_proxy, free, workers, evaluations=8, population_size=5, two_trees=True) for workers in (1, 2))
-    assert _trace(one) == _trace(two)
+    assert trace(one) == trace(two)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
 
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 
-from gaaf_gp.generation import gen_half_and_half
 from gaaf_gp.individual import Individual
 from gaaf_gp.parser import parse
 from gaaf_gp.plot_nodes import COLOURS, tree_graph
@@ -19,44 +16,10 @@ from gaaf_gp.plot_style import INK
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.types import Channel, Feature, Scalar
 from primitives import minimal
-from primitives.gaaf import encoding2, free
+from primitives.gaaf import encoding2
+from tests.drawn import PSET, arguments, kinds, labels, trees
 
-PSET = free()
 OPERATORS = [node.name for node in PSET.primitives[Feature] if node.name != "const"]
-
-
-@st.composite
-def trees(draw: st.DrawFn) -> Individual:
-    rng = random.Random(draw(st.integers(0, 10**6)))
-    least = draw(st.integers(0, 4))
-    nodes = gen_half_and_half(PSET, least, draw(st.integers(least, 8)), rng=rng, max_size=draw(st.integers(1, 60)))
-    return Individual(nodes, PSET)
-
-
-def arguments(individual: Individual) -> dict[int, list[int]]:
-    """Return index -> indices of its arguments, by plain recursive descent."""
-    found: dict[int, list[int]] = {}
-
-    def read(index: int) -> int:
-        following = index + 1
-        found[index] = []
-        for _ in range(individual[index].arity):
-            found[index].append(following)
-            following = read(following)
-        return following
-
-    assert read(0) == len(individual)
-    return found
-
-
-def labels(individual: Individual) -> list[str]:
-    graph = tree_graph(individual)
-    return [graph.nodes[node]["label"] for node in graph]
-
-
-def kinds(individual: Individual) -> list[str]:
-    graph = tree_graph(individual)
-    return [graph.nodes[node]["kind"] for node in graph]
 
 
 def test_graph_of_a_small_tree() -> None:

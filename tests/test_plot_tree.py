@@ -28,9 +28,8 @@ from gaaf_gp.plot_style import DARK, LIGHT, VERMILLION, as_svg
 from gaaf_gp.plot_tree import plot_tree
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.types import Feature
-from primitives.gaaf import free
+from tests.drawn import PSET, arguments, kinds, labels, trees
 
-PSET = free()
 X = PSET.mapping["x"]
 
 
@@ -40,40 +39,6 @@ def tree(size: int, seed: int = 0) -> Individual:
         nodes = gen_half_and_half(PSET, 0, 8, rng=rng, max_size=size)
         if len(nodes) == size:
             return Individual(nodes, PSET)
-
-
-@st.composite
-def trees(draw: st.DrawFn) -> Individual:
-    rng = random.Random(draw(st.integers(0, 10**6)))
-    least = draw(st.integers(0, 4))
-    nodes = gen_half_and_half(PSET, least, draw(st.integers(least, 8)), rng=rng, max_size=draw(st.integers(1, 60)))
-    return Individual(nodes, PSET)
-
-
-def arguments(individual: Individual) -> dict[int, list[int]]:
-    """Return index -> indices of its arguments, by plain recursive descent."""
-    found: dict[int, list[int]] = {}
-
-    def read(index: int) -> int:
-        following = index + 1
-        found[index] = []
-        for _ in range(individual[index].arity):
-            found[index].append(following)
-            following = read(following)
-        return following
-
-    assert read(0) == len(individual)
-    return found
-
-
-def labels(individual: Individual) -> list[str]:
-    graph = tree_graph(individual)
-    return [graph.nodes[node]["label"] for node in graph]
-
-
-def kinds(individual: Individual) -> list[str]:
-    graph = tree_graph(individual)
-    return [graph.nodes[node]["kind"] for node in graph]
 
 
 def figure_of(axes: Axes) -> Figure:

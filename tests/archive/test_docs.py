@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "archive.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 EXPECTED = (
-    r"^\d trainings, \d rows\n",
+    r"^\d trainings, best .+\n",
     r"\d\d\.\d% .+, 1 seeds\n[\s\S]+\nevolve finished \[.+\n",
     r"\d\d\.\d% after 1 epochs: ",
 )

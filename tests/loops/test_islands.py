@@ -9,6 +9,7 @@ from gaaf_gp.generation import Limits
 from gaaf_gp.loops import Islands
 from gaaf_gp.parser import parse
 from gaaf_gp.toolbox import make_toolbox
+from tests.traces import trace
 
 
 def _run(proxy, pset, loop, workers=1, **settings):
@@ -20,18 +21,8 @@ def _texts(population):
     return [one.canonical for one in population]
 
 
-def _trace(found):
-    return (
-        [(record.text, record.fitness) for record in found.records],
-        [str(one) for one in found.population],
-        [str(one) for one in found.hall_of_fame],
-        [dict(row) for row in found.logbook],
-        found.rejected,
-    )
-
-
 def test_one_island_is_a_search_in_generations(stub_proxy, free):
-    assert _trace(_run(stub_proxy, free, Islands(1))) == _trace(_run(stub_proxy, free, "generations"))
+    assert trace(_run(stub_proxy, free, Islands(1))) == trace(_run(stub_proxy, free, "generations"))
 
 
 def test_islands_share_one_budget_and_nothing_is_trained_twice(stub_proxy, free):
@@ -44,14 +35,14 @@ def test_islands_share_one_budget_and_nothing_is_trained_twice(stub_proxy, free)
 
 
 def test_one_seed_gives_one_search(stub_proxy, free):
-    assert _trace(_run(stub_proxy, free, Islands(2, 2))) == _trace(_run(stub_proxy, free, Islands(2, 2)))
-    assert _trace(_run(stub_proxy, free, Islands(2, 2))) != _trace(_run(stub_proxy, free, Islands(2, 2), seed=4))
+    assert trace(_run(stub_proxy, free, Islands(2, 2))) == trace(_run(stub_proxy, free, Islands(2, 2)))
+    assert trace(_run(stub_proxy, free, Islands(2, 2))) != trace(_run(stub_proxy, free, Islands(2, 2), seed=4))
 
 
 def test_two_workers_give_the_search_of_one(tiny_proxy, free):
     settings = {"evaluations": 12, "population_size": 3, "elite": 1}
     one, two = (_run(tiny_proxy, free, Islands(2, 1), workers, **settings) for workers in (1, 2))
-    assert _trace(one) == _trace(two)
+    assert trace(one) == trace(two)
 
 
 def _populations(proxy, pset, loop, generations):

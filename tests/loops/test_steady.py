@@ -12,6 +12,7 @@ from gaaf_gp.fitness import Evaluator
 from gaaf_gp.generation import Limits
 from gaaf_gp.loops import LOOPS, Steady
 from gaaf_gp.racing import Racing
+from tests.traces import trace
 
 STEADY = ["steady", "aging", "arrival"]
 
@@ -19,16 +20,6 @@ STEADY = ["steady", "aging", "arrival"]
 def _run(proxy, pset, loop="steady", workers=1, **settings):
     with Evaluator(proxy, pset, workers=workers) as evaluator:
         return evolve(pset, evaluator, loop=loop, **{"evaluations": 40, "population_size": 8, "seed": 3, **settings})
-
-
-def _trace(found):
-    return (
-        [(record.text, record.fitness) for record in found.records],
-        [str(one) for one in found.population],
-        [str(one) for one in found.hall_of_fame],
-        [dict(row) for row in found.logbook],
-        found.rejected,
-    )
 
 
 @pytest.mark.parametrize("loop", STEADY)
@@ -42,21 +33,21 @@ def test_the_budget_is_spent_exactly_on_distinct_candidates(stub_proxy, free, lo
 
 
 def test_one_seed_gives_one_search(stub_proxy, free):
-    assert _trace(_run(stub_proxy, free)) == _trace(_run(stub_proxy, free))
-    assert _trace(_run(stub_proxy, free)) != _trace(_run(stub_proxy, free, seed=4))
-    assert _trace(_run(stub_proxy, free)) != _trace(_run(stub_proxy, free, "steady:1"))
+    assert trace(_run(stub_proxy, free)) == trace(_run(stub_proxy, free))
+    assert trace(_run(stub_proxy, free)) != trace(_run(stub_proxy, free, seed=4))
+    assert trace(_run(stub_proxy, free)) != trace(_run(stub_proxy, free, "steady:1"))
 
 
 @pytest.mark.parametrize("loop", [Steady(4), Steady(4, aging=True)])
 def test_two_workers_give_the_search_of_one(tiny_proxy, free, loop):
     one, two = (_run(tiny_proxy, free, loop, workers, evaluations=14, population_size=5) for workers in (1, 2))
-    assert _trace(one) == _trace(two)
+    assert trace(one) == trace(two)
 
 
 def test_a_judge_without_workers_gives_the_same_search(stub_proxy, free):
     with Evaluator(stub_proxy, free) as evaluator:
         plain = evolve(free, lambda one: evaluator(one), loop="steady", evaluations=40, population_size=8, seed=3)
-    assert _trace(plain)[1:] == _trace(_run(stub_proxy, free))[1:]
+    assert trace(plain)[1:] == trace(_run(stub_proxy, free))[1:]
 
 
 def test_selection_does_better_than_chance(stub_proxy, free):
