@@ -268,8 +268,12 @@ class Evaluator:
 
         Args:
             trainings: of this proxy and set.
+
+        Raises:
+            GaafError: it records in an archive already.
         """
-        assert isinstance(self._trainer, Trainer), "one archive at a time"
+        if not isinstance(self._trainer, Trainer):
+            raise GaafError("an Evaluator records in one archive at a time, got a second one: make another Evaluator")
         self._trainer = ArchivedTrainer(self._trainer, trainings, self._known.signature)
         self._known.trainings = trainings
 

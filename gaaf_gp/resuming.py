@@ -72,6 +72,10 @@ def archived(settings: Settings, config: dict[str, Any], evaluator: Evaluator, r
     """Let the evaluator ask an archive and write to it, and keep ``config.json`` beside it."""
     before = check_same(settings.out, config) if resume else None
     path = settings.out / outputs.ARCHIVE if settings.archive is None else Path(settings.archive)
+    if resume and not path.is_file():
+        raise GaafError(
+            f"a run goes on from the file of its trainings, and there is none at {path}: say with --archive where it is"
+        )
     with Archive(path) as archive:
         known = {one.key for one in archive.runs()}
         key = before if before in known else archive.begin("evolve", config, results.versions())

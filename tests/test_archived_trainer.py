@@ -8,6 +8,7 @@ from gaaf_gp.archived_trainings import ArchivedTrainings
 from gaaf_gp.behaviour import behaviour
 from gaaf_gp.candidates import Baseline, TwoTrees
 from gaaf_gp.data import Split
+from gaaf_gp.errors import GaafError
 from gaaf_gp.evolve import evolve
 from gaaf_gp.executors import WorkerLost
 from gaaf_gp.fitness import WORKER_LOST, Evaluator
@@ -110,6 +111,13 @@ def test_two_trees_and_baselines_are_kept_too(tiny_proxy, forced, behind, archiv
     records = behind(tiny_proxy).evaluate([pair, Baseline("rsign")])
     assert told(behind(tiny_proxy).evaluate([pair, Baseline("rsign")])) == told(records)
     assert {row.text: row.formula for row in archive.rows()} == {pair.canonical: pair.infix(), "@rsign": "x + s0"}
+
+
+def test_a_second_archive_is_refused(stub, forced, behind, archive):
+    evaluator = behind(stub())
+    trainings = ArchivedTrainings(archive, evaluator.proxy, forced, archive.begin("again", {}, {}))
+    with pytest.raises(GaafError, match="records in one archive at a time, got a second one"):
+        evaluator.record_in(trainings)
 
 
 def test_another_task_shares_nothing(tiny_data, tiny_settings, tiny_proxy, forced, behind, archive):

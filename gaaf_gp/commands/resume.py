@@ -62,8 +62,7 @@ def known_settings(folder: Path) -> Settings:
     if "search" in config:
         raise GaafError(
             f"only runs of gaaf-gp evolve can be gone on with, and {folder} is of a script of its own (search "
-            f"{config['search']!r}): start that again in another folder, with --archive {folder / outputs.ARCHIVE} if "
-            "it has this option"
+            f"{config['search']!r}): start that again in another folder"
         )
     return settings_from(config.get(resuming.SETTINGS), folder)
 

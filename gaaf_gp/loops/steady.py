@@ -82,9 +82,10 @@ class _Flight:
 
     def land(self) -> None:
         """Write down the rest, after seeds that came last."""
+        self.search.found.population = self.breeder.population
+        self.search.chronicle.refresh()
         if self.since:
             self.search.generation(self.breeder.population, self.since)
-        self.search.chronicle.refresh()
 
     def _bred(self) -> Iterator[Evolved]:
         while self.search.room > len(self.on_way):

@@ -136,6 +136,7 @@ def test_a_run_that_has_ended_is_told_again_without_training(finished, capsys):
         ({"primitives": "os:getcwd"}, "a primitive set is code, and the run names 'os:getcwd': if you trust it"),
         ({"search": "genetic"}, "only runs of gaaf-gp evolve can be gone on with"),
         ({"proxy": {"epochs": "many"}}, "many"),
+        ({"archive": "/nowhere/all.sqlite"}, "and there is none at /nowhere/all.sqlite: say with"),
         ({"proxy": {"shape": 3}}, "the settings in .* must be those of a run"),
     ],
 )
