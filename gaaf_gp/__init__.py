@@ -26,7 +26,7 @@ __version__ = "0.1.0"
 @draw_with
 def _svg(individual: Individual) -> str:
     """Draw an individual for a notebook."""
-    from gaaf_gp.plot_pair import evolved_svg  # noqa: PLC0415  matplotlib takes long, and few imports want a picture
+    from gaaf_gp.plots.pair import evolved_svg  # noqa: PLC0415  matplotlib takes long, and few imports want a picture
 
     return evolved_svg(individual)
 

@@ -18,7 +18,7 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.evolution import Evolution
 from gaaf_gp.files import replacing
 from gaaf_gp.plot import plot_history, save_figure
-from gaaf_gp.plot_pair import plot_evolved
+from gaaf_gp.plots.pair import plot_evolved
 from gaaf_gp.results import sign_accuracy
 
 TABLE_ROWS = 5

@@ -1,24 +1,24 @@
 """All figures by one name: trees, functions, and how searches and trainings went.
 
 Every figure is a function of data and ``ax`` that returns the axes. Without ``ax`` it makes a figure of its own that
-pyplot knows nothing of, see :mod:`gaaf_gp.plot_style`; :func:`save_figure` writes it to a file.
+pyplot knows nothing of, see :mod:`gaaf_gp.plots.style`; :func:`save_figure` writes it to a file.
 """
 
-from gaaf_gp.plot_activation import plot_activation, plot_activations
-from gaaf_gp.plot_fidelities import plot_fidelities
-from gaaf_gp.plot_front import pareto_front, plot_front
-from gaaf_gp.plot_genealogy import ancestry, plot_genealogy
-from gaaf_gp.plot_history import plot_history
-from gaaf_gp.plot_inputs import inputs_of, layer_inputs
-from gaaf_gp.plot_layout import tree_layout
-from gaaf_gp.plot_learning import curves_of, plot_learning_curves
-from gaaf_gp.plot_nodes import COLOURS, tree_graph
-from gaaf_gp.plot_pair import evolved_svg, plot_evolved
-from gaaf_gp.plot_primitives import plot_primitive_use, primitive_use
-from gaaf_gp.plot_progress import Snapshot, plot_progress, plot_run, snapshots
-from gaaf_gp.plot_searches import plot_searches
-from gaaf_gp.plot_style import BLUE, DARK, ENDINGS, INK, LIGHT, VERMILLION, Style, as_svg, new_axes, save_figure
-from gaaf_gp.plot_tree import plot_tree
+from gaaf_gp.plots.activation import plot_activation, plot_activations
+from gaaf_gp.plots.fidelities import plot_fidelities
+from gaaf_gp.plots.front import pareto_front, plot_front
+from gaaf_gp.plots.genealogy import ancestry, plot_genealogy
+from gaaf_gp.plots.history import plot_history
+from gaaf_gp.plots.inputs import inputs_of, layer_inputs
+from gaaf_gp.plots.layout import tree_layout
+from gaaf_gp.plots.learning import curves_of, plot_learning_curves
+from gaaf_gp.plots.nodes import COLOURS, tree_graph
+from gaaf_gp.plots.pair import evolved_svg, plot_evolved
+from gaaf_gp.plots.primitives import plot_primitive_use, primitive_use
+from gaaf_gp.plots.progress import Snapshot, plot_progress, plot_run, snapshots
+from gaaf_gp.plots.searches import plot_searches
+from gaaf_gp.plots.style import BLUE, DARK, ENDINGS, INK, LIGHT, VERMILLION, Style, as_svg, new_axes, save_figure
+from gaaf_gp.plots.tree import plot_tree
 
 __all__ = [
     "BLUE",

@@ -39,7 +39,7 @@ from gaaf_gp.journaled import JournaledEvaluator
 from gaaf_gp.judges import Judge
 from gaaf_gp.parser import parse
 from gaaf_gp.plot import save_figure
-from gaaf_gp.plot_searches import plot_searches
+from gaaf_gp.plots.searches import plot_searches
 from gaaf_gp.proxy import DEFAULT_EPOCHS, Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.results import versions

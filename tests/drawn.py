@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gaaf_gp.generation import gen_half_and_half
 from gaaf_gp.individual import Individual
-from gaaf_gp.plot_nodes import tree_graph
+from gaaf_gp.plots.nodes import tree_graph
 from primitives.gaaf import free
 
 PSET = free()

@@ -11,7 +11,7 @@ from gaaf_gp import plot_hook
 from gaaf_gp.candidates import parse_candidate
 from gaaf_gp.parser import parse
 from gaaf_gp.plot_hook import draw_with, svg_of
-from gaaf_gp.plot_pair import LABELS
+from gaaf_gp.plots.pair import LABELS
 from primitives.gaaf import free
 
 PSET = free()

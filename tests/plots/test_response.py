@@ -21,7 +21,7 @@ from gaaf_gp.candidates import TwoTrees, parse_candidate
 from gaaf_gp.compile import Activation
 from gaaf_gp.errors import GaafError
 from gaaf_gp.parser import parse
-from gaaf_gp.plot_response import response
+from gaaf_gp.plots.response import response
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.types import Feature
 from primitives.gaaf import free

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolve import evolve
-from gaaf_gp.plot_progress import QUANTITIES, Snapshot, plot_progress, plot_run, snapshots
+from gaaf_gp.plots.progress import QUANTITIES, Snapshot, plot_progress, plot_run, snapshots
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.toolbox import make_toolbox
 

@@ -11,8 +11,8 @@ from matplotlib.colors import to_rgb
 
 from gaaf_gp.individual import Individual
 from gaaf_gp.parser import parse
-from gaaf_gp.plot_nodes import COLOURS, tree_graph
-from gaaf_gp.plot_style import INK
+from gaaf_gp.plots.nodes import COLOURS, tree_graph
+from gaaf_gp.plots.style import INK
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.types import Channel, Feature, Scalar
 from primitives import minimal

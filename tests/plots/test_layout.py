@@ -19,8 +19,8 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.generation import gen_half_and_half
 from gaaf_gp.individual import Individual
 from gaaf_gp.parser import parse
-from gaaf_gp.plot_layout import graphviz_layout, places, tree_layout
-from gaaf_gp.plot_nodes import tree_graph
+from gaaf_gp.plots.layout import graphviz_layout, places, tree_layout
+from gaaf_gp.plots.nodes import tree_graph
 from primitives.gaaf import free
 
 PSET = free()

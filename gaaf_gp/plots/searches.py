@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import StrMethodFormatter
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plot_style import LIGHT, Style, add_legend, new_axes
+from gaaf_gp.plots.style import LIGHT, Style, add_legend, new_axes
 from gaaf_gp.search_comparison import Band
 
 LINES = LIGHT.lines

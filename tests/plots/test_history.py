@@ -14,7 +14,7 @@ from matplotlib.transforms import BboxBase
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.fitness import Record
-from gaaf_gp.plot_history import plot_history
+from gaaf_gp.plots.history import plot_history
 
 
 def figure_of(axes: Axes) -> Figure:

@@ -13,10 +13,10 @@ from matplotlib.patches import FancyBboxPatch, Patch
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.individual import Individual
-from gaaf_gp.plot_difference import differing_nodes, subtree_nodes
-from gaaf_gp.plot_layout import places
-from gaaf_gp.plot_nodes import COLOURS, tree_graph
-from gaaf_gp.plot_style import (
+from gaaf_gp.plots.difference import differing_nodes, subtree_nodes
+from gaaf_gp.plots.layout import places
+from gaaf_gp.plots.nodes import COLOURS, tree_graph
+from gaaf_gp.plots.style import (
     INK,
     LABEL_POINTS,
     LEGEND_POINTS,
@@ -54,7 +54,7 @@ def plot_tree(
             the size that the tree needs.
         highlight: index of the root of a subtree, in depth-first order, whose nodes get a ring.
         compare_to: the parent, or another tree; nodes get a ring that differ from it
-            (:func:`gaaf_gp.plot_difference.differing_nodes`).
+            (:func:`gaaf_gp.plots.difference.differing_nodes`).
         layout: "own", "graphviz", or "auto" for Graphviz where it is installed.
         style: the colours.
 

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gaaf_gp.candidates import Evolved, TwoTrees
-from gaaf_gp.plot_style import LIGHT, TITLE_POINTS, Style, as_svg
-from gaaf_gp.plot_tree import plot_tree
+from gaaf_gp.plots.style import LIGHT, TITLE_POINTS, Style, as_svg
+from gaaf_gp.plots.tree import plot_tree
 
 LABELS = ("forward: its sign is taken", "backward: its derivative is used")
 BETWEEN = 0.3
@@ -17,7 +17,7 @@ ABOVE = 0.35
 
 
 def plot_evolved(evolved: Evolved, *, style: Style = LIGHT) -> Axes:
-    """Draw one tree as :func:`gaaf_gp.plot_tree.plot_tree` does, or two of them beside each other, each with its label.
+    """Draw one tree as :func:`gaaf_gp.plots.tree.plot_tree` does, or two beside each other, each with its label.
 
     Returns:
         The axes of the only, or of the forward tree, in a new figure.

@@ -14,7 +14,7 @@ from matplotlib.patches import FancyBboxPatch, Patch
 
 from gaaf_gp.candidates import Evolved
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plot_style import (
+from gaaf_gp.plots.style import (
     INK,
     LEGEND_POINTS,
     LIGHT,

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.plot_style import LIGHT, Style, add_legend, new_axes
+from gaaf_gp.plots.style import LIGHT, Style, add_legend, new_axes
 
 
 def curves_of(names: Mapping[str, str | None], entries: Iterable[Mapping[str, Any]]) -> dict[str, list[list[float]]]:

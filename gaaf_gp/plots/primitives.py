@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from gaaf_gp.candidates import Evolved, TwoTrees
 from gaaf_gp.enrichment import TAGS, features
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plot_style import LEGEND_POINTS, LIGHT, Style, new_axes
+from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, Style, new_axes
 
 WAVE = "∿ "
 """Stands ahead of the name of a periodic operator."""

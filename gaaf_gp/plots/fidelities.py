@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from gaaf_gp.comparison import rank_correlation
-from gaaf_gp.plot_style import LABEL_POINTS, LIGHT, Style, new_axes
+from gaaf_gp.plots.style import LABEL_POINTS, LIGHT, Style, new_axes
 
 
 def plot_fidelities(

@@ -22,10 +22,10 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.generation import gen_half_and_half
 from gaaf_gp.individual import Individual
 from gaaf_gp.parser import parse
-from gaaf_gp.plot_difference import differing_nodes
-from gaaf_gp.plot_nodes import COLOURS, tree_graph
-from gaaf_gp.plot_style import DARK, LIGHT, VERMILLION, as_svg
-from gaaf_gp.plot_tree import plot_tree
+from gaaf_gp.plots.difference import differing_nodes
+from gaaf_gp.plots.nodes import COLOURS, tree_graph
+from gaaf_gp.plots.style import DARK, LIGHT, VERMILLION, as_svg
+from gaaf_gp.plots.tree import plot_tree
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.types import Feature
 from tests.drawn import PSET, arguments, kinds, labels, trees

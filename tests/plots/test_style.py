@@ -15,7 +15,7 @@ from matplotlib.gridspec import GridSpec
 from PIL import Image
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plot_style import (
+from gaaf_gp.plots.style import (
     DARK,
     LIGHT,
     Style,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gaaf_gp.candidates import Evolved
 from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.plot_style import LIGHT, Style, add_legend, new_axes
+from gaaf_gp.plots.style import LIGHT, Style, add_legend, new_axes
 
 QUANTITIES = {
     "fitness": "validation accuracy (%)",

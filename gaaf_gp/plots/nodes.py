@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gaaf_gp.individual import Individual
-from gaaf_gp.plot_style import GREEN, ORANGE, PURPLE, SKY, YELLOW
+from gaaf_gp.plots.style import GREEN, ORANGE, PURPLE, SKY, YELLOW
 from gaaf_gp.render import vector_names
 from gaaf_gp.tree import Constant, fold
 from gaaf_gp.types import Scalar

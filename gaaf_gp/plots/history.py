@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.fitness import Record
-from gaaf_gp.plot_style import LIGHT, SKY, VERMILLION, Style, add_legend, new_axes
+from gaaf_gp.plots.style import LIGHT, SKY, VERMILLION, Style, add_legend, new_axes
 
 
 def plot_history(

@@ -14,7 +14,7 @@ from gaaf_gp.generation import gen_half_and_half
 from gaaf_gp.individual import Individual
 from gaaf_gp.operators import mut_node_replacement
 from gaaf_gp.parser import parse
-from gaaf_gp.plot_difference import differing_nodes, subtree_nodes
+from gaaf_gp.plots.difference import differing_nodes, subtree_nodes
 from primitives.gaaf import free
 
 PSET = free()

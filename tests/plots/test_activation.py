@@ -26,9 +26,9 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.generation import gen_half_and_half
 from gaaf_gp.individual import Individual
 from gaaf_gp.parser import parse
-from gaaf_gp.plot_activation import HIGHEST, SHARE, plot_activation, plot_activations
-from gaaf_gp.plot_response import response
-from gaaf_gp.plot_style import DARK, LIGHT
+from gaaf_gp.plots.activation import HIGHEST, SHARE, plot_activation, plot_activations
+from gaaf_gp.plots.response import response
+from gaaf_gp.plots.style import DARK, LIGHT
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.types import Feature
 from primitives.gaaf import free

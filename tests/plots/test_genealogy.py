@@ -19,8 +19,8 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.individual import Individual
 from gaaf_gp.judges import as_judge
 from gaaf_gp.parser import parse
-from gaaf_gp.plot_genealogy import FILLS, ancestry, plot_genealogy
-from gaaf_gp.plot_style import DARK
+from gaaf_gp.plots.genealogy import FILLS, ancestry, plot_genealogy
+from gaaf_gp.plots.style import DARK
 from gaaf_gp.toolbox import make_toolbox
 from primitives.gaaf import free
 

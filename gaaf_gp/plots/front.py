@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plot_style import LEGEND_POINTS, LIGHT, Style, add_legend, new_axes, plain_text, shortened
+from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, Style, add_legend, new_axes, plain_text, shortened
 
 LABEL_WIDTH = 2.4
 """Inches of a formula; longer ones are cut."""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from gaaf_gp.candidates import parse_candidate
 from gaaf_gp.errors import GaafError
 from gaaf_gp.parser import parse
-from gaaf_gp.plot_primitives import WAVE, plot_primitive_use, primitive_use
+from gaaf_gp.plots.primitives import WAVE, plot_primitive_use, primitive_use
 from primitives.gaaf import free
 from primitives.template import make_pset as template
 

@@ -12,7 +12,7 @@ from gaaf_gp.binary import binarize_model, binary_layers, small_network
 from gaaf_gp.data import Data
 from gaaf_gp.errors import GaafError
 from gaaf_gp.parser import parse
-from gaaf_gp.plot_inputs import MOST, inputs_of, layer_inputs
+from gaaf_gp.plots.inputs import MOST, inputs_of, layer_inputs
 from gaaf_gp.proxy import Proxy
 from primitives.gaaf import free
 
