@@ -7,9 +7,11 @@ weights and the optimiser. What is left for 16 bits are the real layers: stem, c
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -34,6 +36,34 @@ def check_device(device: torch.device | str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
         raise GaafError(f"device must be one that torch can use here, and {device} is not: {reason}") from error
+
+
+def devices_of(given: torch.device | str | Sequence[torch.device | str]) -> tuple[str, ...]:
+    """Return the names of devices given as one, as a text with commas, or as a sequence.
+
+    Raises:
+        GaafError: there is none, or they are of several kinds, whose results would differ.
+    """
+    words = str(given).split(",") if isinstance(given, str | torch.device) else list(map(str, given))
+    names = tuple(word.strip() for word in words)
+    kinds = {name.partition(":")[0] for name in names}
+    if not all(names) or len(kinds) != 1:
+        raise GaafError(
+            f"devices must be one or more of one kind, such as cuda:0,cuda:1, because results of other kinds differ, "
+            f"got {given!r}"
+        )
+    return names
+
+
+def memory_used(device: torch.device | None) -> int:
+    """Return the bytes that this process has in memory, and those that its tensors take on a GPU."""
+    here: int = _process().memory_info().rss
+    return here + (torch.cuda.memory_allocated(device) if device is not None and device.type == "cuda" else 0)
+
+
+@functools.cache
+def _process() -> psutil.Process:
+    return psutil.Process()
 
 
 @contextmanager

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gaaf_gp.batches import TrainingBatches
+from gaaf_gp.budgets import Budget, FailedError
 from gaaf_gp.data import AnySplit
 from gaaf_gp.errors import GaafError
 from gaaf_gp.training import Epoch, Training
 
-
-class FailedError(Exception):
-    """Ends the training of one candidate; the message is the reason that is kept."""
+__all__ = ["Budget", "FailedError", "UnreadableError", "accuracy", "epoch", "run_epoch"]
 
 
 class UnreadableError(GaafError):
     """Images cannot be read, such as a file that is damaged: that is not the candidate's failure, and ends the run."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Wall time of one training, begun at ``started`` (``time.perf_counter``); None for no limit in ``seconds``."""
-
-    started: float
-    seconds: float | None
-
-    def check(self, number: int) -> None:
-        """Raise a ``FailedError`` if it is exhausted, in epoch ``number``."""
-        if self.seconds is not None and time.perf_counter() - self.started > self.seconds:
-            raise FailedError(f"time budget of {self.seconds:g} s exhausted in epoch {number}")
 
 
 def run_epoch(training: Training, batches: TrainingBatches, number: int, budget: Budget) -> float:

@@ -1,76 +1,65 @@
-"""Runs jobs that share one state: in this process, or in worker processes started with spawn.
+"""Runs jobs that share one state: in this process, in worker processes, in any executor, or on a Dask cluster.
 
-Workers are spawned, not forked: a forked child hangs once its parent has run a backward pass. A worker that dies takes
-its own job with it and nothing else.
+A worker that dies takes its own job with it and nothing else.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-import signal
-import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from gaaf_gp.backends import Backend, ExecutorLike, backend_for
 from gaaf_gp.errors import GaafError
+from gaaf_gp.sending import LOST, WorkerLost, WorkerLostError, WorkersGoneError
+
+__all__ = ["CALLS", "ExecutorLike", "Flow", "WorkerLost", "Workers", "WorkersGoneError"]
 
 State = TypeVar("State")
 Result = TypeVar("Result")
 
 CALLS = 3
 """Calls of a job whose worker dies before it is given up."""
-
-_state: Any = None
-
-
-class WorkerLost:
-    """Stands for the result of a job whose worker process died (killed, out of memory, crashed) every time."""
-
-
-def _start(state: Any) -> None:
-    # Ctrl-C reaches the whole process group; the coordinator alone decides what to do about it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_coordinator, daemon=True).start()
-    globals()["_state"] = state
-
-
-def _end_with_coordinator() -> None:
-    """Wait until the coordinator is gone: if it was killed nobody else ends this process."""
-    coordinator = parent_process()
-    if coordinator is not None:
-        coordinator.join()
-        os._exit(1)
-
-
-def _call(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
-    return function(_state, *arguments)
+TAKEN_ALONG = WorkerLost("taken along")
+"""Stands for the result of a job whose worker died by the fault of another, which is known."""
 
 
 class Workers(Generic[State]):
     """``run`` calls ``function(state, *arguments)`` for many arguments; results do not depend on the worker count.
 
-    The state is sent to each worker once. With one worker everything runs in this process. Use it as a context manager
-    or call :meth:`close`, which ends the processes.
+    The state is sent to each worker once. With one worker and no executor everything runs in this process. Use it as a
+    context manager or call :meth:`close`, which ends the processes.
+
+    Args:
+        state: the first argument of every job.
+        workers: number of processes.
+        executor: other workers than spawned processes of this machine. Its processes must not be forked; threads share
+            the state. Executors that were given stay open.
 
     Raises:
-        GaafError: for a worker count below 1, or a state that cannot be sent to another process.
+        GaafError: for a worker count below 1, a state that cannot be sent to another process, or an executor that
+            nobody knows.
     """
 
-    def __init__(self, state: State, workers: int = 1) -> None:
+    def __init__(self, state: State, workers: int = 1, executor: ExecutorLike | None = None) -> None:
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise GaafError(f"workers must be a whole number of at least 1, got {workers!r}")
         self.state = state
-        self.workers = workers
-        self._pool: ProcessPoolExecutor | None = None
-        if workers > 1:
-            _check_picklable(state)
+        self._backend = backend_for(state, workers, executor)
+
+    @property
+    def workers(self) -> int:
+        """Jobs that run at a time."""
+        return 1 if self._backend is None else self._backend.workers
+
+    def shared(self, thing: Any) -> Any:
+        """Return what stands for a large object in the arguments of jobs: each worker gets it once.
+
+        The function of a job gets it by :func:`gaaf_gp.sending.opened`.
+        """
+        return thing if self._backend is None else self._backend.shared(thing)
 
     def run(
         self, function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]
@@ -99,41 +88,42 @@ class Workers(Generic[State]):
                     flow.put(index, jobs[index], first=True)
                 yield index, result
 
-    def begun(self, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Future[Result]:
-        """Return the future of one job; with one worker it is done already."""
-        if self.workers > 1:
-            return self._submit(function, arguments)
+    def begun(self, function: Callable[..., Result], arguments: tuple[Any, ...], alone: bool) -> Future[Result]:
+        """Return the future of one job; in this process it is done already."""
+        if self._backend is not None:
+            return self._backend.begin(function, arguments, alone)
         done: Future[Result] = Future()
         done.set_result(function(self.state, *arguments))
         return done
 
-    def _submit(self, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Future[Result]:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self.workers, mp_context=get_context("spawn"), initializer=_start, initargs=(self.state,)
-            )
-        try:
-            with _interrupts_held():
-                return self._pool.submit(_call, function, arguments)
-        except BrokenProcessPool as broken:
-            # The pool broke while jobs were still being handed in: those left are suspects like the others.
-            failed: Future[Result] = Future()
-            failed.set_exception(broken)
-            return failed
+    def room(self, running: Collection[Future[Any]], alone: bool, spare: int) -> bool:
+        """Return whether a job may begin beside those that run, see :class:`Flow`."""
+        return not running if self._backend is None else self._backend.room(running, alone, spare)
+
+    def finished(self, running: Collection[Future[Any]]) -> dict[Future[Any], Any]:
+        """Wait, and return the results of those that have finished, of all if a loss takes all along."""
+        if self._backend is None:
+            return {future: future.result() for future in running}
+        backend = self._backend
+        results = {future: _result(backend, future) for future in backend.wait(running)}
+        if not backend.takes_all_along or not any(isinstance(one, WorkerLost) for one in results.values()):
+            return results
+        results |= {future: _result(backend, future) for future in running if future not in results}
+        backend.replace()
+        lost = {future: one for future, one in results.items() if isinstance(one, WorkerLost)}
+        if any(one.reason != LOST for one in lost.values()):  # a process said why it ended
+            results |= {future: TAKEN_ALONG for future, one in lost.items() if one.reason == LOST}
+        return results
 
     def close(self) -> None:
         """Drop the jobs that have not started, wait for those that run, and end the processes."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+        if self._backend is not None:
+            self._backend.close()
 
     def stop(self) -> None:
         """End the processes at once, in the middle of their jobs."""
-        if self._pool is not None:
-            # what ProcessPoolExecutor.terminate_workers of Python 3.14 does
-            for process in list((self._pool._processes or {}).values()):
-                process.terminate()
-            self.close()
+        if self._backend is not None:
+            self._backend.stop()
 
     def __enter__(self) -> Workers[State]:
         return self
@@ -160,7 +150,7 @@ class Flow(Generic[Result]):
     def __init__(self, workers: Workers[Any], function: Callable[..., Result], spare: int = 0) -> None:
         self._workers = workers
         self._function = function
-        self._most = workers.workers + (spare if workers.workers > 1 else 0)
+        self._spare = spare
         self._arguments: dict[int, tuple[Any, ...]] = {}
         self._waiting = deque[int]()
         self._running: dict[Future[Result], int] = {}
@@ -178,18 +168,14 @@ class Flow(Generic[Result]):
     def get(self) -> list[tuple[int, Result | WorkerLost]]:
         """Wait until a job has finished, and return (index, result) of those that have; empty if one is repeated."""
         self._begin()
-        done = wait(self._running, return_when=FIRST_COMPLETED).done
-        results = [(self._running.pop(future), _result(future)) for future in done]
-        if any(isinstance(result, WorkerLost) for _, result in results):  # then the pool is, and all that ran in it
-            results += [(index, _result(future)) for future, index in self._running.items()]
-            self._running.clear()
-            self._workers.close()
         taken: list[tuple[int, Result | WorkerLost]] = []
-        for index, result in results:
-            self._losses[index] += isinstance(result, WorkerLost)
-            if isinstance(result, WorkerLost) and self._losses[index] < CALLS:
-                self._waiting.appendleft(index)
-                continue
+        for future, result in self._workers.finished(self._running).items():
+            index = self._running.pop(future)
+            if isinstance(result, WorkerLost):
+                self._losses[index] += result.reason == LOST
+                if result is TAKEN_ALONG or (result.reason == LOST and self._losses[index] < CALLS):
+                    self._waiting.appendleft(index)
+                    continue
             del self._losses[index], self._arguments[index]
             taken.append((index, result))
         return taken
@@ -203,45 +189,18 @@ class Flow(Generic[Result]):
         self._arguments.clear()
 
     def _begin(self) -> None:
-        while self._waiting and self._has_room(self._waiting[0]):
-            index = self._waiting.popleft()
-            self._running[self._workers.begun(self._function, self._arguments[index])] = index
+        while self._waiting:
+            index = self._waiting[0]
+            alone = self._losses[index] > 0
+            if not self._workers.room(self._running, alone, self._spare):
+                return
+            self._waiting.popleft()
+            self._running[self._workers.begun(self._function, self._arguments[index], alone)] = index
 
-    def _has_room(self, following: int) -> bool:
-        alone = any(self._losses[index] for index in (following, *self._running.values()))
-        return len(self._running) < (1 if alone else self._most)
 
-
-def _result(future: Future[Any]) -> Any:
+def _result(backend: Backend, future: Future[Any]) -> Any:
     """Return what a job returned, or that its worker was lost."""
     try:
-        return future.result()
-    except BrokenProcessPool:
-        return WorkerLost()
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back while processes are started.
-
-    A child inherits the mask, so that an interrupt cannot kill it half-way through its imports; here it arrives at the
-    end of the block.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _check_picklable(state: object) -> None:
-    try:
-        pickle.dumps(state)
-    except Exception as error:
-        raise GaafError(
-            "what worker processes need must be picklable, but "
-            f"{str(error).splitlines()[0]}: define primitives with def at the top of a module, or use workers=1"
-        ) from error
+        return backend.result(future)
+    except WorkerLostError as lost:
+        return WorkerLost(str(lost))

@@ -12,13 +12,16 @@ from types import TracebackType
 
 from deap import gp
 
+from gaaf_gp.archive import Register
 from gaaf_gp.archived_trainer import ArchivedTrainer
 from gaaf_gp.archived_trainings import ArchivedTrainings
 from gaaf_gp.behaviour import Behaviour
 from gaaf_gp.candidates import Candidate
+from gaaf_gp.computing import devices_of
 from gaaf_gp.data import AnySplit
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluated import Evaluated, OnRecord
+from gaaf_gp.executors import ExecutorLike
 from gaaf_gp.jobs import WORKER_LOST, Job, Trainer
 from gaaf_gp.pipeline import Pipeline, stream
 from gaaf_gp.proxy import Outcome, Proxy
@@ -43,6 +46,11 @@ class Evaluator:
         pset: the set that individuals come from.
         seeds: each candidate is trained once per seed, and all candidates on the same seeds.
         workers: number of processes; results are the same for any.
+        executor: other workers: an executor of ``concurrent.futures``, a function that makes one, ``"dask"`` for a
+            cluster of ``workers`` processes, ``"dask://HOST:PORT"``, or a client of Dask
+            (:class:`gaaf_gp.executors.Workers`).
+        devices: where workers train, one after another in turn, such as ``"cuda:0,cuda:1"`` or a sequence; None for
+            where the data of the proxy are. Devices of another kind than the data's are refused: results would differ.
         racing: rules by which the new candidates of one call drop out early; None trains all of them in full.
         extra_seeds: most seeds that are added for one candidate.
         places: the last place that lives on in a search (its elite); first place is always contested.
@@ -65,6 +73,8 @@ class Evaluator:
         *,
         seeds: Sequence[int] = (0,),
         workers: int = 1,
+        executor: ExecutorLike | None = None,
+        devices: str | Sequence[str] | None = None,
         racing: Racing | None = None,
         extra_seeds: int = 0,
         places: int = 1,
@@ -86,7 +96,10 @@ class Evaluator:
         self.at_once = at_once
         self._known = Evaluated(proxy, self.pset, self.seeds, self.extra, places)
         self.records = self._known.records
-        self._trainer: Trainer | ArchivedTrainer = Trainer(proxy, pset, workers, at_once)
+        in_turn = () if devices is None else devices_of(devices)
+        if in_turn and not in_turn[0].startswith(proxy.data.device.type):
+            raise GaafError(f"devices must be of the kind of the data's, {proxy.data.device}, got {devices!r}")
+        self._trainer: Trainer | ArchivedTrainer = Trainer(proxy, pset, workers, at_once, executor, in_turn)
 
     @property
     def workers(self) -> int:
@@ -276,6 +289,17 @@ class Evaluator:
             raise GaafError("an Evaluator records in one archive at a time, got a second one: make another Evaluator")
         self._trainer = ArchivedTrainer(self._trainer, trainings, self._known.signature)
         self._known.trainings = trainings
+
+    @property
+    def register(self) -> Register | None:
+        """What a search writes its births and generations to; None without an archive."""
+        trainings = self._known.trainings
+        return None if trainings is None else trainings.register
+
+    def recalled(self, record: Record) -> bool:
+        """Return whether nothing was trained for a record, because an archive had all of its outcomes."""
+        trainer, text = self._trainer, record.same_as or record.text
+        return isinstance(trainer, ArchivedTrainer) and bool(record.outcomes) and text not in trainer.trained
 
     def stop(self) -> None:
         """End the worker processes at once; the trainings in them are lost."""

@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from uuid import uuid4
 
+from gaaf_gp import turns
 from gaaf_gp.candidates import parse_candidate
-from gaaf_gp.data import AnySplit
-from gaaf_gp.executors import Flow, WorkerLost, Workers
+from gaaf_gp.data import AnySplit, Split
+from gaaf_gp.executors import ExecutorLike, Flow, WorkerLost, Workers
 from gaaf_gp.proxy import WORST_ACCURACY, Outcome, Proxy
 from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.sending import LOST, opened
 from gaaf_gp.stacked import train_stacked
 from gaaf_gp.training import TrainingState
 
-WORKER_LOST = "worker lost"
+WORKER_LOST = LOST
 """The reason of a candidate whose worker process died, every time that it was tried."""
 
-_State = tuple[Proxy, PrimitiveSet]
+
+class _Placed(threading.local):
+    """Of this thread: the task on the device whose turn it was, by name."""
+
+    def __init__(self) -> None:
+        self.proxies: dict[str, Proxy] = {}
+
+
+_placed = _Placed()
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all jobs share, in every worker.
+
+    Attributes:
+        proxy: the training task; with several devices its data are on the CPU.
+        pset: the set that candidates come from.
+        devices: names; each worker takes one in turn and keeps it. Empty: where the data are.
+        name: of this task, in all processes.
+    """
+
+    proxy: Proxy
+    pset: PrimitiveSet
+    devices: tuple[str, ...]
+    name: str
+
+    def here(self) -> Proxy:
+        """Return the task on the device of this worker."""
+        if not self.devices:
+            return self.proxy
+        if self.name not in _placed.proxies:
+            device = self.devices[turns.claim(self.name) % len(self.devices)]
+            _placed.proxies.clear()  # of tasks that have ended; their data need not stay
+            _placed.proxies[self.name] = self.proxy.on(device)
+        return _placed.proxies[self.name]
 
 
 @dataclass(frozen=True)
@@ -46,14 +85,27 @@ class Trainer:
         pset: the set that candidates come from.
         workers: number of processes.
         at_once: candidates of one stack, see :func:`gaaf_gp.stacked.train_stacked`; with 1 nothing is stacked.
+        executor: other workers than processes of this machine, see :class:`gaaf_gp.executors.Workers`.
+        devices: names of devices that workers take in turn, see :class:`Task`.
 
     Raises:
-        GaafError: fewer than one worker.
+        GaafError: fewer than one worker, or what :class:`gaaf_gp.executors.Workers` refuses.
     """
 
-    def __init__(self, proxy: Proxy, pset: PrimitiveSet, workers: int, at_once: int) -> None:
+    def __init__(
+        self,
+        proxy: Proxy,
+        pset: PrimitiveSet,
+        workers: int,
+        at_once: int,
+        executor: ExecutorLike | None = None,
+        devices: Sequence[str] = (),
+    ) -> None:
         self._at_once = at_once
-        self._pool: Workers[_State] = Workers((proxy, pset), workers)
+        several = tuple(devices) if len(devices) > 1 else ()
+        sent = proxy.on("cpu") if several else proxy  # a worker touches no device but its own
+        self._task = Task(sent, pset, several, uuid4().hex)
+        self._pool: Workers[Task] = Workers(self._task, workers, executor)
 
     @property
     def workers(self) -> int:
@@ -65,8 +117,8 @@ class Trainer:
         if self._at_once > 1:
             yield from self._run_stacks(jobs)
             return
-        for index, result in self._pool.run(_train, [(job,) for job in jobs]):
-            yield index, lost(jobs[index].seed) if isinstance(result, WorkerLost) else result
+        for index, result in self._pool.run(_train, [(self._light(job),) for job in jobs]):
+            yield index, lost(jobs[index].seed, result.reason) if isinstance(result, WorkerLost) else result
 
     def flow(self) -> Flow[Outcome]:
         """Return what takes jobs one by one, as ``(job,)``, never in stacks."""
@@ -75,6 +127,8 @@ class Trainer:
     def close(self) -> None:
         """End the worker processes."""
         self._pool.close()
+        if self._task.devices:
+            turns.end(self._task.name)
 
     def stop(self) -> None:
         """End the worker processes at once, in the middle of their jobs."""
@@ -86,32 +140,41 @@ class Trainer:
             alike.setdefault((job.seed, job.epochs, id(job.score)), []).append(index)
         size = self._at_once
         stacks = [own[start : start + size] for own in alike.values() for start in range(0, len(own), size)]
-        for number, result in self._pool.run(_train_stack, [([jobs[index] for index in own],) for own in stacks]):
+        light = [([self._light(jobs[index]) for index in own],) for own in stacks]
+        for number, result in self._pool.run(_train_stack, light):
             own = stacks[number]
             if isinstance(result, WorkerLost):
-                yield from ((index, lost(jobs[index].seed)) for index in own)
+                yield from ((index, lost(jobs[index].seed, result.reason)) for index in own)
             else:
                 yield from zip(own, result, strict=True)
 
+    def _light(self, job: Job) -> Job:
+        """Return the job with a word for its split, which each worker gets once."""
+        return job if job.score is None else replace(job, score=self._pool.shared(job.score))
 
-def _train(state: _State, job: Job) -> Outcome:
-    proxy, pset = state
-    individual = parse_candidate(job.text, pset)
+
+def _train(task: Task, job: Job) -> Outcome:
+    proxy = task.here()
+    individual, score = parse_candidate(job.text, task.pset), _scored(task, job)
     if job.epochs is None:
-        return proxy.train(individual, job.seed, job.score)
-    return proxy.train(individual, job.seed, job.score, epochs=job.epochs, state=job.saved)
+        return proxy.train(individual, job.seed, score)
+    return proxy.train(individual, job.seed, score, epochs=job.epochs, state=job.saved)
 
 
-def _train_stack(state: _State, jobs: Sequence[Job]) -> list[Outcome]:
+def _train_stack(task: Task, jobs: Sequence[Job]) -> list[Outcome]:
     """Train jobs with one seed, one split and one last epoch."""
-    proxy, pset = state
-    individuals = [parse_candidate(job.text, pset) for job in jobs]
+    proxy = task.here()
+    individuals = [parse_candidate(job.text, task.pset) for job in jobs]
     first, saved = jobs[0], [job.saved for job in jobs]
-    return train_stacked(
-        proxy, individuals, first.seed, first.score, epochs=first.epochs, states=saved, at_once=len(jobs)
-    )
+    score = _scored(task, first)
+    return train_stacked(proxy, individuals, first.seed, score, epochs=first.epochs, states=saved, at_once=len(jobs))
 
 
-def lost(seed: int) -> Outcome:
-    """Return the outcome of a training whose worker was lost."""
-    return Outcome(seed, WORST_ACCURACY, (), 0.0, WORKER_LOST)
+def _scored(task: Task, job: Job) -> AnySplit | None:
+    score: AnySplit | None = opened(job.score)
+    return score.to(task.here().data.device) if task.devices and isinstance(score, Split) else score
+
+
+def lost(seed: int, reason: str = WORKER_LOST) -> Outcome:
+    """Return the outcome of a training whose worker was lost, or was ended for a reason."""
+    return Outcome(seed, WORST_ACCURACY, (), 0.0, reason)

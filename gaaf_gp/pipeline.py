@@ -89,7 +89,7 @@ class Pipeline:
                 return found
             for number, result in self._flow.get():
                 entry, job = self._jobs.pop(number)
-                entry.outcomes[job.seed] = lost(job.seed) if isinstance(result, WorkerLost) else result
+                entry.outcomes[job.seed] = lost(job.seed, result.reason) if isinstance(result, WorkerLost) else result
         return None
 
     def drop(self) -> list[_Entry]:

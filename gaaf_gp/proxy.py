@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ from gaaf_gp.binary import (
 )
 from gaaf_gp.binary.building import PAPER
 from gaaf_gp.candidates import Candidate, text_of
-from gaaf_gp.computing import check_precision, threads
+from gaaf_gp.computing import check_device, check_precision, threads
 from gaaf_gp.data import AnyData, AnySplit
 from gaaf_gp.epochs import Budget, FailedError, UnreadableError, accuracy, epoch
 from gaaf_gp.errors import GaafError
@@ -56,6 +57,9 @@ DEFAULT_EPOCHS = 1
 (runs/fidelity.py; docs/results.md has the figures)."""
 
 
+_DRAWING = threading.Lock()
+
+
 @dataclass
 class Proxy:
     """A fixed training task: data, network, and how it is trained.
@@ -75,6 +79,9 @@ class Proxy:
         pad: pixels of padding for the random crop; 0 for none. Without effect on streamed images, as is ``flip``.
         flip: whether images are mirrored at random.
         seconds: wall-time budget of one training, None for no limit; a candidate over it fails.
+        memory: GiB by which the process of a training may grow while it runs, with its tensors on a GPU; None for no
+            limit. A candidate over it fails, see :mod:`gaaf_gp.budgets`. The first training of a process also pays for
+            what later ones share. With a limit nothing is stacked, so that each candidate has its own.
         threads: CPU threads of one training. Fixed, because the order of sums, and so the result, depends on it.
         tables: look up functions without learnable operators, the plain sign among them, in tables of all bfloat16
             values (:mod:`gaaf_gp.binary.tables`): one speed for all of them. Inputs of f are rounded to bfloat16 then.
@@ -101,6 +108,7 @@ class Proxy:
     pad: int = 2
     flip: bool = True
     seconds: float | None = None
+    memory: float | None = None
     threads: int = 1
     tables: bool = True
     kernels: str = "auto"
@@ -116,6 +124,8 @@ class Proxy:
             raise GaafError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
         if self.seconds is not None and not self.seconds > 0:
             raise GaafError(f"the time budget in seconds must be positive or None, got {self.seconds!r}")
+        if self.memory is not None and not self.memory > 0:
+            raise GaafError(f"the memory budget in GiB must be positive or None, got {self.memory!r}")
         if self.batch_size > len(self.data.train):
             raise GaafError(
                 f"batch_size must be at most the {len(self.data.train)} training images, got {self.batch_size}"
@@ -130,6 +140,8 @@ class Proxy:
         """Return everything that the outcome depends on but the candidate and the seed, as JSON-able values."""
         idle = {"pad", "flip"} if self.streams else set()
         values = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in {"data", *idle}}
+        if self.memory is None:  # what was trained without a budget stays known
+            del values["memory"]
         values["loss"] = "cross-entropy" if self.loss is None else self.loss.settings()
         return {**values, "network_settings": dict(self.network_settings), "data": self.data.settings()}
 
@@ -143,13 +155,23 @@ class Proxy:
         """Whether :func:`gaaf_gp.stacked.train_stacked` can train many candidates at once here."""
         torch_computes = self.data.device.type != "cpu" or self.kernels == "torch"
         usual = self.precision == "float32" and not self.real_weights and self.loss is None
-        return self.tables and torch_computes and usual and not self.streams
+        return self.tables and torch_computes and usual and not self.streams and self.memory is None
 
     @property
     def surrogate(self) -> Surrogate:
         """The surrogate gradient of the inputs' sign in this network."""
         chosen = {**PAPER, **self.network_settings}
         return Surrogate(chosen["surrogate"], chosen["window"], chosen.get("sharpness"))
+
+    def on(self, device: torch.device | str) -> Proxy:
+        """Return this task with its data on another device.
+
+        Raises:
+            GaafError: it has a loss of its own, which stays where it is, or torch cannot use the device.
+        """
+        if self.loss is not None:
+            raise GaafError("a task with a loss of its own trains where its data are: leave several devices out")
+        return replace(self, data=self.data.to(check_device(device)))
 
     def behaviour(self, individual: Candidate) -> Behaviour:
         """Return how f behaves in this network: candidates of one signature train alike here."""
@@ -194,12 +216,12 @@ class Proxy:
         """
         last = self.last_epoch(individual, seed, epochs, state)
         started = time.perf_counter() - (0.0 if state is None else state.seconds)
-        budget = Budget(started, self.seconds)
+        budget = Budget(started, self.seconds, self.memory, self.data.device)
         split = self.scored(score)
         history = [] if state is None else list(state.history)
         kept: TrainingState | None = None
         try:
-            with threads(self.threads):
+            with threads(self.threads), budget.watched():
                 training = self._begun(individual, seed, state, initial)
                 for number in range(len(history) + 1, last + 1):
                     classes = self.data.classes if number == self.epochs else None
@@ -260,7 +282,8 @@ class Proxy:
 
     def _built(self, individual: Candidate | None, seed: int, orientation: int) -> Training:
         device = self.data.device
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        # torch's own generator draws the weights; threads of one process would draw from each other's
+        with _DRAWING, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             model = self._build(individual).to(device)
         if orientation < 0:

@@ -28,7 +28,7 @@ WORST_ACCURACY = 0.0
 """The declared fitness of a candidate that failed: below anything that a trained network reaches."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Epoch:
     """One epoch: mean training loss (cross-entropy, nats) and accuracy on the scored split (0 to 1)."""
 
@@ -74,7 +74,7 @@ class TrainingState:
         return f"TrainingState({self.text or 'plain sign'}, seed {self.seed}, {self.epochs} epochs)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How one training went.
 

@@ -6,7 +6,16 @@ from torch import Tensor
 
 from gaaf_gp import computing
 from gaaf_gp.adam import Adam
-from gaaf_gp.computing import LossScale, check_device, check_precision, lowered, lowers, threads
+from gaaf_gp.computing import (
+    LossScale,
+    check_device,
+    check_precision,
+    devices_of,
+    lowered,
+    lowers,
+    memory_used,
+    threads,
+)
 from gaaf_gp.errors import GaafError
 
 CPU = torch.device("cpu")
@@ -25,6 +34,20 @@ def test_threads_are_set_and_restored_even_after_an_error() -> None:
     with pytest.raises(KeyError, match="inside"):
         fail()
     assert torch.get_num_threads() == before
+
+
+def test_several_devices_are_read_from_text_or_a_sequence_and_must_be_of_one_kind() -> None:
+    assert devices_of("cpu") == devices_of(CPU) == ("cpu",)
+    assert devices_of("cuda:0, cuda:1") == devices_of(["cuda:0", torch.device("cuda:1")]) == ("cuda:0", "cuda:1")
+    for wrong in ("cpu,cuda:0", "cuda:0,", "", ()):
+        with pytest.raises(GaafError, match="devices must be one or more of one kind"):
+            devices_of(wrong)
+
+
+def test_memory_grows_with_what_is_held() -> None:
+    before = memory_used(CPU)
+    held = torch.ones(2**25)
+    assert memory_used(None) - before == pytest.approx(held.nbytes, rel=0.2)
 
 
 def test_a_device_has_the_name_that_tensors_give_it() -> None:
