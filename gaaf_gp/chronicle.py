@@ -1,10 +1,11 @@
-"""Keeps an :class:`~gaaf_gp.Evolution` up to date, whatever loop the search runs in."""
+"""Keeps an :class:`~gaaf_gp.evolution.Evolution` up to date, whatever loop the search runs in."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
 
+from gaaf_gp.archive import Register
 from gaaf_gp.candidates import Evolved
 from gaaf_gp.evolution import Evolution, new_statistics, value
 from gaaf_gp.fitness import Record
@@ -21,12 +22,14 @@ class Chronicle:
         found: what is kept up to date.
         judge: whose records tell the fitness.
         values: see ``Values``.
+        register: of the generations; None without an archive.
     """
 
-    def __init__(self, found: Evolution, judge: Judge, values: Values) -> None:
+    def __init__(self, found: Evolution, judge: Judge, values: Values, register: Register | None = None) -> None:
         self.found = found
         self._judge = judge
         self._values = values
+        self._register = register
         self._trained: dict[str, Evolved] = {}
         self._known: dict[str, Record] = {}
         self._statistics = new_statistics()
@@ -70,6 +73,9 @@ class Chronicle:
             best=0.0 if best is None else best.fitness,
             **self._statistics.compile(found.population),
         )
+        if self._register is not None:
+            population = [one.canonical for one in found.population]
+            self._register.generation(len(found.logbook) - 1, len(found.records), population)
 
     def _changed(self) -> bool:
         records = self._judge.records

@@ -38,7 +38,7 @@ class Distillation:
 
     Attributes:
         teacher: name of a classification model of torchvision, such as "resnet18", or a checkpoint of one that an
-            earlier retraining left (``teacher.npz``), for data of the same classes, channels and size.
+            earlier retraining left (``teacher.safetensors``), for data of the same classes, channels and size.
         epochs: the teacher is trained for; ignored for a checkpoint.
         weight: w, above 0 and at most 1.
         temperature: T, positive.

@@ -13,14 +13,18 @@ from gaaf_gp import outputs, results
 from gaaf_gp.archive import Archive, runs
 from gaaf_gp.archived_trainings import ArchivedTrainings
 from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.files import plain_json, read_limited
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.outputs import CONFIG
+from gaaf_gp.run_checkpoint import CHECKPOINT, AnotherWayError, read_run_checkpoint
 from gaaf_gp.settings import Settings
 
 SETTINGS, RUN = "settings", "run"
 """In ``config.json``: the settings as they were given, and the key of the run in its archive."""
-FREE_TO_CHANGE = ("out", "workers", "archive", SETTINGS, RUN)
-"""What may be another when a run is gone on with."""
+MOST_BYTES = 20_000_000
+"""A larger ``config.json`` is refused."""
+FREE_TO_CHANGE = ("out", "workers", "executor", "archive", SETTINGS, RUN)
+"""What may be another when a run is gone on with; of devices the number, and which, but not their kind."""
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -31,7 +35,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG
     try:
-        content = json.loads(path.read_bytes())
+        content = plain_json(read_limited(path, MOST_BYTES))
     except FileNotFoundError as error:
         raise GaafError(f"a run to go on with must have its {CONFIG}, and {folder} has none: start it anew") from error
     except OSError as error:
@@ -49,7 +53,7 @@ def check_same(folder: Path, config: Mapping[str, Any]) -> str | None:
     Raises:
         GaafError: naming the first thing that differs.
     """
-    before, now = read_config(folder), json.loads(json.dumps(config))
+    before, now = (_kind_of_device(one) for one in (read_config(folder), json.loads(json.dumps(config))))
     for name in sorted(before.keys() | now.keys()):
         if name not in FREE_TO_CHANGE and before.get(name) != now.get(name):
             raise GaafError(
@@ -58,6 +62,14 @@ def check_same(folder: Path, config: Mapping[str, Any]) -> str | None:
             )
     key = before.get(RUN)
     return key if isinstance(key, str) else None
+
+
+def _kind_of_device(config: dict[str, Any]) -> dict[str, Any]:
+    data = config.get("data_settings")
+    if not isinstance(data, dict) or not isinstance(data.get("device"), str):
+        return config
+    first, *_ = data["device"].split(",")
+    return {**config, "data_settings": {**data, "device": first.partition(":")[0]}}
 
 
 @dataclass
@@ -69,8 +81,14 @@ class Ended:
 
 @contextmanager
 def archived(settings: Settings, config: dict[str, Any], evaluator: Evaluator, resume: bool) -> Iterator[Ended]:
-    """Let the evaluator ask an archive and write to it, and keep ``config.json`` beside it."""
+    """Let the evaluator ask an archive and write to it, and keep ``config.json`` beside it.
+
+    Raises:
+        GaafError: the run cannot be gone on with; nothing in its folder has changed then.
+    """
     before = check_same(settings.out, config) if resume else None
+    if resume:
+        read_run_checkpoint(settings.out / CHECKPOINT, evaluator.pset)
     path = settings.out / outputs.ARCHIVE if settings.archive is None else Path(settings.archive)
     if resume and not path.is_file():
         raise GaafError(
@@ -82,11 +100,15 @@ def archived(settings: Settings, config: dict[str, Any], evaluator: Evaluator, r
         assert key is not None
         if key != before:
             outputs.start(settings.out, {**config, RUN: key})
+        status = archive.run(key).status
         archive.end(key, runs.RUNNING)
         trainings = ArchivedTrainings(archive, evaluator.proxy, evaluator.pset, key, at_once=evaluator.at_once)
         evaluator.record_in(trainings)
         ended = Ended(runs.FAILED)
         try:
             yield ended
+        except AnotherWayError:
+            ended.status = status  # nothing of it has changed
+            raise
         finally:
             archive.end(key, ended.status)

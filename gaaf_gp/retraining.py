@@ -18,6 +18,7 @@ from gaaf_gp.behaviour import OUT_OF_MEMORY
 from gaaf_gp.candidates import MARK, PLAIN_SIGN, Candidate, parse_candidate, text_of
 from gaaf_gp.checkpoints import ENDING
 from gaaf_gp.data import AnyData, open_test_split
+from gaaf_gp.displays import Show
 from gaaf_gp.epochs import FailedError
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.executors import WorkerLost, Workers
@@ -59,7 +60,7 @@ def retrain(
     out: Path,
     pset: PrimitiveSet,
     workers: int = 1,
-    progress: bool = False,
+    progress: Show = False,
 ) -> Retrained:
     """Train every candidate on every seed and score it on the test split.
 
@@ -76,7 +77,7 @@ def retrain(
             must count every function that was tested.
         pset: the set that the trees come from.
         workers: processes; each trains one candidate at a time.
-        progress: whether progress lines are shown.
+        progress: whether and how progress is shown, see :data:`gaaf_gp.displays.Show`.
 
     Raises:
         GaafError: for a wrong setting, data without a test split, a folder with another retraining, a file that is
@@ -119,7 +120,7 @@ def _run(
     journal: Journal,
     *,
     workers: int,
-    progress: bool,
+    progress: Show,
 ) -> None:
     names = {text_of(candidate): name for name, candidate in candidates.items()}
     ended = {(entry["text"], entry["seed"]) for entry in journal.entries}
@@ -132,9 +133,9 @@ def _run(
 
     with (
         Workers(task, min(workers, max(1, len(jobs)))) as pool,
-        EpochProgress(epochs * len(names) * len(seeds), enabled=progress) as shown,
+        EpochProgress(epochs * len(names) * len(seeds), show=progress) as shown,
     ):
-        shown.reach(epochs * len(ended))
+        shown.reach(epochs * len(ended), known=True)
         try:
             for index, step in pool.run_on(_step, jobs, _unfinished):
                 if isinstance(step, WorkerLost):

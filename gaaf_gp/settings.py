@@ -16,6 +16,10 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+MOST_NUMBER = 2**63
+"""Numbers of settings that are read are smaller; others would end as an overflow somewhere later."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """All that a run depends on, and how it is run. ``config.json`` holds it.
@@ -23,12 +27,15 @@ class Settings:
     Attributes:
         out: folder for the results; must be new or empty.
         primitives: the set, as :func:`gaaf_gp.loading.load_primitives` takes it.
-        data: name or folder, as :func:`gaaf_gp.load_data` takes it; ``data_settings`` are its further arguments.
+        data: name or folder, as :func:`gaaf_gp.load_data` takes it; ``data_settings`` are its further arguments. Its
+            ``device`` may be several with commas, which workers take in turn.
         stream: whether images stay in their files and are read while a network trains. Data and its settings are then
             those of :func:`gaaf_gp.streamed_data.stream_data`.
         loop: of the search, as :func:`gaaf_gp.loops.as_loop` reads it.
         evaluations: distinct candidates to train.
         workers: processes; the result does not depend on it.
+        executor: what runs the workers, ``dask`` or ``dask://HOST:PORT``; None for processes of this machine. The
+            result does not depend on it.
         seed: of the search, the split and the training; one seed, one result.
         population: individuals of a population.
         two_trees: whether candidates have a forward and a backward tree, see :mod:`gaaf_gp.candidates`.
@@ -58,6 +65,7 @@ class Settings:
     loop: str = "generations"
     evaluations: int = 100
     workers: int = field(default_factory=available_cores)
+    executor: str | None = None
     seed: int = 0
     population: int = 20
     two_trees: bool = False
@@ -112,7 +120,7 @@ def settings_from(content: object, out: Path) -> Settings:
     known = {one.name: one.type for one in fields(Settings) if one.name != "out"}
     if not isinstance(content, dict) or content.keys() != known.keys():
         odd = content.keys() ^ known.keys() if isinstance(content, dict) else {type(content).__name__}
-        raise GaafError(f"settings of a run must hold exactly its settings; {listed(sorted(odd))} differ")
+        raise GaafError(f"settings of a run must hold exactly its settings; {listed(sorted(map(str, odd)))} differ")
     limits = content["limits"]
     if not isinstance(limits, dict) or limits.keys() != {"height", "size"}:
         raise GaafError(f"limits of a run must have height and size, got {limits!r}")
@@ -139,5 +147,7 @@ def _check_kind(name: str, value: object, default: object, annotation: object) -
     fits = isinstance(value, allowed) and (not isinstance(value, bool) or bool in allowed)
     if isinstance(value, list | tuple):
         fits = fits and all(isinstance(one, str) for one in value)
+    if isinstance(value, int | float):
+        fits = fits and -MOST_NUMBER < value < MOST_NUMBER  # NaN is not
     if not fits and not (value is None and "None" in words):
         raise GaafError(f"the setting {name} must be of the kind {annotation}, as {default!r} is, got {value!r}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gaaf_gp.checkpoints import read_checkpoint
 from gaaf_gp.data import AnyData
+from gaaf_gp.displays import Show
 from gaaf_gp.distillation import Distillation, Distilled, Teaching
 from gaaf_gp.errors import GaafError
 from gaaf_gp.progress import EpochProgress
@@ -30,8 +31,8 @@ def given_teacher(recipe: Recipe, data: AnyData) -> Distilled | None:
         network = found.about["course"]["teacher"]["network"]
     except (KeyError, TypeError) as error:
         raise GaafError(
-            f"a teacher's file must be the teacher.npz of a retraining, and {chosen.file} is {found.state!r}: give "
-            "that file, or the name of a network"
+            f"a teacher's file must be the teacher.safetensors of a retraining, and {chosen.file} is {found.state!r}: "
+            "give that file, or the name of a network"
         ) from error
     task = _teaching(recipe, chosen, data, network)
     task.teacher(found.state.model)  # refuses the weights of other classes or channels
@@ -50,21 +51,21 @@ def teaching(recipe: Recipe, data: AnyData) -> Teaching | None:
     return None if chosen is None or chosen.file is not None else _teaching(recipe, chosen, data, chosen.teacher)
 
 
-def trained_teacher(task: Teaching, chosen: Distillation, path: Path, *, progress: bool) -> Distilled:
+def trained_teacher(task: Teaching, chosen: Distillation, path: Path, *, progress: Show) -> Distilled:
     """Return the loss with a teacher that is trained here, as far as its file is not there already.
 
     Args:
         task: see :func:`teaching`.
         chosen: the recipe's.
         path: file of its checkpoint, written after each epoch.
-        progress: whether a progress line is shown.
+        progress: whether and how progress is shown, see :data:`gaaf_gp.displays.Show`.
 
     Raises:
         GaafError: its training fails, or the file is of another one.
     """
     course = Course((task,), {"teacher": task.settings()})
     done = 0
-    with EpochProgress(task.epochs, what="teacher", enabled=progress) as shown:
+    with EpochProgress(task.epochs, what="teacher", show=progress) as shown:
         while done < task.epochs:
             went = course.advance(None, TEACHER_SEED, path)
             if went.failure is not None:

@@ -1,13 +1,17 @@
 """Evolve an activation function on the bundled images: the first thing to run, two to three minutes on two cores.
 
-The constants are the choices; change them freely. Results go to out/quickstart, or the next free name.
+The constants are the choices; change them freely. Results go to out/quickstart, or the next free name. After Ctrl-C, or
+if the machine stops, ``gaaf-gp resume`` with that folder goes on.
 """
 
+import shlex
+import sys
 from pathlib import Path
 
 from rich.console import Console
 
 from gaaf_gp import outputs
+from gaaf_gp.commands import INTERRUPTED
 from gaaf_gp.experiment import Settings, run
 from gaaf_gp.generation import Limits
 
@@ -38,6 +42,11 @@ def main() -> None:
     console.print(f"Evolving {EVALUATIONS} activation functions on {DATA}, {settings.workers} worker process(es).")
     result = run(settings)
     outputs.print_summary(result, outputs.hall_rows(settings.out), settings.out, console)
+    if result["interrupted"]:
+        program = Path(sys.executable).with_name("gaaf-gp")
+        shown = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
+        print(f"go on with: {shlex.join([str(shown), 'resume', str(settings.out)])}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":  # worker processes import this file too

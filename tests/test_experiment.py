@@ -20,6 +20,7 @@ from primitives import minimal
 FILES = {
     "archive.sqlite",
     "best_tree.png",
+    "checkpoint.json",
     "config.json",
     "hall_of_fame.csv",
     "history.png",

@@ -34,7 +34,7 @@ def found(free):
     trainings = [
         Trained(
             None if candidate is None else candidate.canonical, seed, accuracy,
-            None if accuracy is not None else "non-finite output", (Epoch(1.0, 0.5),), 1.5, "checkpoints/x.npz",
+            None if accuracy is not None else "non-finite output", (Epoch(1.0, 0.5),), 1.5, "checkpoints/x.safetensors",
         )
         for name, candidate in candidates.items()
         for seed, accuracy in zip(SEEDS, VALUES[name], strict=True)

@@ -19,7 +19,8 @@ VALUES = {
 
 
 def trained(text, seed, accuracy, failure=None):
-    return Trained(text, seed, accuracy, failure, (Epoch(1.0, 0.5), Epoch(0.5, 0.6)), 2.5, f"checkpoints/{seed}.npz")
+    curve = (Epoch(1.0, 0.5), Epoch(0.5, 0.6))
+    return Trained(text, seed, accuracy, failure, curve, 2.5, f"checkpoints/{seed}.safetensors")
 
 
 @pytest.fixture

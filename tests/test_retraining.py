@@ -177,7 +177,10 @@ def test_another_retraining_in_the_folder_is_refused(trained, change, message):
         ({"workers": 0}, "workers must be a whole number of at least 1, got 0"),
         ({"recipe": Recipe(1, proxy={"batch_size": 1000})}, "batch_size must be at most the 27 training images"),
         ({"recipe": Recipe(1, distillation=Distillation("resnet19"), proxy=PROXY)}, "got 'resnet19'; known: "),
-        ({"recipe": Recipe(1, distillation=Distillation("no/teacher.npz"), proxy=PROXY)}, r"none at no/teacher\.npz"),
+        (
+            {"recipe": Recipe(1, distillation=Distillation("no/teacher.safetensors"), proxy=PROXY)},
+            r"none at no/teacher\.safetensors",
+        ),
     ],
 )
 def test_wrong_settings_are_refused_before_anything_is_written(trained, tmp_path, change, message):
@@ -253,13 +256,13 @@ def test_a_damaged_checkpoint_stops_the_run_with_a_line(trained, monkeypatch, tm
 
 def test_the_teacher_is_trained_once_and_kept(trained, data, monkeypatch, tmp_path):
     found = trained(recipe=TAUGHT)
-    kept = read_checkpoint(tmp_path / "out" / "teacher.npz")
+    kept = read_checkpoint(tmp_path / "out" / "teacher.safetensors")
     assert kept.state.epochs == 3
     assert found.teacher_curve == kept.state.history
     assert numbers(found) != numbers(trained("alone", recipe=Recipe(2, proxy=PROXY)))
     monkeypatch.setattr(teachers.Teaching, "train", None)
     assert trained(recipe=TAUGHT).trainings == found.trainings
-    given = Distillation(str(tmp_path / "out" / "teacher.npz"))
+    given = Distillation(str(tmp_path / "out" / "teacher.safetensors"))
     again = trained("given", recipe=dataclasses.replace(TAUGHT, distillation=given))
     assert numbers(again) == numbers(found), "the same teacher, from its file"
     assert again.teacher_curve == found.teacher_curve
@@ -271,7 +274,7 @@ def test_the_teacher_is_trained_once_and_kept(trained, data, monkeypatch, tmp_pa
 def test_a_student_s_file_is_no_teacher(trained, tmp_path):
     trained(recipe=Recipe(1, proxy=PROXY))
     (path, *_) = sorted((tmp_path / "out" / "checkpoints").iterdir())
-    with pytest.raises(GaafError, match=r"must be the teacher\.npz of a retraining, and .* is TrainingState"):
+    with pytest.raises(GaafError, match=r"must be the teacher\.safetensors of a retraining, and .* is TrainingState"):
         trained("other", recipe=Recipe(1, distillation=Distillation(str(path)), proxy=PROXY))
 
 
@@ -281,7 +284,7 @@ def test_an_interrupted_teacher_goes_on(trained, monkeypatch, tmp_path):
     part = trained("part", recipe=TAUGHT)
     monkeypatch.undo()
     assert part.trainings == ()
-    assert read_checkpoint(tmp_path / "part" / "teacher.npz").state.epochs == 1
+    assert read_checkpoint(tmp_path / "part" / "teacher.safetensors").state.epochs == 1
     assert numbers(trained("part", recipe=TAUGHT)) == numbers(whole)
 
 

@@ -26,7 +26,7 @@ def advanced(course, candidate, seed, path, times):
 
 @pytest.mark.parametrize("text", [None, "neg(add(sin(scale(x)), const(0.1)))"])
 def test_one_stage_is_a_training(stages, free, tmp_path, text):
-    candidate, task, path = text and parse(text, free), stages[1], tmp_path / "one.npz"
+    candidate, task, path = text and parse(text, free), stages[1], tmp_path / "one.safetensors"
     course = Course((task,), ABOUT)
     went = advanced(course, candidate, 4, path, 3)
     whole = task.train(candidate, 4, keep=True)
@@ -41,7 +41,7 @@ def test_one_stage_is_a_training(stages, free, tmp_path, text):
 
 
 def test_the_second_stage_starts_from_the_weights_of_the_first(stages, free, tmp_path):
-    candidate, path = parse("neg(sin(x))", free), tmp_path / "one.npz"
+    candidate, path = parse("neg(sin(x))", free), tmp_path / "one.safetensors"
     course = Course(stages, ABOUT)
     assert course.epochs == 5
     went = advanced(course, candidate, 4, path, 5)
@@ -54,7 +54,7 @@ def test_the_second_stage_starts_from_the_weights_of_the_first(stages, free, tmp
 
 
 def test_the_score_is_that_of_the_network_in_the_file(stages, tiny_data, tmp_path):
-    course, path = Course(stages, ABOUT), tmp_path / "one.npz"
+    course, path = Course(stages, ABOUT), tmp_path / "one.safetensors"
     went = advanced(course, None, 0, path, 5)
     assert course.score(None, 0, path, tiny_data.val) == went.curve[-1].accuracy
     train = course.score(None, 0, path, tiny_data.train)
@@ -63,7 +63,7 @@ def test_the_score_is_that_of_the_network_in_the_file(stages, tiny_data, tmp_pat
 
 
 def test_a_training_that_is_not_over_has_no_score(stages, tiny_data, tmp_path):
-    course, path = Course(stages, ABOUT), tmp_path / "one.npz"
+    course, path = Course(stages, ABOUT), tmp_path / "one.safetensors"
     with pytest.raises(GaafError, match="there is none at"):
         course.score(None, 0, path, tiny_data.val)
     advanced(course, None, 0, path, 2)
@@ -72,14 +72,14 @@ def test_a_training_that_is_not_over_has_no_score(stages, tiny_data, tmp_path):
 
 
 def test_a_failure_ends_it_and_keeps_the_last_epoch(tiny_data, tiny_settings, free, tmp_path):
-    course, path = Course((Proxy(tiny_data, **tiny_settings),), ABOUT), tmp_path / "one.npz"
+    course, path = Course((Proxy(tiny_data, **tiny_settings),), ABOUT), tmp_path / "one.safetensors"
     assert course.advance(parse("square(x)", free), 0, path).failure == "constant sign"
     assert not path.exists()
 
 
 @pytest.mark.parametrize("other", ["candidate", "seed", "course", "kind"])
 def test_the_file_of_another_training_is_refused(stages, free, tmp_path, other):
-    path, candidate, seed, course = tmp_path / "one.npz", parse("sin(x)", free), 4, Course(stages, ABOUT)
+    path, candidate, seed, course = tmp_path / "one.safetensors", parse("sin(x)", free), 4, Course(stages, ABOUT)
     course.advance(candidate, seed, path)
     if other == "kind":
         write_checkpoint(path, read_checkpoint(path).state, {"of": "something else"})
@@ -92,7 +92,7 @@ def test_the_file_of_another_training_is_refused(stages, free, tmp_path, other):
 
 
 def test_a_damaged_file_stops_with_a_line(stages, tmp_path):
-    course, path = Course(stages, ABOUT), tmp_path / "one.npz"
+    course, path = Course(stages, ABOUT), tmp_path / "one.safetensors"
     course.advance(None, 0, path)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(GaafError, match="remove the file, and its training starts again"):

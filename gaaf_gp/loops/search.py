@@ -13,6 +13,7 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.evolution import Evolution
 from gaaf_gp.fitness import Record
 from gaaf_gp.judges import Judge
+from gaaf_gp.run_checkpoint import RunCheckpoint
 from gaaf_gp.stopping import Stop
 
 ENDED = "on_generation ended it"
@@ -32,6 +33,7 @@ class Search:
         elite: best individuals of a population that live on.
         arrived: to be called with every new record.
         on_generation: to be called after every generation; True ends the search.
+        checkpoint: is told of every whole step.
     """
 
     found: Evolution
@@ -43,6 +45,7 @@ class Search:
     elite: int
     arrived: Callable[[Record], None]
     on_generation: Callable[[Evolution], object] | None = None
+    checkpoint: RunCheckpoint | None = None
 
     @property
     def room(self) -> int:
@@ -57,9 +60,17 @@ class Search:
             self.found.interrupted = True
         return [child for child in children if child.canonical in self.judge.records]
 
-    def generation(self, population: Sequence[Evolved], evaluated: int) -> str:
-        """Write down a generation, and return why it is to be the last, if it is."""
+    def generation(self, population: Sequence[Evolved], evaluated: int, *, whole: bool = True) -> str:
+        """Write down a generation, and return why it is to be the last, if it is.
+
+        One that is not ``whole``, or that Ctrl-C cut short, is none that the search comes by when it is done again.
+        """
         self.found.population = list(population)
+        if self.checkpoint is not None and whole and not self.found.interrupted:
+            try:
+                self.checkpoint.stepped(self.found)
+            except KeyboardInterrupt:
+                self.found.interrupted = True
         self.chronicle.log(evaluated)
         ended = self.on_generation is not None and self.on_generation(self.found) is True
         return ENDED if ended else ""

@@ -85,7 +85,7 @@ class _Flight:
         self.search.found.population = self.breeder.population
         self.search.chronicle.refresh()
         if self.since:
-            self.search.generation(self.breeder.population, self.since)
+            self.search.generation(self.breeder.population, self.since, whole=False)
 
     def _bred(self) -> Iterator[Evolved]:
         while self.search.room > len(self.on_way):

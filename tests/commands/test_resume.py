@@ -1,16 +1,21 @@
 """Real runs that are killed at random moments and gone on with end as one that was never disturbed."""
 
+import errno
 import json
+import os
 import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
+from gaaf_gp import files, run_checkpoint
 from gaaf_gp.archive import Archive
 from gaaf_gp.cli import main
 from gaaf_gp.errors import GaafError
@@ -18,7 +23,8 @@ from gaaf_gp.errors import GaafError
 RUN = ["env", "--default-signal=INT", sys.executable, "-m", "gaaf_gp.cli"]
 """Started in the background, as tests may be, a process is born deaf to Ctrl-C."""
 SMALL = ["--limit", "500", "--epochs", "2", "--population", "6", "--fresh-seeds", "2", "--quiet"]
-TABLES = ("logbook.csv", "hall_of_fame.csv", "population.csv")
+TABLES = ("logbook.csv", "hall_of_fame.csv", "population.csv", "checkpoint.json")
+NOBODY = 65_534
 KILLS = 13
 """Of each of four kinds of runs: 52 in all."""
 
@@ -176,6 +182,183 @@ def test_a_damaged_config_is_refused_in_one_line(tmp_path, capsys, text, message
     assert status == 2
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def _changed(path, **changes):
+    """Change a checkpoint, with the checksum that belongs to it."""
+    content = json.loads(path.read_text()) | changes
+    del content["sha256"]
+    path.write_text(json.dumps({"sha256": run_checkpoint._digest(content), **content}))
+
+
+def _contents(folder):
+    return {one.name: one.read_bytes() for one in folder.iterdir()}
+
+
+def _trained(folder):
+    with Archive(folder / "archive.sqlite", readonly=True) as archive:
+        (run,) = archive.runs()
+        return [repr(one) for one in archive.rows()], run.status
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """The finished run once more, to be damaged."""
+    return Path(shutil.copytree(finished, tmp_path / "copy"))
+
+
+def _refused(capsys, folder, *options):
+    """Resume a run that must be refused in one line, and return that."""
+    status, _, err = _called(capsys, "resume", folder, "--quiet", *options)
+    assert (status, len(err.splitlines())) == (2, 1), err
+    return err
+
+
+def _torn(path):
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_torn, r"must be a whole file of this program, and reading .*checkpoint\.json ended with JSONDecodeError"),
+        (lambda path: path.write_text(""), "ended with JSONDecodeError"),
+        (lambda path: path.write_text(path.read_text().replace(": 2", ": 3")), "another checksum than was written"),
+        (
+            lambda path: _changed(path, format=2),
+            r"must have format 1 and be of gaaf-gp .*checkpoint\.json has format 2",
+        ),
+        (lambda path: _changed(path, **{"gaaf-gp": "9.9"}), "of gaaf-gp '9.9': go on with that version"),
+        (lambda path: _changed(path, set="mine"), "must go on with its own primitive set, .* it was 'mine'"),
+        (lambda path: _changed(path, primitives=[]), "it had 0 entries and has 38 now: bring back what was"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused_at_once_and_nothing_is_touched(copy, capsys, damage, message):
+    damage(copy / "checkpoint.json")
+    before = _contents(copy)
+    assert re.search(message, _refused(capsys, copy))
+    assert _contents(copy) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"population": [["sin(x)", [0.5]]]}, "after step 2 1 of its population is "),
+        ({"generators": []}, "after step 2 its random generators are in another state"),
+        ({"bred": "0" * 64}, "candidate 1 is .* now, and .* has another one"),
+    ],
+)
+def test_a_run_that_goes_another_way_is_refused_untrained(copy, capsys, changes, message):
+    _changed(copy / "checkpoint.json", **changes)
+    known = _trained(copy)
+    (copy / "archive.sqlite-wal").unlink(missing_ok=True)  # empty, left by looking at it
+    before = {name: content for name, content in _contents(copy).items() if not name.startswith("archive")}
+    assert re.match(f"error: a run must go on the way it went, but {message}", _refused(capsys, copy))
+    assert {name: content for name, content in _contents(copy).items() if not name.startswith("archive")} == before
+    assert _trained(copy) == known, "no row more, and it is still finished"
+
+
+def test_a_run_without_a_checkpoint_goes_on_and_writes_one(copy, capsys):
+    before = {name: (copy / name).read_bytes() for name in TABLES}
+    (copy / "checkpoint.json").unlink()
+    assert _called(capsys, "resume", copy, "--quiet")[0] == 0
+    assert {name: (copy / name).read_bytes() for name in TABLES} == before
+
+
+@pytest.mark.parametrize("name", ["ENOSPC", "EROFS", "EACCES"])
+def test_a_checkpoint_that_cannot_be_written_ends_a_run_in_one_line(copy, capsys, monkeypatch, name):
+    good = {name: (copy / name).read_bytes() for name in TABLES}
+    (copy / "checkpoint.json").unlink()
+    known = _trained(copy)[0]
+
+    def refuse(_descriptor):
+        raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))
+
+    monkeypatch.setattr(files.os, "fsync", refuse)
+    said = _refused(capsys, copy)
+    assert f"checkpoint.json is not ({os.strerror(getattr(errno, name))}): what was written before is kept" in said
+    monkeypatch.undo()
+    assert _trained(copy) == (known, "failed")
+    assert not list(copy.glob("*.part"))
+    assert _called(capsys, "resume", copy, "--quiet")[0] == 0
+    assert {name: (copy / name).read_bytes() for name in TABLES} == good
+
+
+def _limited(folder, warm, limit):
+    """Resume in a process of its own that may do less than it needs once all is loaded; return what it says."""
+    code = (
+        "import os, resource, sys\nfrom gaaf_gp.cli import main\n"
+        f"try:\n    main(['resume', {str(warm)!r}, '--quiet'])\nexcept SystemExit:\n    pass\n"
+        f"{limit}\nmain(['resume', {str(folder)!r}, '--quiet'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=200)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    return done.stderr.strip()
+
+
+def test_a_disk_that_is_full_is_said_in_one_line_and_the_run_goes_on_later(copy, capsys):
+    """No file may grow beyond what the archive has already, as on a disk that is full."""
+    good, known = {name: (copy / name).read_bytes() for name in TABLES}, _trained(copy)[0]
+    said = _limited(copy, copy, "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))")
+    assert said.startswith("error: an archive must be usable, but using")
+    assert "what was written before is kept" in said
+    assert {name: (copy / name).read_bytes() for name in TABLES} == good
+    assert _trained(copy)[0] == known
+    assert _called(capsys, "resume", copy, "--quiet")[0] == 0
+    assert {name: (copy / name).read_bytes() for name in TABLES} == good
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_a_folder_that_is_read_only_is_said_in_one_line(finished, copy):
+    with tempfile.TemporaryDirectory() as name:  # one that any user may enter, unlike those of pytest
+        Path(name).chmod(0o755)
+        place = Path(shutil.copytree(finished, Path(name) / "run"))
+        for one in [*place.iterdir(), place]:
+            one.chmod(0o555 if one.is_dir() else 0o444)
+        before = _contents(place)
+        said = _limited(place, copy, f"os.setgid({NOBODY}); os.setuid({NOBODY})")
+        assert said.splitlines()[-1].startswith(
+            f"error: an archive must be usable, but using {place / 'archive.sqlite'}"
+        )
+        assert said.splitlines()[-1].endswith("read-only: choose a folder that can be written to")
+        assert _contents(place) == before
+        place.chmod(0o755)
+
+
+OWN = """
+import torch
+from gaaf_gp import PrimitiveSet
+from gaaf_gp.types import Feature
+
+def own() -> PrimitiveSet:
+    pset = PrimitiveSet("own")
+    pset.addPrimitive(torch.FIRST, [Feature], Feature, name="wave")
+    pset.addPrimitive(torch.add, [Feature, Feature], Feature, commutative=True)
+    pset.addPrimitive(torch.sub, [Feature, Feature], Feature)
+    return pset
+"""
+
+
+def _edited(code, function):
+    code.write_text(OWN.replace("FIRST", function))
+    later = time.time() + random.randrange(10, 10_000)  # no cache of the module is of this second
+    os.utime(code, (later, later))
+    sys.modules.pop(code.stem, None)
+
+
+def test_a_primitive_of_the_same_name_that_computes_something_else_is_refused(tmp_path, capsys):
+    code, folder = tmp_path / "own_set.py", tmp_path / "run"
+    _edited(code, "sin")
+    options = ["--primitives", f"{code}:own", "--quiet"]
+    small = ["--limit", "500", "--epochs", "1", "--evaluations", "6", "--population", "4", "--no-random-search"]
+    assert _called(capsys, "evolve", *small, *options, "--workers", 1, "--fresh-seeds", 2, "--out", folder)[0] == 0
+    good = _contents(folder)
+    _edited(code, "cos")
+    assert "'wave' computes something else than it did: bring back what was" in _refused(capsys, folder, *options)
+    assert _contents(folder) == good
+    _edited(code, "sin")
+    assert _called(capsys, "resume", folder, *options)[0] == 0
+    assert {name: (folder / name).read_bytes() for name in TABLES} == {name: good[name] for name in TABLES}
 
 
 def test_two_runs_may_share_an_archive_and_train_what_both_meet_once(tmp_path, capsys):

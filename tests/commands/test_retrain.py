@@ -60,7 +60,7 @@ def test_an_interrupted_command_goes_on_to_the_same_table(capsys, image_folder, 
     part, whole = tmp_path / "part", tmp_path / "whole"
     running = started(*arguments, "--workers", 2, "--out", part)
     until = time.monotonic() + 200
-    while time.monotonic() < until and len(list(part.glob("checkpoints/*.npz"))) < 2:
+    while time.monotonic() < until and len(list(part.glob("checkpoints/*.safetensors"))) < 2:
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGINT)
     printed, errors = running.communicate(timeout=200)
@@ -69,7 +69,7 @@ def test_an_interrupted_command_goes_on_to_the_same_table(capsys, image_folder, 
     assert errors.endswith("interrupted\n")
     assert re.search(r"^[0-3] of 4 trainings have ended; the same command goes on\.$", printed, re.MULTILINE)
     assert not (part / "table.txt").exists()
-    assert list(part.glob("checkpoints/*.npz")), "what was trained is kept"
+    assert list(part.glob("checkpoints/*.safetensors")), "what was trained is kept"
     status, printed, errors = call(capsys, "retrain", *arguments, "--workers", 1, "--out", part)
     assert (status, errors) == (0, "")
     assert call(capsys, "retrain", *arguments, "--workers", 1, "--out", whole)[0] == 0
@@ -171,7 +171,7 @@ def test_functions_are_named_in_order_and_once(free):
         ("--data GOOD --expression @rsign", "functions are trees, got the baseline '@rsign'"),
         ("--data GOOD --teacher lenet", "classification model of torchvision .*got 'lenet'"),
         ("--data GOOD --teacher resnet18 --temperature 0", "temperature must be a positive number, got 0.0"),
-        ("--data GOOD --teacher none.npz", "there is none at none.npz"),
+        ("--data GOOD --teacher none.safetensors", "there is none at none.safetensors"),
         ("--data GOOD --network lenet", "network must be a known name, got 'lenet'"),
         ("--data GOOD --workers 0", "workers must be a whole number of at least 1, got 0"),
         ("--data GOOD --from nowhere", "--from must be a folder of gaaf-gp evolve, but nowhere/config.json cannot"),

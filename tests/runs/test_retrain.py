@@ -34,9 +34,9 @@ def test_it_retrains_and_goes_on(script, image_folder, tmp_path, capsys):
     for text in ("sin(x) + x", "max(sin(x), x)", "vs sign", "vs rsign", "(2 with real weights)"):
         assert text in printed
     assert sorted(path.name for path in out.iterdir()) == [
-        "checkpoints", "result.json", "retrain.jsonl", "table.csv", "table.tex", "table.txt", "teacher.npz",
+        "checkpoints", "result.json", "retrain.jsonl", "table.csv", "table.tex", "table.txt", "teacher.safetensors",
     ]  # fmt: skip
-    assert len(list((out / "checkpoints").glob("*.npz"))) == 10
+    assert len(list((out / "checkpoints").glob("*.safetensors"))) == 10
     result = json.loads((out / "result.json").read_text())
     assert result["teacher"]["network"] == "squeezenet1_1"
     journal = (out / "retrain.jsonl").read_text()
