@@ -1,10 +1,12 @@
 """The command line, ``gaaf-gp``: its commands by name, and what becomes of bad input and of signals.
 
-Bad input ends with one line on standard error and exit status 2, never with a traceback.
+Bad input ends with one line on standard error and exit status 2, never with a traceback; with ``--json`` that line is
+JSON, see :mod:`gaaf_gp.commands.json_output`.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -15,67 +17,68 @@ from typing import Any
 import typer
 from typer.exceptions import TyperException
 
-from gaaf_gp.candidates import TwoTrees
 from gaaf_gp.commands import INTERRUPTED
 from gaaf_gp.commands.archive import app as archive_app
 from gaaf_gp.commands.catalogue import app as catalogue_app
+from gaaf_gp.commands.compare import compare
+from gaaf_gp.commands.completions import whole_words
 from gaaf_gp.commands.evolve import evolve
-from gaaf_gp.commands.options import FREE, ExpressionArgument, PrimitivesOption, evolved
+from gaaf_gp.commands.json_output import report_error, warnings_as_events
+from gaaf_gp.commands.options import examples
 from gaaf_gp.commands.plot import app as plot_app
+from gaaf_gp.commands.primitives import primitives
+from gaaf_gp.commands.report import report
 from gaaf_gp.commands.resume import resume
 from gaaf_gp.commands.retrain import retrain
+from gaaf_gp.commands.show import show
+from gaaf_gp.commands.tour import Tour
+from gaaf_gp.commands.watch import watch
 from gaaf_gp.errors import GaafError
-from gaaf_gp.semantics import positive_share, screen
-from gaaf_gp.simplify import simplify
+
+NAME = "gaaf-gp"
+"""The program, also where it is started as ``python -m gaaf_gp.cli``; shell completion goes by it."""
 
 app = typer.Typer(
-    name="gaaf-gp",
-    help="Evolve activation functions for binary neural networks by strongly typed genetic programming.",
+    name=NAME,
+    cls=Tour,
+    help="Evolve activation functions for binary neural networks.\n\n"
+    "A binary network keeps only signs. What stands ahead of the sign decides what it can learn. gaaf-gp grows such "
+    "functions as typed trees, trains a small network with each, breeds the best, and confirms the winner on fresh "
+    "seeds and images that the search never saw. Every training is kept: a search that is stopped goes on.",
+    epilog=examples(
+        "gaaf-gp evolve --out out/first        Search on the bundled images; minutes.",
+        "gaaf-gp resume out/first              Go on with it after Ctrl-C.",
+        "gaaf-gp compare out/first out/second  Two searches side by side.",
+        'gaaf-gp show "add(sin(x), x)"         Look at one function.',
+        "gaaf-gp COMMAND --help                All of a command, with an example.",
+    ),
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command(
+    epilog=examples("gaaf-gp evolve --evaluations 200 --loop steady --workers 8 --out out/first"),
+    short_help="Search for an activation function, and confirm it.",
+)(evolve)
+app.command(epilog=examples("gaaf-gp resume out/first"))(resume)
+app.command(epilog=examples("gaaf-gp watch out/first"), short_help="Serve the page of a run while it goes on.")(watch)
+app.command(epilog=examples("gaaf-gp report out/first --open"))(report)
+app.command(epilog=examples("gaaf-gp compare out/first out/second"))(compare)
+app.command(epilog=examples('gaaf-gp show "max(sin(x), x)"'))(show)
 app.add_typer(plot_app, name="plot")
+app.command(epilog=examples("gaaf-gp primitives --tag periodic --plot sheet.png"))(primitives)
 app.add_typer(catalogue_app, name="catalogue")
+app.command(
+    epilog=examples("gaaf-gp retrain --from out/first --top 3 --epochs 30"),
+    short_help="Train functions at full length, and compare them.",
+)(retrain)
 app.add_typer(archive_app, name="archive")
-app.command()(evolve)
-app.command()(resume)
-app.command()(retrain)
-
-
-@app.command()
-def show(expression: ExpressionArgument, primitives: PrimitivesOption = FREE) -> None:
-    """Say what a tree is, or two of them.
-
-    Its formula, LaTeX, size, height and cost, how often its sign is positive, and whether it would be trained.
-    """
-    individual = evolved(expression, primitives)
-    forward = individual.forward if isinstance(individual, TwoTrees) else individual
-    rejected = screen(individual)
-    rows: list[tuple[str, Any]] = [
-        ("text", individual),
-        ("formula", individual.infix()),
-        ("LaTeX", individual.latex()),
-        ("size", f"{individual.size} nodes"),
-        ("height", individual.height),
-        ("cost", f"{individual.cost:g} additions per element"),
-        ("positive", f"{positive_share(forward):.1%} of the signs for x ~ N(0, 1)"),
-        ("screen", "would be trained" if rejected is None else f"would be rejected: {rejected}"),
-    ]
-    simple = simplify(individual)
-    if simple.canonical != individual.canonical:
-        rows.insert(2, ("simply", f"{simple.infix()}, {simple.size} nodes: {simple}"))
-    for name, value in rows:
-        typer.echo(f"{name:<9} {value}")
-
-
-app.command()(retrain)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status: 0, 2 for bad input, 130 after Ctrl-C."""
-    _run(app, sys.argv[1:] if arguments is None else arguments)
+    with whole_words(os.environ):
+        _run(app, sys.argv[1:] if arguments is None else arguments, prog_name=NAME)
 
 
 def script(function: Callable[..., None]) -> None:
@@ -85,17 +88,17 @@ def script(function: Callable[..., None]) -> None:
     _run(own, sys.argv[1:])
 
 
-def _run(commands: typer.Typer, arguments: Sequence[str]) -> None:
+def _run(commands: typer.Typer, arguments: Sequence[str], **settings: Any) -> None:
     try:
-        with _termination_as_interrupt():
-            status = commands(list(arguments), standalone_mode=False)
+        with _termination_as_interrupt(), warnings_as_events(arguments):
+            status = commands(list(arguments), standalone_mode=False, **settings)
     except (GaafError, TyperException) as error:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
-        _fail(message)
+        _fail(message, arguments)
     except OSError as error:
-        _fail(f"cannot use {error.filename or 'a file'}: {error.strerror or error}")
+        _fail(f"cannot use {error.filename or 'a file'}: {error.strerror or error}", arguments)
     if status == INTERRUPTED:  # also what typer makes of a Ctrl-C before the run could write anything
-        typer.echo("interrupted", err=True)
+        report_error("interrupted", arguments, label="")
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -116,9 +119,8 @@ def _termination_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _fail(message: str) -> None:
-    line = " ".join(message.split()) if "\n" in message else message
-    typer.echo(f"error: {line}", err=True)
+def _fail(message: str, arguments: Sequence[str]) -> None:
+    report_error(" ".join(message.split()) if "\n" in message else message, arguments)
     sys.exit(2)
 
 

@@ -28,6 +28,7 @@ from deap import tools
 
 from gaaf_gp.bloat import TOURNAMENT
 from gaaf_gp.candidates import Evolved
+from gaaf_gp.displays import Show
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolution import Evolution
 from gaaf_gp.fitness import Record
@@ -36,7 +37,7 @@ from gaaf_gp.individual import Individual
 from gaaf_gp.judges import Judge, Measure, as_judge
 from gaaf_gp.ledger import Ledger
 from gaaf_gp.operators import cx_one_point, mut_node_replacement
-from gaaf_gp.progress import Progress
+from gaaf_gp.progress import Progress, formulas
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.randomness import as_global
 from gaaf_gp.repairs import PUBLISHED, REPAIRED, Repairs
@@ -68,7 +69,7 @@ def genetic(
     limits: Limits = DEFAULT_LIMITS,
     seed: int = 0,
     hall_of_fame: int = 10,
-    progress: bool = False,
+    progress: Show = False,
     on_evaluation: Callable[[Record], None] | None = None,
 ) -> Evolution:
     """Search with the paper's genetic algorithm.
@@ -88,7 +89,7 @@ def genetic(
         limits: static limits of first trees, and of what crossover makes.
         seed: of all choices of the search; one seed gives one run, for any number of workers.
         hall_of_fame: number of best individuals to remember.
-        progress: show a progress line.
+        progress: whether and how progress is shown, as in :func:`gaaf_gp.evolve`.
         on_evaluation: called with every new record as it arrives.
 
     Returns:
@@ -104,7 +105,7 @@ def genetic(
     if evaluations is None and generations is None:
         raise GaafError("evaluations or generations must end the search, got None for both: set one of them")
     total = population_size + (generations or 0) * children if evaluations is None else evaluations
-    with Progress(total, enabled=progress) as shown:
+    with Progress(total, show=progress, formula=formulas(pset)) as shown:
         ledger = Ledger(as_judge(evaluate, pset), evaluations, repairs, hall_of_fame, shown, on_evaluation)
         search = _Search(pset, ledger, repairs, limits, seed)
         with ledger:
@@ -128,7 +129,7 @@ def random_search(
     make: Callable[[], Evolved] | None = None,
     seed: int = 0,
     hall_of_fame: int = 10,
-    progress: bool = False,
+    progress: Show = False,
     on_evaluation: Callable[[Record], None] | None = None,
 ) -> Evolution:
     """Evaluate random individuals, every distinct one once: what a search must be better than at equal budget.
@@ -143,7 +144,7 @@ def random_search(
     """
     _check(1, evaluations=evaluations, batch=batch, hall_of_fame=hall_of_fame)
     every = replace(repairs, remember_all=True)
-    with Progress(evaluations, enabled=progress) as shown:
+    with Progress(evaluations, show=progress, what="random search", formula=formulas(pset)) as shown:
         ledger = Ledger(as_judge(evaluate, pset), evaluations, every, hall_of_fame, shown, on_evaluation)
         search = _Search(pset, ledger, every, limits, seed, make)
         with ledger:

@@ -116,6 +116,12 @@ def as_judge(evaluate: Judge | Measure, pset: PrimitiveSet) -> Judge:
     return FunctionJudge(evaluate, pset)
 
 
+def recalled(judge: Judge, record: Record) -> bool:
+    """Return whether nothing was trained for a record, because an archive had it."""
+    asked: Callable[[Record], bool] | None = getattr(judge, "recalled", None)
+    return asked is not None and asked(record)
+
+
 def streamed(
     judge: Judge, candidates: Iterator[Any], on_record: OnRecord, ahead: int, in_order: bool
 ) -> Generator[Record]:

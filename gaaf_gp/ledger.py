@@ -12,7 +12,7 @@ from deap import tools
 from gaaf_gp.evolution import SAME, Evolution, new_statistics
 from gaaf_gp.fitness import Record
 from gaaf_gp.individual import Individual
-from gaaf_gp.judges import Judge
+from gaaf_gp.judges import Judge, recalled
 from gaaf_gp.progress import Progress
 from gaaf_gp.repairs import Repairs
 
@@ -27,7 +27,7 @@ class Ledger:
         budget: most evaluations that are asked for; None for no limit.
         repairs: which candidates count as new: ``remember_all``, ``screen`` and ``skip_same_behaviour`` of it.
         hall_of_fame: number of best individuals to remember.
-        shown: the progress line.
+        shown: the progress.
         on_evaluation: called with every new record as it arrives.
 
     Attributes:
@@ -103,7 +103,7 @@ class Ledger:
 
         def arrived(record: Record) -> None:
             new.add(record.text)
-            self._shown.advance(record)
+            self._shown.advance(record, known=recalled(self.judge, record))
             if self._on_evaluation is not None:
                 self._on_evaluation(record)
 
@@ -118,7 +118,7 @@ class Ledger:
             self._revalue([*self.found.population, *done])
         for child in children:
             if child.canonical not in new:
-                self._shown.advance(records[child.canonical])
+                self._shown.advance(records[child.canonical], known=True)
 
     def _revalue(self, individuals: Sequence[Individual]) -> None:
         """Bring fitness up to date: seeds that were added may have changed what earlier candidates are worth."""

@@ -1,106 +1,170 @@
-"""What a person sees while something long runs: what is done, how well, time left."""
+"""What a person sees while something long runs: what is done, at which rate, time left, the best, and what failed."""
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
 
+from gaaf_gp.candidates import parse_candidate
+from gaaf_gp.displays import Display, Show, shortened
 from gaaf_gp.fitness import Record
+from gaaf_gp.pset import PrimitiveSet
 
-OTHER_WIDTH = 86
-"""Characters of a line that are not the best formula."""
-DAY = 86_400.0
-"""Seconds."""
+REASONS = 4
+"""Reasons of failures that are named; all others are counted together."""
+_EPOCH = re.compile(r" in epoch \d+")
 
 
-class _Line:
-    """A progress line as a context manager: shown from its beginning to its end, unless it is disabled."""
+def reason(failure: str) -> str:
+    """Return what a failure has in common with others: neither its epoch nor, behind a colon, its particulars."""
+    return _EPOCH.sub("", failure).partition(": ")[0]
 
-    _bar: RichProgress
 
-    def __enter__(self) -> Self:
-        if not self._bar.disable:  # a disabled bar of an older rich still writes an empty line
-            self._bar.start()
-        return self
+def reasons(failures: Mapping[str, int]) -> dict[str, int]:
+    """Return how many failed for each :func:`reason`, the most frequent first."""
+    found: Counter[str] = Counter()
+    for failure, count in failures.items():
+        found[reason(failure)] += count
+    return dict(found.most_common())
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+
+def formulas(pset: PrimitiveSet) -> Callable[[str], str]:
+    """Return a function from a canonical text of the set to its formula."""
+
+    def formula(text: str) -> str:
+        candidate = parse_candidate(text, pset)
+        return "x" if candidate is None else candidate.infix()
+
+    return formula
+
+
+class Progress(Display):
+    """Shows a search; a context manager.
+
+    Args:
+        total: candidates.
+        show: whether and how, see :data:`gaaf_gp.displays.Show`.
+        what: is searched.
+        formula: makes a formula of a canonical text, see :func:`formulas`.
+        console: where to; standard error by default.
+        settings: of :class:`gaaf_gp.displays.Display`.
+
+    Attributes:
+        best: the best record so far.
+        failures: why candidates failed -> how many.
+        dropped: number of those that dropped out of a race.
+    """
+
+    event = "evaluation"
+
+    def __init__(
+        self,
+        total: int,
+        *,
+        show: Show = True,
+        what: str = "search",
+        formula: Callable[[str], str] = str,
+        console: Console | None = None,
+        **settings: Any,
     ) -> None:
-        if not self._bar.disable:
-            self._bar.stop()
-
-
-class Progress(_Line):
-    """A progress line on standard error; a context manager. Nothing is shown when ``enabled`` is false."""
-
-    def __init__(self, total: int, *, enabled: bool = True, console: Console | None = None) -> None:
+        super().__init__(what, total, show=show, console=console, **settings)
         self.best: Record | None = None
-        self.failed = 0
+        self.failures: Counter[str] = Counter()
         self.dropped = 0
-        screen = Console(stderr=True) if console is None else console
-        self._room = max(8, screen.width - OTHER_WIDTH)
-        self._bar = RichProgress(
-            TextColumn("candidates"),
-            BarColumn(bar_width=8),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}", markup=False),
-            console=screen,
-            disable=not enabled,
-        )
-        self._task = self._bar.add_task("", total=total)
+        self._formula = formula
+        self._best_formula = ""
 
-    def advance(self, record: Record) -> None:
-        """Count one evaluated candidate; only one that was trained in full may be the best."""
-        self.failed += record.failure is not None
+    @property
+    def failed(self) -> int:
+        """Number of candidates that failed."""
+        return self.failures.total()
+
+    def advance(self, record: Record, *, known: bool = False) -> None:
+        """Count one evaluated candidate; only one that was trained in full, and did not fail, may be the best.
+
+        Args:
+            record: of the candidate.
+            known: whether nothing was trained for it because an archive had it: it does not count in the rate.
+        """
+        if record.failure is not None:
+            self.failures[record.failure] += 1
         self.dropped += not record.complete
-        if record.complete and (self.best is None or record.fitness > self.best.fitness):
-            self.best = record
-        counts = "".join(
-            f", {count} {what}" for count, what in ((self.dropped, "dropped"), (self.failed, "failed")) if count
-        )
-        self._bar.update(self._task, advance=1, description=self._best() + counts)
+        judged = record.complete and record.failure is None
+        if judged and (self.best is None or record.fitness > self.best.fitness):
+            self.best, self._best_formula = record, self._formula(record.text)
+        candidate = {"text": record.text, "accuracy": record.accuracy, "failure": record.failure, "known": known}
+        self.step(self.done + 1, known=known, candidate=candidate)
 
-    def _best(self) -> str:
+    def fields(self) -> dict[str, Any]:
+        """Return the best and the failures."""
+        return {
+            "best": None if self.best is None else self.best.text,
+            "formula": None if self.best is None else self._best_formula,
+            "accuracy": None if self.best is None else self.best.accuracy,
+            "failures": reasons(self.failures),
+            "dropped": self.dropped,
+        }
+
+    def notes(self, width: int | None) -> Sequence[str]:
+        """Return a line of the best, and one of failures and races if there were any."""
         if self.best is None:
-            return "no candidate trained in full yet"
-        text = self.best.text if len(self.best.text) <= self._room else self.best.text[: self._room - 3] + "..."
-        return f"best {self.best.accuracy:.2%} {text}"
+            first = "no candidate trained in full yet"
+        else:
+            head = f"best {self.best.accuracy:.2%} "
+            first = head + shortened(self._best_formula, None if width is None else max(8, width - len(head)))
+        counts = [f"{self.dropped} dropped out of races"] if self.dropped else []
+        if self.failed:
+            found = list(reasons(self.failures).items())
+            named = [f"{count} {why}" for why, count in found[:REASONS]]
+            others = sum(count for _, count in found[REASONS:])
+            counts.append(f"{self.failed} failed ({', '.join([*named, *([f'{others} others'] if others else [])])})")
+        return [first, ", ".join(counts)] if counts else [first]
 
 
-class EpochProgress(_Line):
-    """A progress line on standard error for trainings that take long; a context manager.
+class EpochProgress(Display):
+    """Shows trainings that take long; a context manager.
 
     Args:
         total: epochs of all trainings together.
-        what: what is trained.
-        enabled: whether anything is shown.
+        what: is trained.
+        show: whether and how, see :data:`gaaf_gp.displays.Show`.
         console: where to; standard error by default.
+        settings: of :class:`gaaf_gp.displays.Display`.
     """
 
-    def __init__(
-        self, total: int, *, what: str = "epochs", enabled: bool = True, console: Console | None = None
-    ) -> None:
-        self._bar = RichProgress(
-            TextColumn(what),
-            BarColumn(bar_width=8),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}", markup=False),
-            console=Console(stderr=True) if console is None else console,
-            disable=not enabled,
-            speed_estimate_period=DAY,  # an epoch may take an hour
-        )
-        self._task = self._bar.add_task("", total=total)
+    event = "epoch"
 
-    def reach(self, epochs: int, text: str = "") -> None:
-        """Show that ``epochs`` are done, and a text beside it."""
-        self._bar.update(self._task, completed=epochs, description=text)
+    def __init__(
+        self,
+        total: int,
+        *,
+        what: str = "epochs",
+        show: Show = True,
+        console: Console | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(what, total, show=show, console=console, **settings)
+        self._text = ""
+
+    def reach(self, epochs: int, text: str = "", *, known: bool = False) -> None:
+        """Show that ``epochs`` are done after one more step, and a text beside it.
+
+        Args:
+            epochs: of all trainings together.
+            text: what was reached.
+            known: whether nothing was trained for it: it is where an earlier run had come to.
+        """
+        self._text = text
+        self.step(epochs, known=known)
+
+    def fields(self) -> dict[str, Any]:
+        """Return what was reached."""
+        return {"text": self._text}
+
+    def notes(self, width: int | None) -> Sequence[str]:
+        """Return what was reached."""
+        return [shortened(self._text, width)] if self._text else []

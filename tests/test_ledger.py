@@ -16,7 +16,7 @@ def ledger(minimal):
     """Makes a ledger whose judge counts nodes."""
 
     def make(repairs=REPAIRED, budget=None, on_evaluation=None):
-        shown = Progress(1, enabled=False)
+        shown = Progress(1, show=False)
         return Ledger(FunctionJudge(len, minimal), budget, repairs, 2, shown, on_evaluation)
 
     return make

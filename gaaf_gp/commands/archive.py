@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gaaf_gp.archive import VALIDATION, Archive, Evaluation, Sort, Summary, check, export_csv, export_parquet
-from gaaf_gp.archive.columns import finite
 from gaaf_gp.archive.export import check_new
+from gaaf_gp.commands.json_output import print_json
+from gaaf_gp.commands.options import JsonOption, examples
 from gaaf_gp.errors import GaafError
 
 FIGURES = ("accuracy", "seeds", "seed", "epochs", "seconds", "entries", "no.")
@@ -30,13 +31,12 @@ MOST_DIFFERING = 5
 app = typer.Typer(help="Evaluations that runs have kept.", no_args_is_help=True, rich_markup_mode=None)
 
 FileArgument = Annotated[Path, typer.Argument(help="The archive.", show_default=False)]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunOption = Annotated[
     str | None, typer.Option("--run", help="Only what this run asked for; its key or the beginning of it.")
 ]
 
 
-@app.command("ls")
+@app.command("ls", epilog=examples("gaaf-gp archive ls out/evolve/archive.sqlite --limit 5"))
 def list_archive(
     file: FileArgument,
     limit: Annotated[int, typer.Option(help="Most lines.", min=1)] = 20,
@@ -66,7 +66,7 @@ def list_archive(
             _print_candidates(found, texts, as_json)
 
 
-@app.command()
+@app.command(epilog=examples('gaaf-gp archive show out/evolve/archive.sqlite "sin(x) + x"'))
 def show(
     file: FileArgument,
     text: Annotated[str, typer.Argument(help="Canonical text or formula, as gaaf-gp archive ls has them.")],
@@ -80,7 +80,7 @@ def show(
             f"there is no function {_clean(text)!r} in {file}: gaaf-gp archive ls --texts {file} lists their texts"
         )
     if as_json:
-        _print_json([asdict(one) for one in found])
+        print_json([asdict(one) for one in found])
         return
     for name, values in (
         ("text", {one.text for one in found}),
@@ -98,7 +98,7 @@ def show(
         typer.echo(f"{number:>5}  {' '.join(map(_percent, one.curve)) or 'none was finished'}")
 
 
-@app.command()
+@app.command(epilog=examples("gaaf-gp archive export out/evolve/archive.sqlite --csv trainings.csv"))
 def export(
     file: FileArgument,
     csv: Annotated[Path | None, typer.Option(help="CSV file to write.", show_default=False)] = None,
@@ -107,6 +107,7 @@ def export(
     ] = None,
     run: RunOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write every training as a line of a table, for pandas, R or a spreadsheet."""
     if csv is None and parquet is None:
@@ -117,12 +118,15 @@ def export(
     for _, path in wanted:
         check_new(path, force)
     with Archive(file, readonly=True) as archive:
-        for write, path in wanted:
-            number = write(archive.rows(run=run), path, force=force)
-            typer.echo(f"wrote {number} trainings to {path}")
+        written = {str(path): write(archive.rows(run=run), path, force=force) for write, path in wanted}
+    if as_json:
+        print_json([{"file": name, "trainings": number} for name, number in written.items()])
+        return
+    for name, number in written.items():
+        typer.echo(f"wrote {number} trainings to {name}")
 
 
-@app.command()
+@app.command(epilog=examples("gaaf-gp archive merge all.sqlite out/*/archive.sqlite"))
 def merge(
     into: Annotated[Path, typer.Argument(help="The archive that is added to; made if it is missing.")],
     sources: Annotated[list[Path], typer.Argument(metavar="FROM...", help="Archives whose content is added.")],
@@ -134,7 +138,7 @@ def merge(
         target = stack.enter_context(Archive(into))
         results = {str(other.path): target.merge(other) for other in opened}
     if as_json:
-        _print_json({name: asdict(one) for name, one in results.items()})
+        print_json({name: asdict(one) for name, one in results.items()})
         return
     for name, one in results.items():
         typer.echo(
@@ -146,7 +150,7 @@ def merge(
             )
 
 
-@app.command("check")
+@app.command("check", epilog=examples("gaaf-gp archive check out/evolve/archive.sqlite"))
 def check_archive(
     file: FileArgument,
     upgrade: Annotated[
@@ -157,7 +161,7 @@ def check_archive(
     """Look through a whole archive for damage: pages, indexes, references, checksums, texts."""
     report = check(file, upgrade=upgrade)
     if as_json:
-        _print_json(asdict(report))
+        print_json(asdict(report))
     else:
         for name, number in report.counts.items():
             typer.echo(f"{name:<12} {number}")
@@ -172,7 +176,7 @@ def check_archive(
 
 def _print_candidates(found: Sequence[Summary], texts: bool, as_json: bool) -> None:
     if as_json:
-        _print_json([asdict(one) for one in found])
+        print_json([asdict(one) for one in found])
         return
     shown = _table("f(x)", "accuracy", "seeds", "epochs", "seconds", "task", "failure")
     for one in found:
@@ -185,7 +189,7 @@ def _print_candidates(found: Sequence[Summary], texts: bool, as_json: bool) -> N
 def _print_runs(archive: Archive, limit: int, as_json: bool) -> None:
     found = archive.runs()[::-1][:limit]
     if as_json:
-        _print_json([asdict(one) for one in found])
+        print_json([asdict(one) for one in found])
         return
     shown = _table("run", "started", "ended", "status", "entries", "command")
     for one in found:
@@ -204,7 +208,7 @@ def _print_runs(archive: Archive, limit: int, as_json: bool) -> None:
 def _print_tasks(archive: Archive, as_json: bool) -> None:
     found = archive.tasks()
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     for name, settings in found.items():
         typer.echo(f"{_clean(name[:SHOWN])} {json.dumps(settings)}")
@@ -233,7 +237,3 @@ def _clean(text: str) -> str:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.2f}"
-
-
-def _print_json(content: Any) -> None:
-    typer.echo(json.dumps(finite(content), allow_nan=False))

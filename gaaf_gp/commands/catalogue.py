@@ -12,9 +12,12 @@ from rich.table import Table
 
 from gaaf_gp import retrain_tables
 from gaaf_gp.catalogue import CatalogueEntry, Gain, catalogue, find_entry, gain_of
-from gaaf_gp.commands import INTERRUPTED
+from gaaf_gp.commands import INTERRUPTED, completions
+from gaaf_gp.commands.json_output import print_json
+from gaaf_gp.commands.options import JsonOption, ProgressOption, QuietOption, examples, shown
 from gaaf_gp.data import Data, load_data
 from gaaf_gp.data_sources import DATASETS
+from gaaf_gp.displays import Mode
 from gaaf_gp.distillation import Distillation
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.experiment import available_cores
@@ -29,16 +32,24 @@ KEPT = ("batch_size", "learning_rate", "pad", "flip", "threads", "precision")
 
 app = typer.Typer(help="Functions that won, by name.", no_args_is_help=True, rich_markup_mode=None)
 
-NameArgument = Annotated[str, typer.Argument(help="Name of the function, as gaaf-gp catalogue list has it.")]
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Name of the function, as gaaf-gp catalogue list has it.", autocompletion=completions.catalogue_names
+    ),
+]
 FileOption = Annotated[
     Path | None, typer.Option("--catalogue", help="Another catalogue.", show_default="that of the package")
 ]
 
 
-@app.command("list")
-def list_entries(file: FileOption = None) -> None:
+@app.command("list", epilog=examples("gaaf-gp catalogue list"))
+def list_entries(file: FileOption = None, as_json: JsonOption = False) -> None:
     """List all functions with their first measured gain."""
     known = catalogue(file)
+    if as_json:
+        print_json([_described(entry) for entry in known.values()])
+        return
     if not known:
         typer.echo("the catalogue is empty")
         return
@@ -50,10 +61,13 @@ def list_entries(file: FileOption = None) -> None:
     Console().print(shown, markup=False)
 
 
-@app.command()
-def show(name: NameArgument, file: FileOption = None) -> None:
+@app.command(epilog=examples("gaaf-gp catalogue show NAME"))
+def show(name: NameArgument, file: FileOption = None, as_json: JsonOption = False) -> None:
     """Say what a function is, how it was found, and what it gained over the plain sign."""
     entry = find_entry(name, file)
+    if as_json:
+        print_json(_described(entry))
+        return
     rows: list[tuple[str, Any]] = [
         ("text", entry.expression),
         ("set", entry.primitives),
@@ -67,14 +81,22 @@ def show(name: NameArgument, file: FileOption = None) -> None:
         typer.echo(f"{key:<9} {value}")
 
 
-@app.command()
+@app.command(epilog=examples("gaaf-gp catalogue measure NAME --data cifar10 --download"))
 def measure(
     name: NameArgument,
     data: Annotated[
-        str | None, typer.Option(help="Data set or folder.", show_default="that of the recorded gain")
+        str | None,
+        typer.Option(
+            help="Data set or folder.",
+            show_default="that of the recorded gain",
+            autocompletion=completions.data_sets,
+        ),
     ] = None,
     network: Annotated[
-        str | None, typer.Option(help="Binary network.", show_default="that of the recorded gain")
+        str | None,
+        typer.Option(
+            help="Binary network.", show_default="that of the recorded gain", autocompletion=completions.networks
+        ),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Epochs of each training.", show_default="those of the recorded gain")
@@ -93,7 +115,9 @@ def measure(
         Path | None, typer.Option(help="Folder; an earlier one is gone on with.", show_default=f"{OUT}/NAME")
     ] = None,
     file: FileOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
+    progress: ProgressOption = Mode.AUTO,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train a function and the plain sign anew, on seeds that were not used for it, and compare with what is recorded.
 
@@ -111,12 +135,19 @@ def measure(
         out=folder,
         pset=load_primitives(entry.primitives),
         workers=available_cores() if workers is None else workers,
-        progress=not quiet,
+        progress=shown(progress, quiet),
     )
     if not found.complete:
-        typer.echo(f"{len(found.trainings)} of {found.wanted} trainings have ended; the same command goes on.")
+        ended = {"complete": False, "ended": len(found.trainings), "wanted": found.wanted, "folder": str(folder)}
+        if as_json:
+            print_json(ended)
+        else:
+            typer.echo(f"{ended['ended']} of {found.wanted} trainings have ended; the same command goes on.")
         raise typer.Exit(INTERRUPTED)
     measured = gain_of(retrain_tables.write(found, folder), name)
+    if as_json:
+        print_json({**compared(recorded, measured), "complete": True, "folder": str(folder)})
+        return
     report(recorded, measured)
     typer.echo(f"Everything is in {folder}")
 
@@ -125,7 +156,16 @@ def report(recorded: Gain, measured: Gain) -> None:
     """Print both gains, and whether the recorded one may be true by what was measured."""
     typer.echo(f"recorded  {recorded}")
     typer.echo(f"measured  {measured}")
-    other = [
+    found = compared(recorded, measured)
+    if found["differ"]:
+        typer.echo(f"Not the same measurement: {listed(found['differ'])} differ.")
+    within = "within" if found["within"] else "NOT within"
+    typer.echo(f"The recorded gain is {within} the interval that was measured.")
+
+
+def compared(recorded: Gain, measured: Gain) -> dict[str, Any]:
+    """Return both gains fit for JSON, what else ``differ`` between them, and whether one is ``within`` the other."""
+    differ = [
         what
         for what, first, second in (
             ("data", _images_of(recorded), _images_of(measured)),
@@ -134,10 +174,12 @@ def report(recorded: Gain, measured: Gain) -> None:
         )
         if first != second
     ]
-    if other:
-        typer.echo(f"Not the same measurement: {listed(other)} differ.")
-    inside = measured.low <= recorded.points <= measured.high
-    typer.echo(f"The recorded gain is {'within' if inside else 'NOT within'} the interval that was measured.")
+    within = measured.low <= recorded.points <= measured.high
+    return {"recorded": vars(recorded), "measured": vars(measured), "differ": differ, "within": within}
+
+
+def _described(entry: CatalogueEntry) -> dict[str, Any]:
+    return {**vars(entry), "gains": [vars(gain) for gain in entry.gains]}
 
 
 def recipe_of(recorded: Gain, network: str | None, epochs: int | None, batch_size: int | None) -> Recipe:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from gaaf_gp import experiment, outputs
 from gaaf_gp.binary import NETWORKS
 from gaaf_gp.bloat import CONTROLS, SEARCH_DEFAULT, SIZES
-from gaaf_gp.commands import INTERRUPTED
+from gaaf_gp.commands import completions
+from gaaf_gp.commands.ending import finish
 from gaaf_gp.commands.images import loading_settings, streams
-from gaaf_gp.commands.options import FREE, PrimitivesOption
+from gaaf_gp.commands.options import (
+    FREE,
+    ExecutorOption,
+    JsonOption,
+    PrimitivesOption,
+    ProgressOption,
+    QuietOption,
+    TensorBoardOption,
+    shown,
+)
 from gaaf_gp.computing import PRECISIONS
+from gaaf_gp.displays import Mode
 from gaaf_gp.generation import Limits
 from gaaf_gp.proxy import DEFAULT_EPOCHS
 
@@ -24,7 +33,10 @@ def evolve(
     primitives: PrimitivesOption = FREE,
     data: Annotated[
         str,
-        typer.Option(help="fashion10k (bundled), fashion-mnist, cifar10, cifar100, imagenet, or a folder of images."),
+        typer.Option(
+            help="fashion10k (bundled), fashion-mnist, cifar10, cifar100, imagenet, or a folder of images.",
+            autocompletion=completions.data_sets,
+        ),
     ] = "fashion10k",
     stream: Annotated[
         bool | None,
@@ -41,7 +53,8 @@ def evolve(
         str,
         typer.Option(
             help="generations; islands that send each other their best (islands:8 for eight); steady: no worker waits "
-            "for the slowest candidate (aging: the oldest leaves; arrival: cannot be repeated with several workers)."
+            "for the slowest candidate (aging: the oldest leaves; arrival: cannot be repeated with several workers).",
+            autocompletion=completions.loops,
         ),
     ] = "generations",
     evaluations: Annotated[int, typer.Option(help="Number of distinct candidates to train.")] = 100,
@@ -49,6 +62,7 @@ def evolve(
         int | None,
         typer.Option(help="Worker processes; the result is the same for any number.", show_default="all cores"),
     ] = None,
+    executor: ExecutorOption = None,
     seed: Annotated[int, typer.Option(help="One seed gives one result.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="New or empty folder for the results.", show_default="out/evolve, or the next")
@@ -60,22 +74,47 @@ def evolve(
     seconds: Annotated[
         float | None, typer.Option(help="Time budget of one training; over it a candidate fails.", show_default="none")
     ] = None,
-    network: Annotated[str, typer.Option(help=f"Binary network: {', '.join(NETWORKS)}.")] = "small",
+    memory: Annotated[
+        float | None,
+        typer.Option(help="Memory budget of one training in GiB; over it a candidate fails.", show_default="none"),
+    ] = None,
+    network: Annotated[
+        str, typer.Option(help=f"Binary network: {', '.join(NETWORKS)}.", autocompletion=completions.networks)
+    ] = "small",
     precision: Annotated[
-        str, typer.Option(help=f"What real layers compute in, on a GPU: {', '.join(PRECISIONS)}.")
+        str,
+        typer.Option(
+            help=f"What real layers compute in, on a GPU: {', '.join(PRECISIONS)}.",
+            autocompletion=completions.precisions,
+        ),
     ] = "float32",
     max_height: Annotated[int, typer.Option(help="Greatest height of a tree.")] = 6,
     max_size: Annotated[int, typer.Option(help="Most nodes of a tree.")] = 30,
     bloat: Annotated[
-        str, typer.Option(help=f"What else keeps trees small, with commas: {', '.join(CONTROLS)}.")
+        str,
+        typer.Option(
+            help=f"What else keeps trees small, with commas: {', '.join(CONTROLS)}.",
+            autocompletion=completions.controls,
+        ),
     ] = SEARCH_DEFAULT,
-    measure: Annotated[str, typer.Option(help=f"What those call size: {', '.join(SIZES)}.")] = "nodes",
+    measure: Annotated[
+        str, typer.Option(help=f"What those call size: {', '.join(SIZES)}.", autocompletion=completions.sizes)
+    ] = "nodes",
     constraint: Annotated[
         list[str] | None,
         typer.Option(help='What every tree must keep to, as in "no periodic inside periodic"; may be repeated.'),
     ] = None,
     initial: Annotated[
         list[str] | None, typer.Option(help="A function that the search begins with; may be repeated.")
+    ] = None,
+    initial_from: Annotated[
+        str | None,
+        typer.Option(
+            help="An archive whose best 5 functions for this training task the search begins with; FILE:K for the best "
+            "K.",
+            metavar="FILE[:K]",
+            show_default="none",
+        ),
     ] = None,
     search_seconds: Annotated[
         float | None, typer.Option(help="Begin nothing new after so much time.", show_default="none")
@@ -122,9 +161,14 @@ def evolve(
             show_default="archive.sqlite in the folder",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...; workers take cuda:0,cuda:1 in turn.")
+    ] = "cpu",
     download: Annotated[bool, typer.Option("--download", help="Fetch the data set if it is missing.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
+    progress: ProgressOption = Mode.AUTO,
+    quiet: QuietOption = False,
+    tensorboard: TensorBoardOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Search for an activation function and confirm it.
 
@@ -140,6 +184,7 @@ def evolve(
         loop=loop,
         evaluations=evaluations,
         workers=experiment.available_cores() if workers is None else workers,
+        executor=executor,
         seed=seed,
         population=population,
         two_trees=two_trees,
@@ -162,6 +207,7 @@ def evolve(
             "network": network,
             "threads": threads,
             "seconds": seconds,
+            "memory": memory,
             "precision": precision,
         },
         data_settings={
@@ -170,16 +216,6 @@ def evolve(
             **loading_settings(streamed, stream_workers, image_size, download),
         },
     )
-    finish(experiment.run(settings, quiet=quiet), settings.out)
-
-
-def finish(result: dict[str, Any], folder: Path) -> None:
-    """Print what a run found, and how to go on with one that was interrupted.
-
-    Raises:
-        typer.Exit: it was interrupted.
-    """
-    outputs.print_summary(result, outputs.hall_rows(folder), folder, Console())
-    if result["interrupted"]:
-        typer.echo(f"go on with: gaaf-gp resume {shlex.quote(str(folder))}", err=True)
-        raise typer.Exit(INTERRUPTED)
+    mode = shown(progress, quiet)
+    result = experiment.run(settings, initial_from=initial_from, progress=mode, tensorboard=tensorboard)
+    finish(result, settings.out, mode, as_json)

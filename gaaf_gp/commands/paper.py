@@ -9,6 +9,7 @@ from rich.console import Console
 from typer import Option
 
 from gaaf_gp import outputs
+from gaaf_gp.displays import Show
 from gaaf_gp.evolution import Evolution
 from gaaf_gp.experiment import Search, Settings, available_cores, run
 from gaaf_gp.fitness import Evaluator
@@ -93,7 +94,7 @@ class PaperSearch:
     def search(self, repairs: Repairs) -> Search:
         """Return the algorithm as :func:`gaaf_gp.experiment.run` takes it; the evaluations alone end it."""
 
-        def search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet: bool) -> Evolution:
+        def search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show) -> Evolution:
             return genetic(
                 pset,
                 evaluator,
@@ -104,7 +105,7 @@ class PaperSearch:
                 threshold=self.threshold,
                 repairs=repairs,
                 seed=settings.seed,
-                progress=not quiet,
+                progress=shown,
             )
 
         return search

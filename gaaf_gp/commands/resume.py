@@ -9,12 +9,15 @@ from typing import Annotated
 import typer
 
 from gaaf_gp import experiment, outputs, resuming
-from gaaf_gp.commands.evolve import finish
+from gaaf_gp.commands import completions
+from gaaf_gp.commands.ending import finish
+from gaaf_gp.commands.options import JsonOption, ProgressOption, QuietOption, TensorBoardOption, shown
+from gaaf_gp.displays import Mode
 from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.loading import is_bundled
 from gaaf_gp.settings import Settings, settings_from
 
-TRUSTED = "primitives."
-"""Modules whose sets are loaded because a file names them; other code is loaded only if the user does."""
+PROCESSES = "processes"
 
 
 def resume(
@@ -23,14 +26,27 @@ def resume(
         int | None,
         typer.Option(help="Worker processes; the result is the same for any number.", show_default="as before"),
     ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(help="As of gaaf-gp evolve, or processes for those of this machine.", show_default="as before"),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Devices of the same kind, as of gaaf-gp evolve.", show_default="as before")
+    ] = None,
     primitives: Annotated[
         str | None,
-        typer.Option(help="The set again, if it is not one of primitives/: code is loaded only if you name it."),
+        typer.Option(
+            help="The set again, if it is not one of primitives/: code is loaded only if you name it.",
+            autocompletion=completions.primitive_sets,
+        ),
     ] = None,
     archive: Annotated[
         Path | None, typer.Option(help="Where the file of trainings is now.", show_default="where it was")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
+    progress: ProgressOption = Mode.AUTO,
+    quiet: QuietOption = False,
+    tensorboard: TensorBoardOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Go on with a run from its last training.
 
@@ -39,17 +55,24 @@ def resume(
     settings = known_settings(folder)
     if workers is not None:
         settings = replace(settings, workers=workers)
+    if executor is not None:
+        settings = replace(settings, executor=None if executor == PROCESSES else executor)
+    if device is not None:
+        settings = replace(settings, data_settings={**settings.data_settings, "device": device})
     if archive is not None:
         settings = replace(settings, archive=str(archive))
     check_code(settings, primitives)
+    mode = shown(progress, quiet)
     try:
-        result = experiment.run(settings, quiet=quiet, resume=True)
+        result = experiment.run(settings, progress=mode, tensorboard=tensorboard, resume=True)
+    except GaafError:
+        raise
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise GaafError(
             f"the settings in {folder / outputs.CONFIG} must be those of a run, but using them ended with "
             f"{one_line(error)}: restore a copy"
         ) from error
-    finish(result, folder)
+    finish(result, folder, mode, as_json)
 
 
 def known_settings(folder: Path) -> Settings:
@@ -73,7 +96,7 @@ def check_code(settings: Settings, named: str | None) -> None:
     Raises:
         GaafError: the set is not one of primitives/ and was not named, or another one was.
     """
-    if named is None and not settings.primitives.startswith(TRUSTED):
+    if named is None and not is_bundled(settings.primitives):
         raise GaafError(
             f"a primitive set is code, and the run names {settings.primitives!r}: if you trust it, pass --primitives "
             f"{settings.primitives}"

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from gaaf_gp import outputs, retrain_tables
+from gaaf_gp import retrain_tables
 from gaaf_gp.binary import NETWORKS
-from gaaf_gp.candidates import MARK, Baseline, Candidate, parse_candidate
-from gaaf_gp.commands import INTERRUPTED
+from gaaf_gp.candidates import Candidate
+from gaaf_gp.commands import INTERRUPTED, completions
+from gaaf_gp.commands.chosen import best_of, chosen
 from gaaf_gp.commands.images import loading_settings, open_images, streams
+from gaaf_gp.commands.json_output import print_json
+from gaaf_gp.commands.options import FREE, JsonOption, ProgressOption, QuietOption, shown
 from gaaf_gp.computing import PRECISIONS
+from gaaf_gp.displays import Mode
 from gaaf_gp.distillation import Distillation
 from gaaf_gp.errors import GaafError
 from gaaf_gp.experiment import available_cores
-from gaaf_gp.loading import load_primitives
-from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.loading import load_primitives, load_recorded
 from gaaf_gp.recipe import Recipe
 from gaaf_gp.retrained import SIGN, Retrained
 from gaaf_gp.retraining import fresh_seeds
 from gaaf_gp.retraining import retrain as run
-from gaaf_gp.table_file import load_table
 
 BASELINES = "sign,rsign,rprelu"
 OUT = Path("out/retrain")
-TABLE = "encoding1"
-"""What ``--from`` calls the table that comes with the package."""
 
 
 def retrain(
@@ -72,7 +71,9 @@ def retrain(
     stream_workers: Annotated[
         int | None, typer.Option(help="Processes that decode streamed images, for each worker.", show_default="0")
     ] = None,
-    network: Annotated[str, typer.Option(help=f"Binary network: {', '.join(NETWORKS)}.")] = "small",
+    network: Annotated[
+        str, typer.Option(help=f"Binary network: {', '.join(NETWORKS)}.", autocompletion=completions.networks)
+    ] = "small",
     epochs: Annotated[int, typer.Option(help="Epochs of each training, both stages together.")] = 30,
     seeds: Annotated[int, typer.Option(help="Trainings of each candidate, on seeds that no search uses.")] = 5,
     seed: Annotated[int, typer.Option(help="Another one gives other seeds and another split.")] = 0,
@@ -85,7 +86,7 @@ def retrain(
     ] = 0.0,
     teacher: Annotated[
         str | None,
-        typer.Option(help="Learn from a real network of torchvision, such as resnet18, or from a teacher.npz."),
+        typer.Option(help="Learn from a real network of torchvision, such as resnet18, or a teacher.safetensors."),
     ] = None,
     teacher_epochs: Annotated[
         int | None, typer.Option(help="Epochs of the teacher's own training.", show_default="as --epochs")
@@ -110,14 +111,16 @@ def retrain(
         Path, typer.Option(help="Folder; an earlier retraining of the same settings is gone on with.")
     ] = OUT,
     download: Annotated[bool, typer.Option("--download", help="Fetch the data set if it is missing.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
+    progress: ProgressOption = Mode.AUTO,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train functions and baselines at full length on fresh seeds, and compare them on the test split.
 
     Stop with Ctrl-C whenever you like: the same command goes on. The table is written as text, CSV and LaTeX.
     """
     texts, before = ([], {}) if run_folder is None else best_of(run_folder, top)
-    pset = load_primitives(primitives or before.get("primitives") or "primitives.gaaf:free")
+    pset = load_primitives(primitives) if primitives else load_recorded(before.get("primitives") or FREE, run_folder)
     candidates = chosen(pset, [*texts, *(expression or [])], _listed(baselines))
     compared = _listed(against)
     _check_against(compared, candidates)
@@ -151,75 +154,34 @@ def retrain(
         out=out,
         pset=pset,
         workers=available_cores() if workers is None else workers,
-        progress=not quiet,
+        progress=shown(progress, quiet),
     )
-    finish(found, out, compared)
+    finish(found, out, compared, as_json)
 
 
-def chosen(pset: PrimitiveSet, texts: Iterable[str], baselines: Iterable[str]) -> dict[str, Candidate | None]:
-    """Return candidates by name: baselines under their own, functions as f1, f2, ..., each once.
-
-    Args:
-        pset: the set that the functions come from.
-        texts: functions, as :func:`gaaf_gp.candidates.parse_candidate` reads them.
-        baselines: names, such as "sign" and "rsign".
-
-    Raises:
-        GaafError: a text or a name cannot be read, or a text names a baseline.
-    """
-    distinct: dict[str, Candidate] = {}
-    for text in texts:
-        candidate = parse_candidate(text, pset)
-        if candidate is None or isinstance(candidate, Baseline):
-            raise GaafError(f"functions are trees, got the baseline {text!r}: name it among the baselines")
-        distinct.setdefault(candidate.canonical, candidate)
-    return {
-        **{name: parse_candidate(MARK + name, pset) for name in baselines},
-        **{f"f{number}": candidate for number, candidate in enumerate(distinct.values(), 1)},
-    }
-
-
-def best_of(source: Path, top: int) -> tuple[list[str], dict[str, Any]]:
-    """Return the texts of the ``top`` best candidates of a search or of a table, and what they depend on.
+def finish(found: Retrained, out: Path, against: Sequence[str] = (SIGN,), as_json: bool = False) -> None:
+    """Write the tables and print them; if trainings are missing, say how to go on and exit with status 130.
 
     Args:
-        source: a folder of ``gaaf-gp evolve``, the file of a function table, or ``encoding1`` for the bundled one. A
-            table's best are those of most seeds, by their mean validation accuracy.
-        top: how many.
-
-    Returns:
-        Canonical texts, best first; "primitives" and, where it is known by name, "data".
-
-    Raises:
-        GaafError: there is neither a hall of fame nor a table, or it holds fewer.
+        found: the retraining.
+        out: its folder.
+        against: baselines, a table for each.
+        as_json: print one JSON document: ``complete``, ``ended``, ``wanted``, ``folder``, and if complete all that its
+            ``result.json`` holds.
     """
-    if source.is_file() or (str(source) == TABLE and not source.exists()):
-        table = load_table(source if source.is_file() else None)
-        texts = [entry.text for entry in table.best(1.0)]
-        before = {"primitives": table.provenance.get("primitives")}
-    else:
-        before = _config(source)
-        path = source / "hall_of_fame.csv"
-        if not path.is_file():
-            raise GaafError(
-                f"--from must be a folder of gaaf-gp evolve, and {source} has no hall_of_fame.csv: name another"
-            )
-        texts = [row["text"] for row in outputs.hall_rows(source)]
-    if not 1 <= top <= len(texts):
-        raise GaafError(f"--top must be from 1 to the {len(texts)} candidates of {source}, got {top}")
-    return texts[:top], before
-
-
-def finish(found: Retrained, out: Path, against: Sequence[str] = (SIGN,)) -> None:
-    """Write the tables and print them; if trainings are missing, say how to go on and exit with status 130."""
+    about = {"complete": found.complete, "ended": len(found.trainings), "wanted": found.wanted, "folder": str(out)}
+    result = retrain_tables.write(found, out, against) if found.complete else {}
     console = Console(highlight=False, soft_wrap=True)
-    if not found.complete:
+    if as_json:
+        print_json({**result, **about})
+    elif found.complete:
+        retrain_tables.show(found, {name: retrain_tables.rows(found, name) for name in against}, Console())
+    else:
         console.print(f"{len(found.trainings)} of {found.wanted} trainings have ended; the same command goes on.")
+    if not as_json:
         console.print(f"Everything is in {out}", markup=False)
+    if not found.complete:
         raise typer.Exit(INTERRUPTED)
-    retrain_tables.write(found, out, against)
-    retrain_tables.show(found, {name: retrain_tables.rows(found, name) for name in against}, Console())
-    console.print(f"Everything is in {out}", markup=False)
 
 
 def _check_against(names: Iterable[str], candidates: dict[str, Candidate | None]) -> None:
@@ -232,15 +194,3 @@ def _check_against(names: Iterable[str], candidates: dict[str, Candidate | None]
 
 def _listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise GaafError(
-            f"--from must be a folder of gaaf-gp evolve, but {path} cannot be read: name another, the file of a "
-            f"function table, or {TABLE}"
-        ) from error
-    return content if isinstance(content, dict) else {}
