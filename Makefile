@@ -1,16 +1,18 @@
 # make evolve: evolve activation functions on the bundled images (two to three minutes on two cores)
 # make test:   lint, types, import contracts and tests
+# make docs:   the documentation as a site, in build/site
 # make bench:  what the speed-ups are on this machine (about half an hour on two cores)
 # All make .venv first, if it is missing or if what it depends on has changed.
 
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help evolve test bench check-wheel clean
+.PHONY: help evolve test docs bench check-wheel clean
 
 help:
 	@echo "make evolve       evolve activation functions on the bundled images"
 	@echo "make test         lint, types, import contracts and tests"
+	@echo "make docs         build the documentation as a site, in build/site"
 	@echo "make bench        measure the speed-ups on this machine, in one run, against a textbook version"
 	@echo "make check-wheel  install the built wheel into an empty environment and run it there"
 	@echo "make clean        remove .venv and what was built"
@@ -31,6 +33,10 @@ test: .venv/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term tests
+
+docs: .venv/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "the site is build/site/index.html; searching it needs a server: $(BIN)/python -m http.server -d build/site"
 
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks

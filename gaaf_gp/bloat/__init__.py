@@ -2,7 +2,7 @@
 
 | control | acts |
 |---|---|
-| :class:`gaaf_gp.Limits` | on generation and variation: static limits of height and nodes |
+| :class:`~gaaf_gp.generation.Limits` | on generation and variation: static limits of height and nodes |
 | :class:`Cap` | the same, for any measure, by trying again |
 | :class:`DoubleTournament`, :class:`Lexicographic`, :class:`LinearParsimony` | on selection |
 | :class:`Pareto` | on selection and survival: accuracy against size (NSGA-II) |

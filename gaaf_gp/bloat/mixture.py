@@ -48,8 +48,8 @@ class Bloat:
         selector: the one that selects.
 
     Args:
-        chosen: a control, :class:`gaaf_gp.Limits`, a name in ``CONTROLS`` or several with commas, or a sequence of
-            these; None for the default.
+        chosen: a control, :class:`~gaaf_gp.generation.Limits`, a name in ``CONTROLS`` or several with commas, or a
+            sequence of these; None for the default.
         limits: static limits, where ``chosen`` has none.
         constraints: further controls that are kept like limits (:mod:`gaaf_gp.constraints`).
 

@@ -25,7 +25,7 @@ LEAST_SEEN = 50
 class Cap(Control):
     """A static limit of any measure; nothing larger is bred, and a parent beyond it does not pass through.
 
-    Height and nodes are better limited by :class:`gaaf_gp.Limits`, which trees are built to fit.
+    Height and nodes are better limited by :class:`~gaaf_gp.generation.Limits`, which trees are built to fit.
 
     Attributes:
         most: the largest size that is allowed.
