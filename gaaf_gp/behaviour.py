@@ -32,7 +32,7 @@ PAPER_SURROGATE = Surrogate("clipped", 1.3)
 """The clipped straight-through estimator within +-1.3 (GAAF's published training code)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Behaviour:
     """What one evaluation tells of a candidate.
 

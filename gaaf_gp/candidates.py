@@ -198,11 +198,12 @@ def parse_candidate(text: str | None, pset: PrimitiveSet) -> Candidate | None:
     """
     if text is None:
         return None
-    parts = text.split(SEPARATOR.strip()) if isinstance(text, str) else [text]
+    bar = SEPARATOR.strip()
+    parts = text.split(bar, 2) if isinstance(text, str) else [text]
     if len(parts) > 2:
         raise GaafError(
             "a candidate has one tree, or a forward and a backward one with a single | between them, got "
-            f"{len(parts)} parts: write FORWARD | BACKWARD"
+            f"{text.count(bar) + 1} parts: write FORWARD | BACKWARD"
         )
     if len(parts) == 2:
         return TwoTrees(*(_one_of_two(part.strip(), pset) for part in parts))

@@ -10,6 +10,7 @@ import difflib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -20,12 +21,15 @@ from typing import Any
 from gaaf_gp.candidates import Candidate, TwoTrees, parse_candidate
 from gaaf_gp.compile import Activation
 from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.files import plain_json, read_limited
 from gaaf_gp.individual import Individual
-from gaaf_gp.loading import load_primitives
+from gaaf_gp.loading import load_recorded
 
 FILE = "catalogue.json"
 FORMAT = 1
 POINTS = 100
+MOST_BYTES = 20_000_000
+"""A larger file is refused; an entry takes some thousands."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*", re.ASCII)
 
 
@@ -107,10 +111,11 @@ class CatalogueEntry:
         """Return the tree, or the two trees, that the expression says.
 
         Raises:
-            GaafError: if the primitive set cannot be imported, or does not have the expression's operators.
+            GaafError: if the primitive set is none of those that come with the package, cannot be imported, or does not
+                have the expression's operators.
         """
         try:
-            pset = load_primitives(self.primitives)
+            pset = load_recorded(self.primitives, "the catalogue")
         except GaafError as error:
             raise GaafError(
                 f"{self.name!r} is made of the operators of {self.primitives}, which come with gaaf-gp, but {error}; "
@@ -132,8 +137,8 @@ def catalogue(path: Path | None = None) -> Mapping[str, CatalogueEntry]:
     """
     where = path if path is not None else files("gaaf_gp") / FILE
     try:
-        plain = json.loads(where.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        plain = plain_json((files("gaaf_gp") / FILE).read_bytes() if path is None else read_limited(path, MOST_BYTES))
+    except (OSError, ValueError) as error:
         raise GaafError(
             f"a catalogue must be a file of JSON that can be read, and reading {where} ended with {one_line(error)}: "
             "name another, or install gaaf-gp anew"
@@ -145,10 +150,10 @@ def catalogue(path: Path | None = None) -> Mapping[str, CatalogueEntry]:
         )
     try:
         entries = [_entry(row) for row in plain["entries"]]
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise GaafError(f"{where} is a damaged catalogue ({one_line(error)}): correct it or fetch it anew") from error
     names = [entry.name for entry in entries]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise GaafError(f"names in a catalogue must be unique, and {where} has {listed(twice)} twice: rename one")
     return MappingProxyType(dict(zip(names, entries, strict=True)))

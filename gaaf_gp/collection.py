@@ -91,10 +91,21 @@ def check_classes(where: str, classes: tuple[str, ...], expected: tuple[str, ...
 
 def contents(folder: Path) -> str:
     """Say what is found in a folder, for a message about what is not: its entries, folders with a slash."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         return "no such folder"
-    found = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir() if not entry.name.startswith("."))
+    try:
+        found = sorted(one.name + "/" * is_folder(one) for one in folder.iterdir() if not one.name.startswith("."))
+    except OSError as error:
+        return f"what cannot be listed ({error.strerror})"
     return listed(found) or "nothing"
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder; a path that no system would take leads to none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def held(

@@ -134,10 +134,13 @@ def is_called(node: Any, word: str, pset: PrimitiveSet) -> bool:
 
 ConstraintLike = Constraint | str
 
+_WHOLE = "[0-9]{1,9}"
+"""More digits than a tree has nodes; of thousands of them Python makes no number."""
+
 _FORMS: tuple[tuple[str, str, Callable[..., Constraint]], ...] = (
     (r"no (\w+) inside (\w+)", "no A inside B", lambda inner, outer: NoneInside(inner=inner, outer=outer)),
-    (r"at most (\d+) below (\w+)", "at most N below A", lambda levels, of: Below(of=of, levels=int(levels))),
-    (r"at most (\d+) (\w+)", "at most N A", lambda times, of: AtMost(times=int(times), of=of)),
+    (rf"at most ({_WHOLE}) below (\w+)", "at most N below A", lambda levels, of: Below(of=of, levels=int(levels))),
+    (rf"at most ({_WHOLE}) (\w+)", "at most N A", lambda times, of: AtMost(times=int(times), of=of)),
 )
 
 

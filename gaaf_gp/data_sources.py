@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gaaf_gp.collection import Collection, Part, Source, contents, held
+from gaaf_gp.collection import Collection, Part, Source, contents, held, is_folder
 from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.folders import FolderSource
 from gaaf_gp.idx import IdxSource
@@ -132,7 +132,14 @@ def _md5(path: Path) -> str:
 
 def data_root(root: str | os.PathLike[str] | None) -> Path:
     """Return the folder in which data sets are looked up by name: ``root``, else GAAF_GP_DATA, else the cache."""
-    return Path(root or os.environ.get("GAAF_GP_DATA") or "~/.cache/gaaf_gp").expanduser()
+    return _expanded(root or os.environ.get("GAAF_GP_DATA") or "~/.cache/gaaf_gp")
+
+
+def _expanded(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise GaafError(f"~ must be the folder of a user, and {str(path)!r} has none: write the whole path") from error
 
 
 def find_source(name_or_path: str | os.PathLike[str], root: Path, download: bool, resize: int | None) -> Source:
@@ -158,15 +165,15 @@ def find_folder(name_or_path: str | os.PathLike[str], root: Path, resize: int | 
     """
     if name_or_path == "imagenet":
         folder = root / "imagenet"
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise GaafError(
                 f"imagenet must be the folder {folder} with train/CLASS/ and val/CLASS/, and it is not there; in "
                 f"{root}: {contents(root)}; unpack the archives of ILSVRC2012 there (a link will do), or give the path "
                 "of the folder"
             )
         return FolderSource(folder, resize)
-    folder = Path(name_or_path).expanduser()
-    if not folder.is_dir():
+    folder = _expanded(name_or_path)
+    if not is_folder(folder):
         raise GaafError(
             f"data must be one of {listed(DATASETS)}, or the path of a folder with train/CLASS/ and test/CLASS/, and "
             f"{str(name_or_path)!r} is neither"

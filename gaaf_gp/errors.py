@@ -6,12 +6,36 @@ is.
 
 from collections.abc import Iterable
 
+MOST_CHARACTERS = 2000
+"""A longer message is cut in its middle: it may quote what came, and what came may be of any length."""
+
 
 class GaafError(ValueError):
     """Something given from outside (a set, a text, a file, an option) breaks a stated rule.
 
-    It is a ``ValueError`` so that callers who know nothing of this project still catch it.
+    It is a ``ValueError`` so that callers who know nothing of this project still catch it. Its message is one line that
+    any terminal can show, see :func:`printable`, whatever it quotes.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message)))
+
+
+def printable(text: str) -> str:
+    r"""Return a text as one line that moves no cursor and has a limited length.
+
+    Blanks of any kind become spaces, what cannot be printed its escape, such as ``\x1b``. A text that is too long is
+    cut in its middle, because what is wrong stands first and what to do about it last.
+    """
+    text = _cut(text)
+    if text.isprintable():
+        return text
+    return _cut("".join(one if one.isprintable() else " " if one.isspace() else ascii(one)[1:-1] for one in text))
+
+
+def _cut(text: str) -> str:
+    half = MOST_CHARACTERS // 2
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
 
 
 def listed(names: Iterable[object], most: int = 12) -> str:

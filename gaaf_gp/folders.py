@@ -97,5 +97,11 @@ class FolderSource:
 
 
 def _class_folders(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    except OSError as error:
+        raise GaafError(
+            f"a folder of classes must be readable, and {error.filename or folder} is not ({error.strerror}): correct "
+            "or remove it"
+        ) from error

@@ -10,13 +10,14 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gaaf_gp.collection import Collection, Part, contents, held
 from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.files import open_regular, read_pieces
 from gaaf_gp.torchvision_compat import import_torchvision
 
 FASHION = (
@@ -43,7 +44,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         GaafError: The file is damaged, or is another kind of file.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with open_regular(path) as file, _unpacked(file, path) as stream:
             kind = stream.read(4)
             if kind != bytes((0, 0, 8, dimensions)):
                 raise ValueError(f"it begins with {kind.hex(' ') or 'nothing'}, not 00 00 08 {dimensions:02}")
@@ -51,7 +52,9 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             size = math.prod(shape)
             if size > MOST_BYTES:
                 raise ValueError(f"it announces {size} values, and {MOST_BYTES} are the most")
-            values = stream.read(size + 1)  # one too many would show, and gzip checks its sum at the end
+            values = read_pieces(stream, size + 1)  # one too many would show, and gzip checks its sum at the end
+    except GaafError:
+        raise
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise GaafError(
             f"an IDX file must be whole and have {dimensions} dimensions of bytes, and reading {path} ended with "
@@ -63,6 +66,10 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             f"{'more' if len(values) > size else len(values)}: remove it and fetch it anew"
         )
     return np.frombuffer(values, np.uint8).reshape(shape)
+
+
+def _unpacked(file: BinaryIO, path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(file)) if path.suffix == ".gz" else file
 
 
 @dataclass(frozen=True)

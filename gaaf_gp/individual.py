@@ -113,7 +113,6 @@ class Individual(gp.PrimitiveTree):  # type: ignore[misc]
         new = type(self).__new__(type(self))
         memo[id(self)] = new
         list.extend(new, self)
-        new.__dict__.update(
-            (key, value if key == "pset" else copy.deepcopy(value, memo)) for key, value in self.__dict__.items()
-        )
+        for key, value in self.__dict__.items():  # one by one: a dictionary of its own would double the size
+            setattr(new, key, value if key == "pset" else copy.deepcopy(value, memo))
         return new

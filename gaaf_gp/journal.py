@@ -6,6 +6,7 @@ line that was cut off by a crash is dropped when the file is opened again, and i
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -14,8 +15,11 @@ from types import TracebackType
 from typing import Any
 
 from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.files import plain_json, read_limited
 
 BEGINNING = b'{"provenance": '
+MOST_BYTES = 1 << 30
+"""A larger file is refused before it is read; an evaluation takes some hundreds."""
 
 
 class Journal:
@@ -113,16 +117,18 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         raise GaafError(f"the file of evaluations must be readable, but {path} is not ({error.strerror})") from error
     if not kept:
         raise GaafError(f"{path} holds no whole line yet: go on with the run that makes it")
-    provenance: dict[str, Any] = kept[0]["provenance"]
+    provenance = kept[0]["provenance"]
+    if not isinstance(provenance, dict):
+        raise GaafError(f"{path} is not a file of evaluations: its provenance is none: choose another")
     return provenance, kept[1:]
 
 
 def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
     """Return the objects of all whole lines, and where the last of them ends in the file, in bytes."""
-    content = path.read_bytes() if path.exists() else b""
+    content = read_limited(path, MOST_BYTES) if path.exists() else b""
     if not content.startswith(BEGINNING[: len(content)]):  # a file may be cut off within its first line too
         raise GaafError(f"{path} is not a file of evaluations: its first line has no provenance: choose another")
-    lines = content.splitlines(keepends=True)
+    lines = io.BytesIO(content).readlines()  # a line ends with \n and nothing else
     found: list[dict[str, Any]] = []
     length = 0
     for number, line in enumerate(lines, 1):
@@ -143,7 +149,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        entry = json.loads(line)
+        entry = plain_json(line)
     except ValueError:
         return None
     return entry if isinstance(entry, dict) else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.pset import PrimitiveSet
 
 FORM = '"primitives.gaaf:free" or "path/to/file.py:function"'
+_BUNDLED = re.compile(r"primitives\.[A-Za-z_]\w*:[A-Za-z_]\w*", re.ASCII)
 
 
 def load_primitives(spec: str) -> PrimitiveSet:
@@ -45,6 +47,28 @@ def load_primitives(spec: str) -> PrimitiveSet:
     if not isinstance(pset, PrimitiveSet):
         raise GaafError(f"{spec} must return a PrimitiveSet, got {type(pset).__name__}")
     return pset.check()
+
+
+def is_bundled(spec: object) -> bool:
+    """Return whether this names a set in ``primitives``, the package that comes with this one.
+
+    Any other set is code of somebody's, and is loaded only if the user names it.
+    """
+    return isinstance(spec, str) and _BUNDLED.fullmatch(spec) is not None
+
+
+def load_recorded(spec: object, file: object) -> PrimitiveSet:
+    """Return the set that a file names: one that comes with the package, because a set is code.
+
+    Raises:
+        GaafError: the file names another one.
+    """
+    if not is_bundled(spec):
+        raise GaafError(
+            f"a primitive set is code, and a file may name only those of primitives/, but {file} names {spec!r}: if "
+            "you trust it, name it yourself, as --primitives where a command takes it"
+        )
+    return load_primitives(str(spec))
 
 
 def _makes_a_set(value: object, module: ModuleType) -> bool:

@@ -19,7 +19,7 @@ FIRST_CONTENDERS = 3
 """Candidates that get a second seed to learn how large the noise is; two would leave one degree of freedom."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One evaluated candidate.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from typing import Any
 
 from gaaf_gp.pset import PrimitiveSet
@@ -104,4 +105,5 @@ def canonical(nodes: Nodes, pset: PrimitiveSet) -> str:
             children = sorted(children)
         return str(node.format(*children))
 
-    return fold(nodes, piece)
+    # One object for one text: a search keeps that of a candidate in many places.
+    return sys.intern(fold(nodes, piece))

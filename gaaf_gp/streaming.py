@@ -30,6 +30,7 @@ from gaaf_gp.torchvision_compat import import_torchvision
 
 START = "spawn"
 """How workers are started: a forked one hangs once its parent has run a backward pass."""
+SCORED = 256 / 224  # how much larger than its crop an image to score is made
 AHEAD = 2
 """Batches that each worker prepares ahead."""
 
@@ -218,11 +219,11 @@ class _Decoder(Dataset[Any]):
 
     def __getitem__(self, request: _Request) -> NDArray[np.uint8] | str:
         train, score = _transforms(self._image_size)
-        images = []
+        images, enlarged = [], None if request.seeds is not None else round(self._image_size * SCORED)
         try:
             with torch.random.fork_rng(devices=[]):
                 for number, name in enumerate(request.names):
-                    image = read_image(Path(request.folder, os.fsdecode(bytes(name))), "RGB")
+                    image = read_image(Path(request.folder, os.fsdecode(bytes(name))), "RGB", enlarged)
                     if request.seeds is not None:
                         torch.default_generator.manual_seed(int(request.seeds[number]))
                     images.append(np.asarray((score if request.seeds is None else train)(image)))
@@ -237,7 +238,7 @@ def _transforms(size: int) -> tuple[Any, Any]:
     import_torchvision()
     v2: Any = importlib.import_module("torchvision.transforms.v2")
     train = v2.Compose([v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()])
-    return train, v2.Compose([v2.Resize(round(size * 256 / 224), antialias=True), v2.CenterCrop(size)])
+    return train, v2.Compose([v2.Resize(round(size * SCORED), antialias=True), v2.CenterCrop(size)])
 
 
 def _undisturbed(_worker: int) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, cast
 
 from gaaf_gp.behaviour import Behaviour
 from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.files import open_regular, plain_json, read_pieces
 from gaaf_gp.function_table import Entry, FunctionTable
 
 BUNDLED = "encoding1.json.gz"
@@ -51,8 +52,8 @@ def load_table(path: Path | None = None) -> FunctionTable:
     """
     where = path if path is not None else files("gaaf_gp") / "bundled" / BUNDLED
     try:
-        with where.open("rb") as packed, gzip.open(packed) as file:
-            content = file.read(MOST_BYTES + 1)
+        with open_regular(path) if path is not None else where.open("rb") as packed, gzip.open(packed) as file:
+            content = read_pieces(cast(BinaryIO, file), MOST_BYTES + 1)
     except FileNotFoundError:
         fix = (
             f"there is no file {path}: give the path of one"
@@ -75,8 +76,8 @@ def load_table(path: Path | None = None) -> FunctionTable:
 
 def _read(content: bytes, where: str) -> FunctionTable:
     try:
-        plain = json.loads(content, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        plain = plain_json(content)
+    except ValueError:
         plain = None
     if not isinstance(plain, dict) or plain.get("kind") != KIND:
         raise GaafError(f"{where} is no function table: its JSON must say kind {KIND!r}: name another file")
@@ -88,12 +89,8 @@ def _read(content: bytes, where: str) -> FunctionTable:
     try:
         entries = [_entry(row) for row in plain["entries"]]
         return FunctionTable(entries, _behaviours(plain["space"], entries), dict(plain["provenance"]))
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise GaafError(f"{where} is a damaged function table ({one_line(error)}): fetch or make it anew") from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:

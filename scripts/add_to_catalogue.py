@@ -7,7 +7,6 @@ A function that is there already gets the gain beside its others. Only what is b
 by the p-value that is corrected for all functions tested beside it, gets in.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import Annotated, Any
 import typer
 
 from gaaf_gp.candidates import Baseline, TwoTrees, parse_candidate
-from gaaf_gp.catalogue import FILE, CatalogueEntry, catalogue, gain_of, save_catalogue
+from gaaf_gp.catalogue import FILE, MOST_BYTES, CatalogueEntry, catalogue, gain_of, save_catalogue
 from gaaf_gp.cli import script
 from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.files import plain_json, read_limited
 from gaaf_gp.individual import Individual
-from gaaf_gp.loading import load_primitives
+from gaaf_gp.loading import load_recorded
 
 CATALOGUE = Path(__file__).resolve().parents[1] / "gaaf_gp" / FILE
 
@@ -39,7 +39,7 @@ def main(
     if not (gain.points > 0 and gain.p_holm <= 1 - gain.confidence):
         raise GaafError(f"the catalogue is of functions that won, and {candidate} is not shown to have: {gain}")
     text, primitives = result["candidates"][candidate]["text"], result["primitives"]
-    pset = load_primitives(primitives)
+    pset = load_recorded(primitives, folder)
     given = parse_candidate(text, pset)
     if given is None or isinstance(given, Baseline):
         raise GaafError(f"the catalogue is of evolved functions, and {candidate} is {text}: choose another")
@@ -67,7 +67,7 @@ def read_result(path: Path) -> dict[str, Any]:
         GaafError: if it cannot be read.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = plain_json(read_limited(path, MOST_BYTES))
     except (OSError, ValueError) as error:
         raise GaafError(
             f"a gain is read from the result.json of gaaf-gp retrain, and reading {path} ended with {one_line(error)}: "

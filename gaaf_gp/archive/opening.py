@@ -180,7 +180,7 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
 
 def _prepare(db: sqlite3.Connection, path: Path, write: bool, verify: bool) -> None:
     """Check a file before anything in it is changed, and bring it up to date if it may be."""
-    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "foreign_keys = ON", "cache_size = -32768"):
+    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "foreign_keys = ON", "cache_size = -2048"):
         db.execute(f"PRAGMA {pragma}")
     if not write:
         db.execute("PRAGMA query_only = ON")

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from matplotlib.axes import Axes
 
 from gaaf_gp.candidates import parse_candidate
-from gaaf_gp.commands.options import FREE, ExpressionArgument, PrimitivesOption, evolved
-from gaaf_gp.errors import GaafError
+from gaaf_gp.commands.json_output import print_json
+from gaaf_gp.commands.options import FREE, ExpressionArgument, JsonOption, PrimitivesOption, evolved, examples
+from gaaf_gp.commands.report import KeyOption, NamedSetOption, RunArgument, recorded_set
+from gaaf_gp.commands.run_figures import FIGURES_FOLDER, draw_run, target_files, write_run
+from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.loading import load_primitives
 from gaaf_gp.plot import plot_activation, plot_activations, plot_evolved, save_figure
+from gaaf_gp.report import FIGURES, find_run, read_run
 
 app = typer.Typer(help="Draw what was evolved.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -26,23 +31,27 @@ ExpressionsArgument = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite the file.")]
 
 
-@app.command()
+@app.command(epilog=examples('gaaf-gp plot tree "add(sin(x), x)" --out tree.png'))
 def tree(
-    expression: ExpressionArgument, out: OutOption, primitives: PrimitivesOption = FREE, force: ForceOption = False
+    expression: ExpressionArgument,
+    out: OutOption,
+    primitives: PrimitivesOption = FREE,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Draw an expression tree, or two of them beside each other."""
     individual = evolved(expression, primitives)
-    _check_new(out, force)
-    save_figure(plot_evolved(individual), out)
-    typer.echo(f"wrote {out}")
+    check_new(out, force)
+    write_figure(plot_evolved(individual), out, as_json)
 
 
-@app.command()
+@app.command(epilog=examples('gaaf-gp plot activation "add(sin(x), x)" @rprelu --out functions.png'))
 def activation(
     expressions: ExpressionsArgument,
     out: OutOption,
     primitives: PrimitivesOption = FREE,
     force: ForceOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Draw functions side by side.
 
@@ -50,12 +59,69 @@ def activation(
     """
     pset = load_primitives(primitives)
     functions = [parse_candidate(expression, pset) for expression in expressions]
-    _check_new(out, force)
+    check_new(out, force)
     axes = plot_activation(functions[0]) if len(functions) == 1 else plot_activations(functions)[0]
+    write_figure(axes, out, as_json)
+
+
+@app.command(
+    epilog=examples(
+        "gaaf-gp plot run out/first                                 All figures, as files in out/first/figures.",
+        "gaaf-gp plot run out/first --out first.pdf                 All of them as pages of one file.",
+        "gaaf-gp plot run out/first --only front --out front.svg    One of them.",
+    )
+)
+def run(
+    folder: RunArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder, or a file: .pdf for all, .png or .svg of one.", show_default="DIR/figures"),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help=f"A figure: {', '.join(one.name for one in FIGURES)}; may be repeated.", show_default="all"),
+    ] = None,
+    key: KeyOption = None,
+    primitives: NamedSetOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw how a search went, of its archive alone, while it goes on or after it has ended."""
+    place = find_run(folder, key)
+    figures = [one for one in FIGURES if one.name in (only or [one.name])]
+    if unknown := sorted({*(only or ())} - {one.name for one in FIGURES}):
+        raise GaafError(f"figures of a run are {listed(one.name for one in FIGURES)}, got {listed(unknown)}: choose")
+    target = place.folder / FIGURES_FOLDER if out is None else out
+    files = target_files(target, figures, force)
+    drawn, missing = draw_run(read_run(place, recorded_set(place, primitives)), figures)
+    written = write_run(drawn, files, target)
+    if as_json:
+        print_json({"files": [str(one) for one in written], "missing": missing})
+    else:
+        for one in written:
+            typer.echo(f"wrote {one}")
+        for name, why in missing.items():
+            typer.echo(f"no {name}: {why}")
+
+
+def write_figure(axes: Axes, out: Path, as_json: bool) -> None:
+    """Write a figure, and say so.
+
+    Raises:
+        GaafError: it cannot be written.
+    """
     save_figure(axes, out)
-    typer.echo(f"wrote {out}")
+    if as_json:
+        print_json({"file": str(out)})
+    else:
+        typer.echo(f"wrote {out}")
 
 
-def _check_new(out: Path, force: bool) -> None:
+def check_new(out: Path, force: bool) -> None:
+    """Refuse to overwrite a file unasked.
+
+    Raises:
+        GaafError: it exists, and ``force`` is false.
+    """
     if out.exists() and not force:
         raise GaafError(f"the figure must be a new file, but {out} exists: choose another name or pass --force")
