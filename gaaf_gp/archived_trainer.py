@@ -28,10 +28,14 @@ class ArchivedTrainer:
         trainer: runs what the archive lacks.
         trainings: the task of the trainer in the archive, with the same proxy, set and size of stacks.
         signature: spares computing a signature a second time.
+
+    Attributes:
+        trained: texts of the candidates that were trained, and not found, once or more.
     """
 
     def __init__(self, trainer: Trainer, trainings: ArchivedTrainings, signature: Signature | None = None) -> None:
         self.trainings = trainings
+        self.trained: set[str | None] = set()
         self._trainer = trainer
         self._signature = signature or (lambda _text: None)
 
@@ -72,6 +76,7 @@ class ArchivedTrainer:
 
     def keep(self, job: Job, outcome: Outcome) -> None:
         """Write an outcome down; it is on the disk when this returns."""
+        self.trained.add(job.text)
         self.trainings.keep(job.text, self._of(job), job.epochs, outcome, job.score)
 
     def _of(self, job: Job) -> str | None:
@@ -114,7 +119,7 @@ class ArchivedFlow:
         results = self._flow.get()
         for index, result in results:
             job = self._jobs.pop(index)
-            self._trainer.keep(job, lost(job.seed) if isinstance(result, WorkerLost) else result)
+            self._trainer.keep(job, lost(job.seed, result.reason) if isinstance(result, WorkerLost) else result)
         return results
 
     def drop(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gaaf_gp.archive import VALIDATION, Archive, Evaluation, Kept, evaluation_of
+from gaaf_gp.archive import VALIDATION, Archive, Evaluation, Kept, Register, evaluation_of
 from gaaf_gp.candidates import PLAIN_SIGN, Candidate, TwoTrees, parse_candidate
 from gaaf_gp.data import AnySplit
 from gaaf_gp.individual import Individual
@@ -38,6 +38,7 @@ class ArchivedTrainings:
     Attributes:
         task: hash of the task.
         differing: evaluations whose result was another one than that in the archive, which stays.
+        register: of the births and generations of the run.
 
     Raises:
         GaafError: there is no such run, or the archive cannot be written.
@@ -56,6 +57,7 @@ class ArchivedTrainings:
         self.archive, self.proxy, self.pset = archive, proxy, pset
         begun = archive.run(run)
         self.run, self.versions = begun.key, begun.versions
+        self.register = Register(archive, begun.key)
         device = proxy.data.device
         self.device = f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
         settings = {

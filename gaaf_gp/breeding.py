@@ -11,6 +11,7 @@ from typing import Any
 
 from deap import base
 
+from gaaf_gp.archive.births import BOTH, CROSSOVER, GIVEN, MUTATION, RANDOM
 from gaaf_gp.bloat import Bloat, Pareto
 from gaaf_gp.candidates import Evolved, TwoTrees, parse_candidate
 from gaaf_gp.errors import GaafError
@@ -22,6 +23,10 @@ from gaaf_gp.simplify import simplify
 
 ATTEMPTS = 100
 """Draws for one place in a population before a new random tree is tried instead, and then before giving up."""
+
+
+Born = Callable[[Evolved, str, Sequence[Evolved]], object]
+"""Is told of a new candidate: how it came to be, one of :data:`gaaf_gp.archive.births.OPERATIONS`, and its parents."""
 
 
 def known(
@@ -79,6 +84,7 @@ class Breeder:
         crossover: probability of mating.
         mutation: probability of mutating a mated child.
         initial: individuals that come first.
+        born: called with every new candidate.
     """
 
     def __init__(
@@ -90,6 +96,7 @@ class Breeder:
         crossover: float,
         mutation: float,
         initial: Sequence[Evolved] = (),
+        born: Born | None = None,
     ) -> None:
         self.toolbox = toolbox
         self.bloat: Bloat = getattr(toolbox, "bloat", None) or Bloat("none")
@@ -100,6 +107,8 @@ class Breeder:
         self._crossover = crossover
         self._mutation = mutation
         self._initial = list(reversed(initial))
+        self._born = born
+        self._origin: tuple[str, Sequence[Evolved]] = RANDOM, ()
         self._tried: set[str] = set()
         self._reasons: dict[str, str | None] = {}  # simplified text -> why it is not worth an evaluation
         self._signatures: set[str] = set()
@@ -120,7 +129,12 @@ class Breeder:
         child = self._new(self._given) if self._initial else None
         if child is None and self.population and not random_only:
             child = self._new(self.breed)
-        return child or self._new(self.toolbox.individual)
+        if child is None:
+            self._origin = RANDOM, ()
+            child = self._new(self.toolbox.individual)
+        if child is not None and self._born is not None:
+            self._born(child, *self._origin)
+        return child
 
     def admit(self, children: Sequence[Evolved]) -> list[Evolved]:
         """Return the children that may enter the population now that their fitness is known; -inf is that of none."""
@@ -144,8 +158,10 @@ class Breeder:
         first, second = map(self.toolbox.clone, parents)
         mated = self._rng.random() < self._crossover
         child: Evolved = self.toolbox.mate(first, second)[0] if mated else first
-        if not mated or self._rng.random() < self._mutation:
+        mutated = not mated or self._rng.random() < self._mutation
+        if mutated:
             (child,) = self.toolbox.mutate(child)
+        self._origin = (BOTH if mutated else CROSSOVER, parents) if mated else (MUTATION, parents[:1])
         del child.fitness.values
         return child
 
@@ -180,6 +196,7 @@ class Breeder:
 
     def _given(self) -> Evolved:
         """Return the next of the individuals that the search begins with, and a random one after the last."""
+        self._origin = GIVEN if self._initial else RANDOM, ()
         made: Evolved = self._initial.pop() if self._initial else self.toolbox.individual()
         return made
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from deap import base
 
+from gaaf_gp.archive import Register
 from gaaf_gp.bloat import SEARCH_DEFAULT, Bloat, BloatLike
 from gaaf_gp.breeding import Breeder, known
 from gaaf_gp.candidates import Evolved
 from gaaf_gp.chronicle import Chronicle
 from gaaf_gp.constraints import ConstraintLike
+from gaaf_gp.displays import Show
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolution import Evolution, new_hall
 from gaaf_gp.fitness import Record
 from gaaf_gp.generation import DEFAULT_LIMITS, Limits
-from gaaf_gp.judges import Judge, Measure, as_judge
+from gaaf_gp.judges import Judge, Measure, as_judge, recalled
 from gaaf_gp.loops import Loop, Search, as_loop
-from gaaf_gp.progress import Progress
+from gaaf_gp.progress import Progress, formulas
 from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.run_checkpoint import RunCheckpoint
 from gaaf_gp.stopping import Stop
 from gaaf_gp.toolbox import make_toolbox
 
@@ -48,9 +52,10 @@ def evolve(
     seed: int = 0,
     hall_of_fame: int = 10,
     toolbox: base.Toolbox | None = None,
-    progress: bool = False,
+    progress: Show = False,
     on_evaluation: Callable[[Record], None] | None = None,
     on_generation: Callable[[Evolution], object] | None = None,
+    checkpoint: Path | str | None = None,
 ) -> Evolution:
     """Search for good activation functions.
 
@@ -83,15 +88,19 @@ def evolve(
         hall_of_fame: number of best individuals to remember.
         toolbox: other operators than those of :func:`gaaf_gp.make_toolbox`; it must make Individuals of ``pset``, or
             TwoTrees, and decides alone which. Islands share it.
-        progress: show a progress line: candidates done, best so far, time left.
+        progress: show candidates done, their rate, time left, the best and what failed: True, or one of auto, bar,
+            lines and json, see :mod:`gaaf_gp.displays`.
         on_evaluation: called with every record as it arrives.
         on_generation: called after every generation with what was found until then; True ends the search.
+        checkpoint: file that the state of the search is written to after every generation. If it is there, this must be
+            the same search again, and come by it (:mod:`gaaf_gp.run_checkpoint`).
 
     Returns:
         What was found, also after Ctrl-C (``interrupted``): the candidates evaluated until then are all in it.
 
     Raises:
-        GaafError: for settings out of their range, controls or constraints beside a toolbox, or racing in steady state.
+        GaafError: for settings out of their range, controls or constraints beside a toolbox, racing in steady state, or
+            a search that does not come by its checkpoint.
     """
     _check(population_size, elite, {"crossover": crossover, "mutation": mutation}, hall_of_fame)
     loop, stop = as_loop(loop), Stop(evaluations, seconds, target, stagnation)
@@ -100,6 +109,16 @@ def evolve(
         raise GaafError("a toolbox has its own controls and constraints: give them to make_toolbox, not to evolve")
     chosen = SEARCH_DEFAULT if bloat is None else bloat
     found = Evolution(hall_of_fame=new_hall(hall_of_fame))
+    register: Register | None = getattr(judge, "register", None)
+    kept = None
+    if checkpoint is not None:
+        kept = RunCheckpoint(Path(checkpoint), pset, repeatable=getattr(loop, "in_order", True))
+
+    def born(child: Evolved, operation: str, parents: Sequence[Evolved]) -> None:
+        if kept is not None:
+            kept.bred(child)
+        if register is not None:
+            register.born(child.canonical, len(found.logbook), operation, [one.canonical for one in parents])
 
     def made(rng: random.Random) -> base.Toolbox:
         return make_toolbox(
@@ -108,15 +127,17 @@ def evolve(
 
     def breeder(place: int, number: int) -> Breeder:
         rng = random.Random(seed if place == 0 else f"{seed} {place}")
+        if kept is not None:
+            kept.generators.append(rng)
         own = made(rng) if toolbox is None else toolbox
         first = known(initial, pset, own, rng)[place::number]
-        return Breeder(own, judge, rng, found.rejected, crossover, mutation, first)
+        return Breeder(own, judge, rng, found.rejected, crossover, mutation, first, born)
 
     controls = Bloat(chosen) if toolbox is None else getattr(toolbox, "bloat", None) or Bloat("none")
-    with Progress(evaluations, enabled=progress) as shown:
+    with Progress(evaluations, show=progress, formula=formulas(pset)) as shown:
 
         def arrived(record: Record) -> None:
-            shown.advance(record)
+            shown.advance(record, known=recalled(judge, record))
             if on_evaluation is not None:
                 on_evaluation(record)
 
@@ -124,12 +145,13 @@ def evolve(
             found=found,
             judge=judge,
             breeders=lambda number: [breeder(place, number) for place in range(number)],
-            chronicle=Chronicle(found, judge, controls.selector.values),
+            chronicle=Chronicle(found, judge, controls.selector.values, register),
             stop=stop,
             population_size=population_size,
             elite=elite,
             arrived=arrived,
             on_generation=on_generation,
+            checkpoint=kept,
         )
         found.stopped = loop.run(search)
     found.seconds = time.perf_counter() - stop.started

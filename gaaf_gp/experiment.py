@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gaaf_gp import outputs, results, resuming
 from gaaf_gp.archive import runs
 from gaaf_gp.bloat import Bloat, measured_in
 from gaaf_gp.candidates import parse_candidate
+from gaaf_gp.computing import devices_of
 from gaaf_gp.confirmation import competitors, confirm
 from gaaf_gp.constraints import as_constraints
 from gaaf_gp.data import AnyData, load_data, open_test_split
+from gaaf_gp.displays import Show, as_mode
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evolve import Evolution, evolve
+from gaaf_gp.executors import WorkersGoneError
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.genetic import random_search
+from gaaf_gp.known_best import begun_with_best
 from gaaf_gp.loading import load_primitives
 from gaaf_gp.loops import Steady, as_loop
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.racing import Racing
 from gaaf_gp.resuming import archived
+from gaaf_gp.run_checkpoint import CHECKPOINT
 from gaaf_gp.settings import Settings, available_cores
 from gaaf_gp.stacked import AT_ONCE
 from gaaf_gp.stopping import Stop
 from gaaf_gp.streamed_data import stream_data
+from gaaf_gp.tensorboard import TensorBoard, open_log
 from gaaf_gp.toolbox import make_toolbox
 
 __all__ = ["FRESH", "Search", "Settings", "available_cores", "run"]
@@ -39,17 +48,20 @@ LEAST_TO_RACE = 3
 """Epochs of a training from which candidates race by default: with fewer there is little to save."""
 
 
-Search = Callable[[Settings, PrimitiveSet, Evaluator, bool], Evolution]
-"""Searches with the settings; the last argument says whether no progress line is shown."""
+Search = Callable[[Settings, PrimitiveSet, Evaluator, Show], Evolution]
+"""Searches with the settings; the last argument says whether and how progress is shown."""
 
 
 def run(
     settings: Settings,
     *,
     quiet: bool = False,
+    progress: Show = True,
+    tensorboard: Path | None = None,
     search: Search | None = None,
     notes: Mapping[str, Any] | None = None,
     resume: bool = False,
+    initial_from: str | None = None,
 ) -> dict[str, Any]:
     """Evolve, confirm, write everything into ``settings.out`` and return what ``result.json`` holds.
 
@@ -62,26 +74,32 @@ def run(
 
     Args:
         settings: what to run.
-        quiet: show no progress line.
+        quiet: show no progress, whatever ``progress`` says.
+        progress: whether and how it is shown, see :data:`gaaf_gp.displays.Show`.
+        tensorboard: folder for TensorBoard, see :class:`gaaf_gp.tensorboard.TensorBoard`; not with ``search``.
         search: another search than :func:`gaaf_gp.evolve`, such as one of :mod:`gaaf_gp.genetic`.
         notes: what ``config.json`` is to say of that search, fit for JSON.
         resume: go on with the run in ``settings.out``, which must have had the same settings and versions; the number
             of workers may be another.
+        initial_from: an archive whose best functions a new run begins with, see :mod:`gaaf_gp.known_best`.
 
     Raises:
         GaafError: for a bad setting, before anything is written, or if no candidate could be trained.
     """
-    started = time.perf_counter()
+    started, shown = time.perf_counter(), as_mode(False if quiet else progress)
+    searching = _chosen(search, open_log(tensorboard, resume))
     if not resume:
         outputs.check_free(settings.out)
     pset = load_primitives(settings.primitives)
     _check_choices(settings, pset)
     data = _data(settings)
     proxy = Proxy(data, **settings.proxy)
+    if initial_from is not None:
+        settings = begun_with_best(settings, initial_from, proxy, pset)
     with _evaluator(settings, proxy, pset) as evaluator:
         config = {**_config(settings, evaluator), **(notes or {})}
         with archived(settings, config, evaluator, resume) as ended:
-            known = _searched(settings, pset, evaluator, search or _search, quiet, started)
+            known = _searched(settings, pset, evaluator, searching, shown, started)
             if known.found.interrupted:
                 evaluator.stop()  # what has ended is in the archive
             ended.status = runs.INTERRUPTED if known.found.interrupted else runs.FINISHED
@@ -89,18 +107,18 @@ def run(
 
 
 def _searched(
-    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, search: Search, quiet: bool, started: float
+    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, search: Search, shown: Show, started: float
 ) -> _Known:
     known = _Known()
     try:
         known.sign = _baseline(evaluator, evaluator.seeds)
-        known.found = search(settings, pset, evaluator, quiet)
+        known.found = search(settings, pset, evaluator, shown)
         _check_found(known.found, pset)
         if not known.found.interrupted:
             known.sign |= _baseline(evaluator, _added(known.found, evaluator))
             _write(settings, known, started)
             if settings.random_search:  # at the same budget, also where the search ended early
-                known.drawn = _random_search(settings, pset, evaluator, len(known.found.records), quiet)
+                known.drawn = _random_search(settings, pset, evaluator, len(known.found.records), shown)
             known.test = _confirm(known, evaluator, settings)
     except KeyboardInterrupt:
         known.found.interrupted = True
@@ -140,13 +158,17 @@ class _NotConfirmedError(Exception):
 
 def _data(settings: Settings) -> AnyData:
     load: Callable[..., AnyData] = stream_data if settings.stream else load_data
-    data = load(settings.data, seed=settings.seed, **settings.data_settings)
+    data = load(settings.data, seed=settings.seed, **{**settings.data_settings, "device": _devices(settings)[0]})
     if not data.has_test_split:  # known now, not after hours of search
         raise GaafError(
             f"a winner is confirmed on the test split, but {data.name} has none: add test/CLASS/ with images beside "
             "train/CLASS/"
         )
     return data
+
+
+def _devices(settings: Settings) -> tuple[str, ...]:
+    return devices_of(settings.data_settings.get("device", "cpu"))
 
 
 def _check_found(found: Evolution, pset: PrimitiveSet) -> None:
@@ -165,6 +187,8 @@ def _evaluator(settings: Settings, proxy: Proxy, pset: PrimitiveSet) -> Evaluato
         pset,
         seeds=(settings.seed,),
         workers=settings.workers,
+        executor=settings.executor,
+        devices=_devices(settings),
         racing=Racing() if racing else None,
         extra_seeds=settings.extra_seeds,
         places=settings.elite,
@@ -191,7 +215,24 @@ def _baseline(evaluator: Evaluator, seeds: Sequence[int]) -> dict[int, float]:
     return {outcome.seed: outcome.accuracy for outcome in outcomes}
 
 
-def _search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet: bool) -> Evolution:
+def _chosen(search: Search | None, log: TensorBoard | None) -> Search:
+    if search is None:
+        return partial(_search, log=log)
+    if log is not None:
+        raise GaafError("TensorBoard follows gaaf-gp evolve only, and this is another search: leave it out")
+    return search
+
+
+def _search(
+    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show, log: TensorBoard | None = None
+) -> Evolution:
+    with nullcontext() if log is None else log.following(evaluator.recalled):
+        return _evolve(settings, pset, evaluator, shown, log)
+
+
+def _evolve(
+    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show, log: TensorBoard | None
+) -> Evolution:
     return evolve(
         pset,
         evaluator,
@@ -208,12 +249,15 @@ def _search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet:
         target=settings.target,
         stagnation=settings.stagnation,
         seed=settings.seed,
-        progress=not quiet,
+        progress=shown,
+        checkpoint=settings.out / CHECKPOINT,
+        on_evaluation=None if log is None else log.evaluation,
+        on_generation=None if log is None else log.generation,
     )
 
 
 def _random_search(
-    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, evaluations: int, quiet: bool
+    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, evaluations: int, shown: Show
 ) -> Evolution:
     """Spend the evaluations of the search once more, on random candidates.
 
@@ -235,7 +279,7 @@ def _random_search(
         limits=settings.limits,
         make=toolbox.individual,
         seed=settings.seed,
-        progress=not quiet,
+        progress=shown,
     )
 
 
@@ -249,6 +293,8 @@ def _confirm(known: _Known, evaluator: Evaluator, settings: Settings) -> dict[st
     seeds = [FRESH * (settings.seed + 1) + i for i in range(settings.fresh_seeds)]
     try:
         return confirm(best, others, evaluator, seeds, open_test_split(evaluator.proxy.data))
+    except WorkersGoneError:
+        raise
     except GaafError as error:  # streamed images are read only now
         raise _NotConfirmedError(str(error)) from error
 

@@ -17,6 +17,7 @@ from gaaf_gp.plots.pair import evolved_svg, plot_evolved
 from gaaf_gp.plots.primitives import plot_primitive_use, primitive_use
 from gaaf_gp.plots.progress import Snapshot, plot_progress, plot_run, snapshots
 from gaaf_gp.plots.searches import plot_searches
+from gaaf_gp.plots.sheet import plot_sheet
 from gaaf_gp.plots.style import BLUE, DARK, ENDINGS, INK, LIGHT, VERMILLION, Style, as_svg, new_axes, save_figure
 from gaaf_gp.plots.tree import plot_tree
 
@@ -50,6 +51,7 @@ __all__ = [
     "plot_progress",
     "plot_run",
     "plot_searches",
+    "plot_sheet",
     "plot_tree",
     "primitive_use",
     "save_figure",

@@ -13,6 +13,7 @@ from typer import Option
 
 from gaaf_gp import outputs
 from gaaf_gp.cli import script
+from gaaf_gp.displays import Show
 from gaaf_gp.evolution import Evolution
 from gaaf_gp.experiment import Settings, available_cores, run
 from gaaf_gp.fitness import Evaluator
@@ -54,9 +55,9 @@ def main(
         data_settings={"limit": limit},
     )
 
-    def search(chosen: Settings, pset: PrimitiveSet, evaluator: Evaluator, quiet: bool) -> Evolution:
+    def search(chosen: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show) -> Evolution:
         return random_search(
-            pset, evaluator, evaluations=chosen.evaluations, batch=BATCH, seed=chosen.seed, progress=not quiet
+            pset, evaluator, evaluations=chosen.evaluations, batch=BATCH, seed=chosen.seed, progress=shown
         )
 
     result = run(settings, search=search, notes={"search": "random", "batch": BATCH})

@@ -16,4 +16,6 @@ cd "$work/empty"
 for file in config.json result.json logbook.csv hall_of_fame.csv best_tree.png history.png; do
     test -s "run/$file" || { echo "the installed wheel did not write run/$file"; exit 1; }
 done
+"$work/venv/bin/gaaf-gp" report run
+grep -q 'class="card"' run/report.html || { echo "the installed wheel did not report its run"; exit 1; }
 echo "the installed wheel evolved two candidates"

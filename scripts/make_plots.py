@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
-from gaaf_gp import Evaluator, Proxy, TableEvaluator, evolve, load_data, load_table, make_toolbox, parse
+from gaaf_gp import Evaluator, Proxy, TableEvaluator, evolve, load_data, load_table, make_toolbox, parse, vocabulary
 from gaaf_gp.binary import binary_layers
 from gaaf_gp.candidates import parse_candidate
 from gaaf_gp.cli import script
@@ -44,6 +44,7 @@ from gaaf_gp.plot import (
     plot_progress,
     plot_run,
     plot_searches,
+    plot_sheet,
     plot_tree,
     save_figure,
     snapshots,
@@ -276,9 +277,15 @@ def spread_of(search: Callable[..., Any]) -> Band:
     return band(curves)
 
 
+def sheet() -> Axes:
+    """A part of what is in a set."""
+    return plot_sheet(vocabulary.entries(pset)[16:34])[0]
+
+
 DRAWN = (
     tree, tree_highlighted, tree_difference, two_trees, activation, activations, activation_trained, history, progress,
     run, front, primitive_use, learning_curves, genealogy, fidelities, searches,
+    sheet,
 )  # fmt: skip
 PICTURES: dict[str, Callable[[], Axes]] = {f"plot_{one.__name__}": one for one in DRAWN}
 """File without its ending -> what draws it."""

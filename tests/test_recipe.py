@@ -48,4 +48,4 @@ def test_what_the_proxy_refuses_is_refused(tiny_data):
 
 def test_a_teacher_is_a_name_or_a_file():
     assert Distillation("resnet18").file is None
-    assert Distillation("out/teacher.npz").file.name == "teacher.npz"
+    assert Distillation("out/teacher.safetensors").file.name == "teacher.safetensors"

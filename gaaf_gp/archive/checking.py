@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gaaf_gp.archive.births import read_births, read_generations
 from gaaf_gp.archive.columns import from_columns
 from gaaf_gp.archive.evaluation import DamagedError
 from gaaf_gp.archive.opening import damages, open_file, translated
@@ -78,6 +79,13 @@ def _problems(db: sqlite3.Connection) -> Iterator[str]:
                 read(row)
             except DamagedError as error:
                 yield str(error)
+    for row in run_rows(db):
+        try:
+            births, _ = read_births(db, row[0]), read_generations(db, row[0])
+        except DamagedError as error:
+            yield f"run {row[1]!s:.8}: {error}"
+            continue
+        yield from (f"the text of birth {one.number}: {why}" for one in births if (why := unreadable(one.text)))
     for number, kept, *columns in raw_rows(db):
         try:
             evaluation = from_columns(number, columns, kept)

@@ -7,6 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gaaf_gp.archive.births import (
+    Birth,
+    Generation,
+    insert_births,
+    put_generations,
+    read_births,
+    read_generations,
+)
 from gaaf_gp.archive.columns import plain_json
 from gaaf_gp.archive.evaluation import Evaluation
 from gaaf_gp.archive.rows import Kept, insert_evaluation, insert_task, read_settings, task_rows
@@ -35,7 +43,7 @@ class Rest:
     """All that an archive holds beside its evaluations: settings, and the runs with their entries."""
 
     tasks: Sequence[Mapping[str, Any]]
-    runs: Sequence[tuple[Run, Sequence[EntryRow]]]
+    runs: Sequence[tuple[Run, Sequence[EntryRow], Sequence[Birth], Sequence[Generation]]]
 
 
 def read_rest(db: sqlite3.Connection) -> Rest:
@@ -44,7 +52,10 @@ def read_rest(db: sqlite3.Connection) -> Rest:
     Raises:
         DamagedError: it is not what was written.
     """
-    runs = [(read_run(columns), read_entries(db, number)) for number, *columns in run_rows(db)]
+    runs = [
+        (read_run(columns), read_entries(db, number), read_births(db, number), read_generations(db, number))
+        for number, *columns in run_rows(db)
+    ]
     return Rest([read_settings(row)[1] for row in task_rows(db)], runs)
 
 
@@ -67,9 +78,11 @@ def merge(db: sqlite3.Connection, rest: Rest, evaluations: Iterable[Evaluation])
         else:
             counts[kept] += 1
     added = 0
-    for run, entries in rest.runs:
+    for run, entries, births, generations in rest.runs:
         added += _take_run(db, run)
         ours = run_id(db, run.key)
+        insert_births(db, ours, births)
+        _take_generations(db, ours, generations)
         insert_entries(
             db,
             [
@@ -79,6 +92,12 @@ def merge(db: sqlite3.Connection, rest: Rest, evaluations: Iterable[Evaluation])
             ],
         )
     return Merged(counts[Kept.NEW], counts[Kept.KNOWN], tuple(differing), added)
+
+
+def _take_generations(db: sqlite3.Connection, run: int, generations: Sequence[Generation]) -> None:
+    """Add the generations that are not here: what was merged before may have gone on since."""
+    known = {one.number for one in read_generations(db, run)}
+    put_generations(db, run, [one for one in generations if one.number not in known])
 
 
 def _take_run(db: sqlite3.Connection, run: Run) -> int:

@@ -76,6 +76,27 @@ MIGRATIONS: tuple[Migration, ...] = (
         "CREATE INDEX run_entries_by_run ON run_entries (run)",
         "CREATE INDEX run_entries_by_evaluation ON run_entries (evaluation)",
     ),
+    (
+        """CREATE TABLE births (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            number INTEGER NOT NULL,
+            text TEXT NOT NULL,
+            generation INTEGER NOT NULL,
+            operation TEXT NOT NULL,
+            parents TEXT NOT NULL,
+            UNIQUE (run, number),
+            UNIQUE (run, text)
+        ) STRICT""",
+        """CREATE TABLE generations (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            number INTEGER NOT NULL,
+            evaluations INTEGER NOT NULL,
+            population TEXT NOT NULL,
+            UNIQUE (run, number)
+        ) STRICT""",
+    ),
 )
 """The first one makes version 1 of an empty file. AUTOINCREMENT, because the number of a deleted row must not come to
 mean another one."""

@@ -36,6 +36,7 @@ def plot_learning_curves(
     *,
     baselines: Collection[str] = (),
     first: int = 1,
+    accuracy: str = "validation accuracy (%)",
     style: Style = LIGHT,
 ) -> Axes:
     """Draw a thin line for each training and a thick one for the mean of each function.
@@ -45,10 +46,11 @@ def plot_learning_curves(
         ax: where to draw; a new figure by default.
         baselines: names among them that are dashed.
         first: epochs ahead of this one are left out.
+        accuracy: what the axis says.
         style: the colours.
 
     Returns:
-        The axes: epoch, validation accuracy in per cent.
+        The axes: epoch, accuracy in per cent.
 
     Raises:
         GaafError: for no function or more than there are colours, one without a curve, a baseline that is none of
@@ -70,7 +72,7 @@ def plot_learning_curves(
         mean = 100 * np.mean([row[: lengths[name]] for row in rows], axis=0)
         x = range(first, lengths[name] + 1)
         axes.plot(x, mean[first - 1 :], dashes, color=colour, linewidth=2.2, label=name, gid=name, zorder=3)
-    axes.set(xlabel="epoch", ylabel="validation accuracy (%)")
+    axes.set(xlabel="epoch", ylabel=accuracy)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     add_legend(axes, style, handlelength=2.6)
     return axes

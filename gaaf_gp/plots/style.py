@@ -101,6 +101,11 @@ def plain_text(style: Style = LIGHT) -> dict[str, Any]:
     return {"parse_math": False, "usetex": False, "color": style.ink}
 
 
+def literal(text: str) -> str:
+    """Return a text as labels take it that is not ours: a dollar sign in it begins no mathematics."""
+    return text.replace("$", r"\$")
+
+
 def text_width(text: str, points: float) -> float:
     """Return the width of one line of text in inches, without a renderer."""
     return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=points), ismath=False)[0]) / 72

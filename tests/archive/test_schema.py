@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gaaf_gp.archive import Archive, check, opening, schema
+from gaaf_gp.archive import Archive, Register, check, opening, schema
 from gaaf_gp.errors import GaafError
 
 RATED = ("ALTER TABLE evaluations ADD COLUMN rating INTEGER", "UPDATE evaluations SET rating = id * 10")
+NEWEST = len(schema.MIGRATIONS)
 NAMED = ("CREATE TABLE names (text TEXT NOT NULL) STRICT", "CREATE INDEX names_by_text ON names (text)")
 
 
@@ -35,24 +36,25 @@ def test_a_writer_brings_an_older_file_up_to_date_and_keeps_its_rows(filled, mon
         assert archive.find(make(7).text) == [make(7)]
         assert archive.db.execute("SELECT rating FROM evaluations WHERE id = 8").fetchone() == (80,)
         assert archive.db.execute("SELECT COUNT(*) FROM names").fetchone() == (0,)
-    assert version(filled)[0] == 3
+    assert version(filled)[0] == NEWEST + 2
     with Archive(filled, readonly=True) as archive:
         assert len(archive) == 20
     monkeypatch.undo()
-    with pytest.raises(GaafError, match="a newer gaaf-gp made it, version 3: update gaaf-gp"):
+    with pytest.raises(GaafError, match=f"a newer gaaf-gp made it, version {NEWEST + 2}: update gaaf-gp"):
         Archive(filled)
 
 
 def test_a_reader_changes_nothing_and_says_how(filled, monkeypatch):
     later(monkeypatch, RATED)
     before = filled.read_bytes()
-    said = f"an older gaaf-gp made it, version 1: bring it up to date with gaaf-gp archive check --upgrade {filled}"
+    with_ = f"bring it up to date with gaaf-gp archive check --upgrade {filled}"
+    said = f"an older gaaf-gp made it, version {NEWEST}: {with_}"
     for call in (lambda: Archive(filled, readonly=True), lambda: check(filled)):
         with pytest.raises(GaafError, match=said):
             call()
     assert filled.read_bytes() == before
     assert check(filled, upgrade=True).problems == ()
-    assert version(filled)[0] == 2
+    assert version(filled)[0] == NEWEST + 1
     assert check(filled).counts["evaluations"] == 20
 
 
@@ -61,7 +63,7 @@ def test_a_step_that_fails_leaves_the_version_before_it(filled, monkeypatch):
     later(monkeypatch, RATED, broken)
     with pytest.raises(GaafError, match="no such table: no_table"):
         Archive(filled)
-    assert version(filled)[0] == 2
+    assert version(filled)[0] == NEWEST + 1
     later(monkeypatch, RATED)
     with Archive(filled) as archive:
         assert len(archive) == 20
@@ -86,4 +88,21 @@ def test_several_may_bring_it_up_to_date_at_a_time(filled, monkeypatch):
             return len(archive), schema.version_of(archive.db)
 
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(opened, range(8))) == [(20, 3)] * 8
+        assert list(pool.map(opened, range(8))) == [(20, NEWEST + 2)] * 8
+
+
+def test_a_file_of_version_1_gets_births_and_generations(filled):
+    db = sqlite3.connect(filled)
+    db.executescript("DROP TABLE births; DROP TABLE generations; PRAGMA user_version = 1")
+    db.close()
+    before = filled.read_bytes()
+    with pytest.raises(GaafError, match="version 1: bring it up to date"):
+        Archive(filled, readonly=True)
+    assert filled.read_bytes() == before
+    with Archive(filled) as archive:
+        (run,) = archive.runs()
+        register = Register(archive, run.key)
+        assert (register.births(), register.generations()) == ([], [])
+        assert register.born("x", 0, "random") == 1
+        assert len(archive) == 20
+    assert check(filled).problems == ()

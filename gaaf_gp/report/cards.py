@@ -1,0 +1,139 @@
+"""What the page says of each candidate: its place in the table, and the card with its tree and its function."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from gaaf_gp.archive import Birth
+from gaaf_gp.candidates import Evolved
+from gaaf_gp.errors import GaafError
+from gaaf_gp.records import Record
+from gaaf_gp.report.drawing import FunctionDrawing, TreeDrawing, draw_function, draw_trees
+from gaaf_gp.report.figures import front_places
+from gaaf_gp.report.reading import About, RunData
+from gaaf_gp.simplify import simplify
+from gaaf_gp.statistics import paired_difference
+
+MOST_SIMPLIFIED = 200
+"""Nodes of a tree that is simplified for the page."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What does not change while a run goes on.
+
+    Attributes:
+        trees: one, two, or none where the text cannot be read.
+        function: None where it cannot be computed.
+        latex: empty where there is no tree.
+        simply: a shorter formula of the same function, empty if there is none, and its number of nodes.
+    """
+
+    trees: tuple[TreeDrawing, ...] = ()
+    function: FunctionDrawing | None = None
+    latex: str = ""
+    simply: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """One candidate.
+
+    Attributes:
+        rank: 1 for the best.
+        record: what it is worth.
+        about: formula and sizes.
+        drawn: pictures.
+        over_sign: points over the plain sign on the same seeds, None if that is not known.
+        interval: 95 % interval of its mean over the seeds (0 to 1), None with one seed.
+        state: what became of it, in words.
+        kind: the same as one of "full", "dropped", "failed".
+        on_front: whether no other is both better and cheaper.
+        birth: when and how it was bred, None if that is not known.
+        parents: rank (None if it has no card) and formula of each.
+    """
+
+    rank: int
+    record: Record
+    about: About
+    drawn: Drawn
+    over_sign: float | None
+    interval: tuple[float, float] | None
+    state: str
+    kind: str
+    on_front: bool
+    birth: Birth | None
+    parents: tuple[tuple[int | None, str], ...]
+
+
+def draw(evolved: Evolved | None) -> Drawn:
+    """Return the pictures of one tree or two; what cannot be drawn is left out."""
+    if evolved is None:
+        return Drawn()
+    try:
+        return Drawn(draw_trees(evolved), draw_function(evolved), evolved.latex(), _simply(evolved))
+    except GaafError:
+        return Drawn()
+
+
+def _simply(evolved: Evolved) -> tuple[str, int] | None:
+    if evolved.size > MOST_SIMPLIFIED:
+        return None
+    found: Evolved = simplify(evolved)
+    return None if found.size >= evolved.size else (found.infix(), found.size)
+
+
+def make_cards(data: RunData, drawings: dict[str, Drawn], most: int) -> list[Card]:
+    """Return the cards of a run, best first.
+
+    Args:
+        data: the run.
+        drawings: canonical text -> pictures; what is missing is drawn and put there.
+        most: cards.
+    """
+    chosen = data.ranked[:most]
+    ranks = {one.text: rank for rank, one in enumerate(chosen, 1)}
+    births = {one.number: one for one in data.births}
+    by_text = {one.text: one for one in data.births}
+    front = front_places(data) if data.best is not None else set()
+    cards = []
+    for record in chosen:
+        if record.text not in drawings:
+            drawings[record.text] = draw(data.evolved(record.text))
+        birth = by_text.get(record.text)
+        parents = [births[number].text for number in (birth.parents if birth else ()) if number in births]
+        beside = data.sign_beside(record)
+        kind, state = _state(record)
+        cards.append(
+            Card(
+                ranks[record.text],
+                record,
+                data.about(record.text),
+                drawings[record.text],
+                None if beside is None or kind != "full" else 100 * (record.accuracy - beside),
+                _interval(record),
+                state,
+                kind,
+                record.text in front,
+                birth,
+                tuple((ranks.get(text), data.about(text).formula) for text in parents),
+            )
+        )
+    return cards
+
+
+def _state(record: Record) -> tuple[str, str]:
+    if record.failure is not None:
+        return "failed", f"failed: {record.failure}"
+    if record.complete:
+        return "full", "trained in full" if record.same_as is None else "trains as another one"
+    return "dropped", f"dropped out after epoch {record.outcomes[0].epochs}"
+
+
+def _interval(record: Record) -> tuple[float, float] | None:
+    values = [one.accuracy for one in record.outcomes]
+    if len(values) < 2 or record.failure is not None or not all(map(math.isfinite, values)):
+        return None
+    found = paired_difference(values, [0.0] * len(values))
+    return found.low, found.high
