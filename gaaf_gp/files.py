@@ -17,9 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from gaaf_gp.errors import GaafError
+from gaaf_gp.errors import GaafError, one_line
 
 PIECE = 1 << 20
+MOST_BYTES = 20_000_000
+"""Of settings or results, which have some kilobytes."""
 _HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 MOST_LEVELS = 64
 """JSON that nests deeper is refused: nothing of ours does, and whoever walks it may recurse."""
@@ -118,6 +120,30 @@ def plain_json(content: bytes | str) -> Any:
         if not level:
             return found
     raise ValueError(f"it nests deeper than {MOST_LEVELS} levels")
+
+
+def read_mapping(path: Path, holds: str) -> dict[str, Any]:
+    """Return what a file of JSON says, values by name.
+
+    Args:
+        path: the file, of at most ``MOST_BYTES``.
+        holds: what the values are, for messages.
+
+    Raises:
+        FileNotFoundError: there is no file.
+        GaafError: it cannot be read, or is something else.
+    """
+    try:
+        content = plain_json(read_limited(path, MOST_BYTES))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise GaafError(f"{path} must be readable, but it is not ({error.strerror})") from error
+    except ValueError as error:
+        raise GaafError(f"{path} must be JSON, and reading it ended with {one_line(error)}: restore a copy") from error
+    if not isinstance(content, dict):
+        raise GaafError(f"{path} must hold {holds} by name, got {type(content).__name__}: restore a copy")
+    return content
 
 
 def _finite(digits: str) -> float:

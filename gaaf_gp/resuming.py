@@ -12,8 +12,8 @@ from typing import Any
 from gaaf_gp import outputs, results
 from gaaf_gp.archive import Archive, runs
 from gaaf_gp.archived_trainings import ArchivedTrainings
-from gaaf_gp.errors import GaafError, one_line
-from gaaf_gp.files import plain_json, read_limited
+from gaaf_gp.errors import GaafError
+from gaaf_gp.files import read_mapping
 from gaaf_gp.fitness import Evaluator
 from gaaf_gp.outputs import CONFIG
 from gaaf_gp.run_checkpoint import CHECKPOINT, AnotherWayError, read_run_checkpoint
@@ -21,8 +21,6 @@ from gaaf_gp.settings import Settings
 
 SETTINGS, RUN = "settings", "run"
 """In ``config.json``: the settings as they were given, and the key of the run in its archive."""
-MOST_BYTES = 20_000_000
-"""A larger ``config.json`` is refused."""
 FREE_TO_CHANGE = ("out", "workers", "executor", "archive", SETTINGS, RUN)
 """What may be another when a run is gone on with; of devices the number, and which, but not their kind."""
 
@@ -33,18 +31,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         GaafError: there is none, or it is damaged.
     """
-    path = folder / CONFIG
     try:
-        content = plain_json(read_limited(path, MOST_BYTES))
+        return read_mapping(folder / CONFIG, "settings")
     except FileNotFoundError as error:
         raise GaafError(f"a run to go on with must have its {CONFIG}, and {folder} has none: start it anew") from error
-    except OSError as error:
-        raise GaafError(f"{path} must be readable, but it is not ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise GaafError(f"{path} must be JSON, and reading it ended with {one_line(error)}: restore a copy") from error
-    if not isinstance(content, dict):
-        raise GaafError(f"{path} must hold settings by name, got {type(content).__name__}: restore a copy")
-    return content
 
 
 def check_same(folder: Path, config: Mapping[str, Any]) -> str | None:

@@ -18,6 +18,7 @@ from gaaf_gp import outputs, resuming
 from gaaf_gp.archive import RUNNING, VALIDATION, Archive, RunEntry
 from gaaf_gp.candidates import MARK, PLAIN_SIGN
 from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.files import read_mapping
 from gaaf_gp.progress import reasons
 from gaaf_gp.statistics import paired_difference
 
@@ -230,16 +231,10 @@ def _compared(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _result(folder: Path) -> dict[str, Any] | None:
-    path = folder / outputs.RESULT
     try:
-        content = json.loads(path.read_bytes())
+        return read_mapping(folder / outputs.RESULT, "results")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise GaafError(f"{path} must be JSON, and reading it ended with {one_line(error)}: restore a copy") from error
-    if not isinstance(content, dict):
-        raise GaafError(f"{path} must hold results by name, got {type(content).__name__}: restore a copy")
-    return content
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

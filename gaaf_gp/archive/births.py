@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gaaf_gp.archive.columns import BROKEN, plain_json
+from gaaf_gp.archive.columns import BROKEN, to_json
 from gaaf_gp.archive.evaluation import DamagedError
 from gaaf_gp.errors import one_line
 
@@ -61,7 +61,7 @@ def insert_births(db: sqlite3.Connection, run: int, births: Sequence[Birth]) -> 
     db.executemany(
         """INSERT INTO births (run, number, text, generation, operation, parents) VALUES (?, ?, ?, ?, ?, ?)
             ON CONFLICT DO NOTHING""",
-        [(run, one.number, one.text, one.generation, one.operation, plain_json(list(one.parents))) for one in births],
+        [(run, one.number, one.text, one.generation, one.operation, to_json(list(one.parents))) for one in births],
     )
 
 
@@ -71,7 +71,7 @@ def put_generations(db: sqlite3.Connection, run: int, generations: Sequence[Gene
         """INSERT INTO generations (run, number, evaluations, population) VALUES (?, ?, ?, ?)
             ON CONFLICT (run, number) DO UPDATE SET evaluations = excluded.evaluations,
                 population = excluded.population""",
-        [(run, one.number, one.evaluations, plain_json(list(one.population))) for one in generations],
+        [(run, one.number, one.evaluations, to_json(list(one.population))) for one in generations],
     )
 
 

@@ -60,15 +60,15 @@ def to_columns(one: Evaluation) -> tuple[Column, ...]:
         one.epochs,
         _real(one.fidelity),
         _real(one.accuracy),
-        plain_json([_number(value) for value in one.curve]),
-        plain_json([_number(value) for value in one.losses]),
-        plain_json({name: _number(value) for name, value in one.metrics.items()}),
+        to_json([_number(value) for value in one.curve]),
+        to_json([_number(value) for value in one.losses]),
+        to_json({name: _number(value) for name, value in one.metrics.items()}),
         _real(one.seconds),
         one.failure,
         one.formula,
         one.created,
         one.device,
-        plain_json(dict(one.versions)),
+        to_json(dict(one.versions)),
     )
 
 
@@ -102,7 +102,7 @@ def from_columns(number: int, columns: Sequence[Column], kept: int) -> Evaluatio
         raise DamagedError(f"evaluation {number} cannot be read: {one_line(error)}") from error
 
 
-def plain_json(content: Any) -> str:
+def to_json(content: Any) -> str:
     """Return the one JSON text of a value: sorted keys, no spaces, no numbers that are not finite.
 
     Raises:

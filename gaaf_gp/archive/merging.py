@@ -15,7 +15,7 @@ from gaaf_gp.archive.births import (
     read_births,
     read_generations,
 )
-from gaaf_gp.archive.columns import plain_json
+from gaaf_gp.archive.columns import to_json
 from gaaf_gp.archive.evaluation import Evaluation
 from gaaf_gp.archive.rows import Kept, insert_evaluation, insert_task, read_settings, task_rows
 from gaaf_gp.archive.runs import RUNNING, EntryRow, Run, insert_entries, read_entries, read_run, run_id, run_rows
@@ -102,7 +102,7 @@ def _take_generations(db: sqlite3.Connection, run: int, generations: Sequence[Ge
 
 def _take_run(db: sqlite3.Connection, run: Run) -> int:
     """Add a run unless it is there; return how many were added. A run that has ended since is up to date again."""
-    row = (run.key, run.command, plain_json(dict(run.config)), plain_json(dict(run.versions)), run.started)
+    row = (run.key, run.command, to_json(dict(run.config)), to_json(dict(run.versions)), run.started)
     added = db.execute(
         """INSERT INTO runs (key, command, config, versions, started, ended, status) VALUES (?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT DO NOTHING""",

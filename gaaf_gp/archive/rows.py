@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from gaaf_gp.archive.columns import BROKEN, COLUMNS, checksum, from_columns, plain_json, to_columns
+from gaaf_gp.archive.columns import BROKEN, COLUMNS, checksum, from_columns, to_columns, to_json
 from gaaf_gp.archive.evaluation import DamagedError, Evaluation
 from gaaf_gp.errors import GaafError, one_line
 
@@ -41,12 +41,12 @@ def task_hash(settings: Mapping[str, Any]) -> str:
     Raises:
         GaafError: they are not fit for JSON.
     """
-    return _digest(plain_json(dict(settings)))
+    return _digest(to_json(dict(settings)))
 
 
 def insert_task(db: sqlite3.Connection, settings: Mapping[str, Any]) -> str:
     """Keep settings, and return their hash."""
-    text = plain_json(dict(settings))
+    text = to_json(dict(settings))
     found = _digest(text)
     db.execute("INSERT INTO tasks (hash, settings) VALUES (?, ?) ON CONFLICT DO NOTHING", (found, text))
     return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from gaaf_gp.archive.columns import BROKEN, plain_json
+from gaaf_gp.archive.columns import BROKEN, to_json
 from gaaf_gp.archive.evaluation import DamagedError, Evaluation
 from gaaf_gp.errors import GaafError, listed, one_line
 
@@ -81,7 +81,7 @@ def now() -> str:
 def insert_run(db: sqlite3.Connection, command: str, config: Mapping[str, Any], versions: Mapping[str, str]) -> str:
     """Add a run that begins now, and return its key."""
     key = uuid.uuid4().hex
-    row = (key, command, plain_json(dict(config)), plain_json(dict(versions)), now(), RUNNING)
+    row = (key, command, to_json(dict(config)), to_json(dict(versions)), now(), RUNNING)
     db.execute("INSERT INTO runs (key, command, config, versions, started, status) VALUES (?, ?, ?, ?, ?, ?)", row)
     return key
 

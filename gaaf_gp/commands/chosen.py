@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gaaf_gp import outputs, resuming
+from gaaf_gp import outputs
 from gaaf_gp.candidates import MARK, Baseline, Candidate, parse_candidate
 from gaaf_gp.errors import GaafError
-from gaaf_gp.files import plain_json, read_limited
+from gaaf_gp.files import MOST_BYTES, plain_json, read_limited
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.table_file import load_table
 
@@ -74,7 +74,7 @@ def best_of(source: Path, top: int) -> tuple[list[str], dict[str, Any]]:
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
-        content = plain_json(read_limited(path, resuming.MOST_BYTES))
+        content = plain_json(read_limited(path, MOST_BYTES))
     except (OSError, ValueError) as error:
         raise GaafError(
             f"--from must be a folder of gaaf-gp evolve, but {path} cannot be read: name another, the file of a "

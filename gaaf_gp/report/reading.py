@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +10,8 @@ from typing import Any
 from gaaf_gp import outputs
 from gaaf_gp.archive import VALIDATION, Archive, Birth, Evaluation, Generation, Register, Run, RunEntry
 from gaaf_gp.candidates import MARK, PLAIN_SIGN, Candidate, TwoTrees, parse_candidate
-from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.errors import GaafError
+from gaaf_gp.files import read_mapping
 from gaaf_gp.individual import Individual
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.records import Record
@@ -211,16 +211,9 @@ def _result(place: Place) -> Mapping[str, Any] | None:
     if not place.config:  # an archive alone: what lies beside it may be of another run
         return None
     try:
-        content = json.loads(path.read_bytes())
+        return read_mapping(path, "results")
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise GaafError(f"{path} must be readable, but it is not ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise GaafError(f"{path} must be JSON, and reading it ended with {one_line(error)}: restore a copy") from error
-    if not isinstance(content, dict):
-        raise GaafError(f"{path} must hold results by name, got {type(content).__name__}: restore a copy")
-    return content
 
 
 def _finite(value: float | None) -> float | None:

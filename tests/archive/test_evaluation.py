@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaaf_gp.archive.columns import COLUMNS, checksum, finite, from_columns, plain_json, to_columns
+from gaaf_gp.archive.columns import COLUMNS, checksum, finite, from_columns, to_columns, to_json
 from gaaf_gp.archive.evaluation import DamagedError, Evaluation, evaluation_of
 from gaaf_gp.errors import GaafError
 from gaaf_gp.proxy import Epoch, Outcome
@@ -167,10 +167,10 @@ def test_results_are_compared_without_times_and_machines(make):
 
 
 def test_json_has_one_text_and_no_numbers_that_are_not_finite():
-    assert plain_json({"b": (1, 2.5), "a": None}) == '{"a":null,"b":[1,2.5]}'
+    assert to_json({"b": (1, 2.5), "a": None}) == '{"a":null,"b":[1,2.5]}'
     for wrong in (math.nan, {1, 2}, {"a": object()}):
         with pytest.raises(GaafError, match="what an archive keeps must be fit for JSON, got"):
-            plain_json(wrong)
+            to_json(wrong)
     assert finite({"a": [math.inf, 1.5, (math.nan,)], "b": -math.inf}) == {"a": ["inf", 1.5, ["nan"]], "b": "-inf"}
 
 

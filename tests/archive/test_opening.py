@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from gaaf_gp.archive import Archive, check, opening, schema
-from gaaf_gp.archive.columns import plain_json
+from gaaf_gp.archive.columns import to_json
 from gaaf_gp.errors import GaafError
 
 
@@ -153,7 +153,7 @@ def test_another_text_encoding_is_noticed(filled):
 
 def test_a_flipped_digit_in_a_row_is_noticed_where_it_is_read(filled, make):
     content = bytearray(filled.read_bytes())
-    place = content.index(plain_json(list(make(5).curve)).encode()) + 3
+    place = content.index(to_json(list(make(5).curve)).encode()) + 3
     content[place] = ord("0") + (content[place] - ord("0") + 1) % 10
     filled.write_bytes(content)
     with (
