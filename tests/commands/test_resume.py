@@ -107,6 +107,28 @@ def finished(tmp_path_factory):
     return folder
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("delay", [0.0, 0.1])
+def test_a_second_ctrl_c_stops_at_once_and_loses_nothing(finished, tmp_path, delay):
+    folder = tmp_path / "run"
+    process = _start("evolve", *SMALL, "--evaluations", 8, "--workers", 2, "--out", folder)
+    while (known := _rows(folder)) < 4:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    time.sleep(delay)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert _rows(folder) >= known
+    subprocess.run([*RUN, "resume", str(folder), "--quiet"], check=True, timeout=300, capture_output=True)
+    for name in TABLES:
+        assert (folder / name).read_bytes() == (finished / name).read_bytes(), name
+
+
 def _called(capsys, *arguments):
     with pytest.raises(SystemExit) as ended:
         main(list(map(str, arguments)))
