@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gaaf_gp import outputs, results, resuming
 from gaaf_gp.archive import runs
-from gaaf_gp.bloat import Bloat, measured_in
-from gaaf_gp.candidates import parse_candidate
 from gaaf_gp.computing import devices_of
 from gaaf_gp.confirmation import competitors, confirm
-from gaaf_gp.constraints import as_constraints
 from gaaf_gp.data import AnyData, load_data, open_test_split
 from gaaf_gp.displays import Show, as_mode
-from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.evolve import Evolution, evolve
+from gaaf_gp.errors import GaafError
+from gaaf_gp.evolve import Evolution
 from gaaf_gp.executors import WorkersGoneError
 from gaaf_gp.fitness import Evaluator
-from gaaf_gp.genetic import random_search
 from gaaf_gp.known_best import begun_with_best
 from gaaf_gp.loading import load_primitives
-from gaaf_gp.loops import Steady, as_loop
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.pset import PrimitiveSet
 from gaaf_gp.racing import Racing
 from gaaf_gp.resuming import archived
-from gaaf_gp.run_checkpoint import CHECKPOINT
+from gaaf_gp.searching import Search, check_choices, check_found, chosen_search, is_steady, search_at_random
 from gaaf_gp.settings import Settings, available_cores
 from gaaf_gp.stacked import AT_ONCE
-from gaaf_gp.stopping import Stop
 from gaaf_gp.streamed_data import stream_data
-from gaaf_gp.tensorboard import TensorBoard, open_log
-from gaaf_gp.toolbox import make_toolbox
+from gaaf_gp.tensorboard import open_log
 
 __all__ = ["FRESH", "Search", "Settings", "available_cores", "run"]
 
@@ -46,10 +37,6 @@ FRESH = 1_000_000
 INTERRUPTED = "the run was interrupted."
 LEAST_TO_RACE = 3
 """Epochs of a training from which candidates race by default: with fewer there is little to save."""
-
-
-Search = Callable[[Settings, PrimitiveSet, Evaluator, Show], Evolution]
-"""Searches with the settings; the last argument says whether and how progress is shown."""
 
 
 def run(
@@ -87,11 +74,11 @@ def run(
         GaafError: for a bad setting, before anything is written, or if no candidate could be trained.
     """
     started, shown = time.perf_counter(), as_mode(False if quiet else progress)
-    searching = _chosen(search, open_log(tensorboard, resume))
+    searching = chosen_search(search, open_log(tensorboard, resume))
     if not resume:
         outputs.check_free(settings.out)
     pset = load_primitives(settings.primitives)
-    _check_choices(settings, pset)
+    check_choices(settings, pset)
     data = _data(settings)
     proxy = Proxy(data, **settings.proxy)
     if initial_from is not None:
@@ -113,12 +100,12 @@ def _searched(
     try:
         known.sign = _baseline(evaluator, evaluator.seeds)
         known.found = search(settings, pset, evaluator, shown)
-        _check_found(known.found, pset)
+        check_found(known.found, pset)
         if not known.found.interrupted:
             known.sign |= _baseline(evaluator, _added(known.found, evaluator))
             _write(settings, known, started)
             if settings.random_search:  # at the same budget, also where the search ended early
-                known.drawn = _random_search(settings, pset, evaluator, len(known.found.records), shown)
+                known.drawn = search_at_random(settings, pset, evaluator, len(known.found.records), shown)
             known.test = _confirm(known, evaluator, settings)
     except KeyboardInterrupt:
         known.found.interrupted = True
@@ -136,20 +123,6 @@ class _Known:
     sign: dict[int, float] = field(default_factory=dict)
     test: dict[str, Any] | None = None
     why: str = INTERRUPTED
-
-
-def _check_choices(settings: Settings, pset: PrimitiveSet) -> None:
-    """Refuse what the search would refuse, ahead of loading and training."""
-    Bloat(measured_in(settings.bloat, settings.measure), settings.limits, as_constraints(settings.constraints, pset))
-    Stop(settings.evaluations, settings.search_seconds, settings.target, settings.stagnation)
-    if _is_steady(settings) and settings.racing:
-        raise GaafError(f"racing needs generations, which the loop {settings.loop!r} has not: leave one of them out")
-    for text in settings.initial:
-        parse_candidate(text, pset)
-
-
-def _is_steady(settings: Settings) -> bool:
-    return isinstance(as_loop(settings.loop), Steady)
 
 
 class _NotConfirmedError(Exception):
@@ -171,17 +144,8 @@ def _devices(settings: Settings) -> tuple[str, ...]:
     return devices_of(settings.data_settings.get("device", "cpu"))
 
 
-def _check_found(found: Evolution, pset: PrimitiveSet) -> None:
-    if not len(found.hall_of_fame) and not found.interrupted:
-        reasons = listed(f"{count} {reason}" for reason, count in found.rejected.most_common())
-        raise GaafError(
-            f"set {pset.name!r} must hold a candidate that can be trained, but all were rejected ({reasons}): add "
-            "primitives or raise the limits"
-        )
-
-
 def _evaluator(settings: Settings, proxy: Proxy, pset: PrimitiveSet) -> Evaluator:
-    racing = proxy.epochs >= LEAST_TO_RACE and not _is_steady(settings) if settings.racing is None else settings.racing
+    racing = proxy.epochs >= LEAST_TO_RACE and not is_steady(settings) if settings.racing is None else settings.racing
     return Evaluator(
         proxy,
         pset,
@@ -213,74 +177,6 @@ def _baseline(evaluator: Evaluator, seeds: Sequence[int]) -> dict[int, float]:
             "images, or with a smaller network"
         )
     return {outcome.seed: outcome.accuracy for outcome in outcomes}
-
-
-def _chosen(search: Search | None, log: TensorBoard | None) -> Search:
-    if search is None:
-        return partial(_search, log=log)
-    if log is not None:
-        raise GaafError("TensorBoard follows gaaf-gp evolve only, and this is another search: leave it out")
-    return search
-
-
-def _search(
-    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show, log: TensorBoard | None = None
-) -> Evolution:
-    with nullcontext() if log is None else log.following(evaluator.recalled):
-        return _evolve(settings, pset, evaluator, shown, log)
-
-
-def _evolve(
-    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show, log: TensorBoard | None
-) -> Evolution:
-    return evolve(
-        pset,
-        evaluator,
-        loop=settings.loop,
-        evaluations=settings.evaluations,
-        population_size=settings.population,
-        elite=settings.elite,
-        limits=settings.limits,
-        two_trees=settings.two_trees,
-        bloat=measured_in(settings.bloat, settings.measure),
-        constraints=settings.constraints,
-        initial=settings.initial,
-        seconds=settings.search_seconds,
-        target=settings.target,
-        stagnation=settings.stagnation,
-        seed=settings.seed,
-        progress=shown,
-        checkpoint=settings.out / CHECKPOINT,
-        on_evaluation=None if log is None else log.evaluation,
-        on_generation=None if log is None else log.generation,
-    )
-
-
-def _random_search(
-    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, evaluations: int, shown: Show
-) -> Evolution:
-    """Spend the evaluations of the search once more, on random candidates.
-
-    The first ones are those of the search, unless that begins with known functions.
-    """
-    toolbox = make_toolbox(
-        pset,
-        evaluator,
-        rng=settings.seed,
-        limits=settings.limits,
-        two_trees=settings.two_trees,
-        constraints=settings.constraints,
-    )
-    return random_search(
-        pset,
-        evaluator,
-        evaluations=evaluations,
-        batch=settings.population,
-        limits=settings.limits,
-        make=toolbox.individual,
-        seed=settings.seed,
-        progress=shown,
-    )
 
 
 def _confirm(known: _Known, evaluator: Evaluator, settings: Settings) -> dict[str, Any]:

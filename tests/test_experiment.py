@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import pytest
 from PIL import Image
 
-from gaaf_gp import experiment, outputs
+from gaaf_gp import experiment, outputs, searching
 from gaaf_gp.candidates import parse_candidate
 from gaaf_gp.data import load_data, open_test_split
 from gaaf_gp.errors import GaafError
@@ -142,7 +142,7 @@ def test_a_race_and_added_seeds_are_reported(settings, tmp_path):
 def test_races_are_held_where_they_save_something(settings, tmp_path, monkeypatch, racing, epochs, rungs):
     from dataclasses import replace
 
-    monkeypatch.setattr(experiment, "evolve", _interrupt)
+    monkeypatch.setattr(searching, "evolve", _interrupt)
     proxy = {**PROXY, "epochs": epochs}
     run(replace(settings, out=tmp_path / "out", racing=racing, proxy=proxy), quiet=True)
     held = json.loads((tmp_path / "out" / "config.json").read_text())["racing"]
@@ -170,8 +170,8 @@ def test_the_test_split_stays_closed_until_the_search_is_over(settings, tmp_path
     from dataclasses import replace
 
     order = []
-    real_evolve, real_open = experiment.evolve, experiment.open_test_split
-    monkeypatch.setattr(experiment, "evolve", lambda *a, **k: (real_evolve(*a, **k), order.append("searched"))[0])
+    real_evolve, real_open = searching.evolve, experiment.open_test_split
+    monkeypatch.setattr(searching, "evolve", lambda *a, **k: (real_evolve(*a, **k), order.append("searched"))[0])
     monkeypatch.setattr(experiment, "open_test_split", lambda data: (order.append("opened"), real_open(data))[1])
     run(replace(settings, out=tmp_path / "order", evaluations=2, population=2), quiet=True)
     assert order == ["searched", "opened"]
@@ -192,7 +192,7 @@ def test_ctrl_c_leaves_what_was_found(settings, tmp_path, monkeypatch):
 def test_ctrl_c_before_the_first_candidate_leaves_readable_files(settings, tmp_path, monkeypatch):
     from dataclasses import replace
 
-    monkeypatch.setattr(experiment, "evolve", _interrupt)
+    monkeypatch.setattr(searching, "evolve", _interrupt)
     result = run(replace(settings, out=tmp_path / "stopped"), quiet=True)
     assert (result["best"], result["evaluations"], result["interrupted"]) == (None, 0, True)
     assert outputs.hall_rows(tmp_path / "stopped") == []
@@ -278,7 +278,7 @@ def test_random_search_has_the_same_budget(result, settings):
 def test_random_search_can_be_left_out(settings, tmp_path, monkeypatch):
     from dataclasses import replace
 
-    monkeypatch.setattr(experiment, "random_search", _interrupt)
+    monkeypatch.setattr(searching, "random_search", _interrupt)
     found = run(replace(settings, out=tmp_path / "out", evaluations=2, population=2, random_search=False), quiet=True)
     assert found["random_search"] is None
     assert list(found["test"]["competitors"]) == ["sign", "rsign", "rprelu"]
@@ -293,8 +293,8 @@ def test_ctrl_c_in_random_search_leaves_the_search_as_it_was(result, settings, t
         drawn.interrupted = True
         return drawn
 
-    real = experiment.random_search
-    monkeypatch.setattr(experiment, "random_search", broken_off)
+    real = searching.random_search
+    monkeypatch.setattr(searching, "random_search", broken_off)
     found = run(replace(settings, out=tmp_path / "out"), quiet=True)
     assert found["interrupted"]
     assert found["test"] is None
