@@ -134,7 +134,8 @@ class Proxy:
         if self.kernels == "auto":
             self.kernels = best_kernels()
         self.surrogate  # noqa: B018  refuses a wrong one in the words of the user's own setting
-        self._build(None)  # refuses an unknown network or setting before anything is trained
+        with _DRAWING:  # a thread that takes another device makes a task while others draw weights
+            self._build(None)  # refuses an unknown network or setting before anything is trained
 
     def settings(self) -> dict[str, Any]:
         """Return everything that the outcome depends on but the candidate and the seed, as JSON-able values."""

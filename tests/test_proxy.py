@@ -4,11 +4,13 @@ import dataclasses
 import json
 import math
 import pickle
+import threading
 
 import pytest
 import torch
 from torch.nn import functional
 
+from gaaf_gp import proxy as proxy_module
 from gaaf_gp.binary import Surrogate, binary_layers
 from gaaf_gp.binary.tables import TableActivation
 from gaaf_gp.compile import Activation
@@ -437,3 +439,17 @@ def test_another_loss_with_the_cross_entropy_s_value_changes_nothing(tiny_data, 
 
     other = Proxy(tiny_data, **tiny_settings, loss=Same())
     assert other.train(None, 0).history == Proxy(tiny_data, **tiny_settings).train(None, 0).history
+
+
+def test_making_a_task_waits_until_weights_are_drawn(tiny_data, tiny_settings):
+    """In threads of one process tasks are made for other devices while weights are drawn from torch's generator."""
+    proxy = Proxy(tiny_data, **tiny_settings)
+    making = threading.Thread(target=proxy.on, args=("cpu",))
+    with proxy_module._DRAWING:
+        before = torch.random.get_rng_state()
+        making.start()
+        making.join(0.5)
+        assert making.is_alive()
+        assert torch.equal(torch.random.get_rng_state(), before)
+    making.join(30)
+    assert not making.is_alive()

@@ -38,7 +38,7 @@ def test_options_and_choices_reach_the_search(monkeypatch: pytest.MonkeyPatch, t
 
     def run(settings: Settings, *, search: object, notes: dict[str, object]) -> dict[str, object]:
         assert callable(search)
-        search(settings, None, None, True)
+        search(settings, None, None, "lines")
         seen.update(notes=notes, settings=settings)
         return {}
 
@@ -51,7 +51,7 @@ def test_options_and_choices_reach_the_search(monkeypatch: pytest.MonkeyPatch, t
         CHOSEN.command()(published=published, evaluations=8, workers=1, batch_size=16, limit=60, random_search=False)
         assert seen["repairs"] == repairs
         assert (seen["evaluations"], seen["population_size"], seen["generations"]) == (8, 5, None)
-        assert (seen["children"], seen["threshold"], seen["seed"], seen["progress"]) == (3, 0.25, 9, False)
+        assert (seen["children"], seen["threshold"], seen["seed"], seen["progress"]) == (3, 0.25, 9, "lines")
         notes, settings = seen["notes"], seen["settings"]
         assert isinstance(notes, dict)
         assert isinstance(settings, Settings)

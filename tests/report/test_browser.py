@@ -321,7 +321,8 @@ def served() -> Iterator[Callable[[Path], tuple[subprocess.Popen[str], str]]]:
     begun: list[subprocess.Popen[str]] = []
 
     def start(folder: Path) -> tuple[subprocess.Popen[str], str]:
-        command = [sys.executable, "-m", "gaaf_gp.cli", "watch", str(folder)]
+        # started in the background, as tests may be, a process is born deaf to Ctrl-C
+        command = ["env", "--default-signal=INT", sys.executable, "-m", "gaaf_gp.cli", "watch", str(folder)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         begun.append(process)
         assert process.stdout is not None
