@@ -57,12 +57,16 @@ def test_ctrl_c_ends_a_run_with_what_was_found(image_folder, tmp_path):
          "--evaluations", "100000", "--workers", "2", "--out", out, *TINY],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not (out / "config.json").exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    time.sleep(6)
-    os.killpg(running.pid, signal.SIGINT)
-    stdout, stderr = running.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 60
+        while not (out / "config.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        time.sleep(6)
+        os.killpg(running.pid, signal.SIGINT)
+        stdout, stderr = running.communicate(timeout=60)
+    finally:
+        if running.poll() is None:  # it would search on for hours
+            os.killpg(running.pid, signal.SIGKILL)
     assert running.returncode == 130, stderr
     assert "Traceback" not in stderr
     assert "interrupted" in stdout

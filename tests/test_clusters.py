@@ -13,7 +13,6 @@ import pytest
 
 import gaaf_gp
 from gaaf_gp import dask_link, dask_worker
-from gaaf_gp.archive import Archive
 from gaaf_gp.budgets import Budget
 from gaaf_gp.clusters import check_address
 from gaaf_gp.errors import GaafError
@@ -23,6 +22,7 @@ from gaaf_gp.parser import parse
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.resuming import check_same
 from gaaf_gp.sending import opened
+from tests.archive.conftest import rows_of
 
 ROOT = Path(__file__).parents[1]
 DASK = str(Path(sys.executable).with_name("dask"))
@@ -155,14 +155,6 @@ def _histories(rows):
     return [[one.history for one in row] for row in rows]
 
 
-def _rows(folder):
-    try:
-        with Archive(folder / "archive.sqlite", readonly=True, verify=False) as archive:
-            return len(archive)
-    except GaafError:  # not there yet
-        return 0
-
-
 def _ran(*arguments):
     run = subprocess.run([*CLI, *arguments], check=False, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
@@ -173,7 +165,7 @@ def test_a_run_whose_scheduler_is_lost_says_so_and_ends_serially_as_one_that_was
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     command = [*CLI, "evolve", *SMALL, "--out", broken, "--executor", processes.executor, "--device", "cpu,cpu:0"]
     with subprocess.Popen(command, stdout=-1, stderr=-1, text=True) as run:
-        while _rows(broken) < 4:
+        while rows_of(broken) < 4:
             assert run.poll() is None, run.communicate()
             time.sleep(0.02)
         processes.scheduler.kill()
@@ -182,10 +174,10 @@ def test_a_run_whose_scheduler_is_lost_says_so_and_ends_serially_as_one_that_was
     assert len(errors.splitlines()) == 1, errors
     assert f"the Dask scheduler at {processes.address} must be there to the end, and was lost" in errors
     assert "go on with gaaf-gp resume FOLDER" in errors
-    known = _rows(broken)
+    known = rows_of(broken)
     _ran("evolve", *SMALL, "--out", whole, "--workers", "1")
     _ran("resume", broken, "--quiet", "--workers", "1", "--executor", "processes", "--device", "cpu")
-    assert known < _rows(whole) == _rows(broken), "nothing was trained twice"
+    assert known < rows_of(whole) == rows_of(broken), "nothing was trained twice"
     for name in ("logbook.csv", "hall_of_fame.csv", "population.csv"):
         assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
 

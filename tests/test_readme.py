@@ -56,7 +56,9 @@ def test_commands_run_one_after_the_other(tmp_path):
         done = _run(shlex.split(command), tmp_path)
         assert done.returncode == 0, f"{command}: {done.stderr}"
     assert (tmp_path / "tree.png").exists()
+    assert (tmp_path / "sheet.png").exists()
     assert (tmp_path / "out" / "first" / "result.json").exists()
+    assert (tmp_path / "out" / "second" / "report.html").exists()
 
 
 def test_linked_files_exist():

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gaaf_gp.archive import Archive, Evaluation, task_hash
+from gaaf_gp.errors import GaafError
 
 SETTINGS = {"proxy": {"epochs": 3, "network_settings": {"widths": (4, 8)}}, "at_once": 1}
 TASK = task_hash(SETTINGS)
@@ -44,6 +45,15 @@ def failed(number: int = 0, reason: str = "loss not finite in epoch 2", done: in
     """Return one that failed after so many epochs."""
     curve = evaluation(number).curve[:done]
     return evaluation(number, failure=reason, accuracy=0.0, curve=curve, losses=curve, **changes)
+
+
+def rows_of(folder: Path) -> int:
+    """Return how many trainings the archive of a run has, 0 if it is not there yet."""
+    try:
+        with Archive(folder / "archive.sqlite", readonly=True, verify=False) as archive:
+            return len(archive)
+    except GaafError:
+        return 0
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import typer
 from gaaf_gp.catalogue import catalogue
 from gaaf_gp.cli import app, main
 from gaaf_gp.commands import completions
+from tests.commands.tree import leaves
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,14 +126,6 @@ def test_the_first_page_is_a_tour(capsys, monkeypatch):
     assert places == sorted(places)
     assert "--install-completion" in out
     assert sum(line.strip().startswith("gaaf-gp ") for line in lines) >= 4
-
-
-def leaves(command, path=()):
-    for name, one in command.commands.items():
-        if hasattr(one, "commands"):
-            yield from leaves(one, (*path, name))
-        else:
-            yield (*path, name), one
 
 
 def tree():

@@ -15,6 +15,7 @@ from gaaf_gp.catalogue import CatalogueEntry, gain_of, save_catalogue
 from gaaf_gp.cli import app, main
 from gaaf_gp.parser import parse
 from primitives import gaaf
+from tests.commands.tree import leaves
 
 SMALL = ("--workers", "1", "--batch-size", "8", "--quiet")
 SEARCH = (
@@ -29,14 +30,6 @@ SEARCH = (
     "2",
     "--no-random-search",
 )
-
-
-def leaves(command, path=()):
-    for name, one in command.commands.items():
-        if hasattr(one, "commands"):
-            yield from leaves(one, (*path, name))
-        else:
-            yield (*path, name), one
 
 
 COMMANDS = dict(leaves(typer.main.get_command(app)))

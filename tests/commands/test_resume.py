@@ -18,7 +18,7 @@ import pytest
 from gaaf_gp import files, run_checkpoint
 from gaaf_gp.archive import Archive
 from gaaf_gp.cli import main
-from gaaf_gp.errors import GaafError
+from tests.archive.conftest import rows_of
 
 RUN = ["env", "--default-signal=INT", sys.executable, "-m", "gaaf_gp.cli"]
 """Started in the background, as tests may be, a process is born deaf to Ctrl-C."""
@@ -33,17 +33,9 @@ def _start(*arguments):
     return subprocess.Popen([*RUN, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def _rows(folder):
-    try:
-        with Archive(folder / "archive.sqlite", readonly=True, verify=False) as archive:
-            return len(archive)
-    except GaafError:  # not there yet
-        return 0
-
-
 def _killed(process, folder, known, delay):
     """Kill a run a moment after it trained something new; return whether it was still running."""
-    while process.poll() is None and _rows(folder) <= known:
+    while process.poll() is None and rows_of(folder) <= known:
         time.sleep(0.02)
     time.sleep(delay)
     process.kill()
@@ -65,7 +57,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_path,
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run([*RUN, "evolve", *map(str, options), "--workers", "1", "--out", whole], check=True, timeout=600)
     process, kills = _start("evolve", *options, "--workers", workers, "--out", killed), 0
-    while kills < KILLS and _killed(process, killed, _rows(killed), rng.uniform(0, 0.25)):
+    while kills < KILLS and _killed(process, killed, rows_of(killed), rng.uniform(0, 0.25)):
         kills += 1
         process = _start("resume", killed, "--quiet")
     _, errors = process.communicate()
@@ -74,7 +66,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_path,
     for name in TABLES:
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
     assert _result(killed) | {"workers": 0} == _result(whole) | {"workers": 0}
-    assert _rows(killed) == _rows(whole), "nothing was trained twice, and nothing is missing"
+    assert rows_of(killed) == rows_of(whole), "nothing was trained twice, and nothing is missing"
 
 
 @pytest.mark.timeout(600)
@@ -112,7 +104,7 @@ def finished(tmp_path_factory):
 def test_a_second_ctrl_c_stops_at_once_and_loses_nothing(finished, tmp_path, delay):
     folder = tmp_path / "run"
     process = _start("evolve", *SMALL, "--evaluations", 8, "--workers", 2, "--out", folder)
-    while (known := _rows(folder)) < 4:
+    while (known := rows_of(folder)) < 4:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
@@ -123,7 +115,7 @@ def test_a_second_ctrl_c_stops_at_once_and_loses_nothing(finished, tmp_path, del
     assert time.monotonic() - began < 5
     assert process.returncode == 130
     assert "Traceback" not in errors
-    assert _rows(folder) >= known
+    assert rows_of(folder) >= known
     subprocess.run([*RUN, "resume", str(folder), "--quiet"], check=True, timeout=300, capture_output=True)
     for name in TABLES:
         assert (folder / name).read_bytes() == (finished / name).read_bytes(), name
@@ -137,13 +129,13 @@ def _called(capsys, *arguments):
 
 
 def test_a_run_that_has_ended_is_told_again_without_training(finished, capsys):
-    before, rows = {name: (finished / name).read_bytes() for name in TABLES}, _rows(finished)
+    before, rows = {name: (finished / name).read_bytes() for name in TABLES}, rows_of(finished)
     began = time.monotonic()
     status, out, _ = _called(capsys, "resume", finished, "--quiet")
     assert status == 0
     assert "Everything is in" in out
     assert {name: (finished / name).read_bytes() for name in TABLES} == before
-    assert _rows(finished) == rows
+    assert rows_of(finished) == rows
     assert time.monotonic() - began < 60
     with Archive(finished / "archive.sqlite", readonly=True) as archive:
         (run,) = archive.runs()
