@@ -84,7 +84,8 @@ class Trainer:
         proxy: the training task.
         pset: the set that candidates come from.
         workers: number of processes.
-        at_once: candidates of one stack, see :func:`gaaf_gp.stacked.train_stacked`; with 1 nothing is stacked.
+        at_once: candidates of one stack, which is always filled, see :func:`gaaf_gp.stacked.train_stacked`: so an
+            outcome does not depend on what else was asked for. With 1 nothing is stacked.
         executor: other workers than processes of this machine, see :class:`gaaf_gp.executors.Workers`.
         devices: names of devices that workers take in turn, see :class:`Task`.
 
@@ -140,7 +141,7 @@ class Trainer:
             alike.setdefault((job.seed, job.epochs, id(job.score)), []).append(index)
         size = self._at_once
         stacks = [own[start : start + size] for own in alike.values() for start in range(0, len(own), size)]
-        light = [([self._light(jobs[index]) for index in own],) for own in stacks]
+        light = [([self._light(jobs[index]) for index in own], size) for own in stacks]
         for number, result in self._pool.run(_train_stack, light):
             own = stacks[number]
             if isinstance(result, WorkerLost):
@@ -161,13 +162,21 @@ def _train(task: Task, job: Job) -> Outcome:
     return proxy.train(individual, job.seed, score, epochs=job.epochs, state=job.saved)
 
 
-def _train_stack(task: Task, jobs: Sequence[Job]) -> list[Outcome]:
+def _train_stack(task: Task, jobs: Sequence[Job], size: int) -> list[Outcome]:
     """Train jobs with one seed, one split and one last epoch."""
     proxy = task.here()
     individuals = [parse_candidate(job.text, task.pset) for job in jobs]
-    first, saved = jobs[0], [job.saved for job in jobs]
-    score = _scored(task, first)
-    return train_stacked(proxy, individuals, first.seed, score, epochs=first.epochs, states=saved, at_once=len(jobs))
+    first, states = jobs[0], [job.saved for job in jobs]
+    return train_stacked(
+        proxy,
+        individuals,
+        first.seed,
+        _scored(task, first),
+        epochs=first.epochs,
+        states=states,
+        at_once=size,
+        filled=True,
+    )
 
 
 def _scored(task: Task, job: Job) -> AnySplit | None:

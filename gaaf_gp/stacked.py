@@ -49,6 +49,16 @@ class _Member:
         return (0, b"") if self.state is None else (self.state.steps, self.state.generator.tobytes())
 
 
+@dataclass(frozen=True)
+class _How:
+    """What the candidates of one call share, see :func:`train_stacked`."""
+
+    seed: int
+    score: AnySplit | None
+    epochs: int | None
+    filled: bool
+
+
 def train_stacked(
     proxy: Proxy,
     individuals: Sequence[Candidate | None],
@@ -58,17 +68,20 @@ def train_stacked(
     epochs: int | None = None,
     states: Sequence[TrainingState | None] | None = None,
     at_once: int = AT_ONCE,
+    filled: bool = False,
 ) -> list[Outcome]:
     """Train many candidates at once and return for each the outcome that ``proxy.train`` would give it.
 
     Stacked are candidates that are looked up in tables, where torch computes the network in float32: on a GPU, or on a
     CPU with the kernels "torch". All others are trained by ``proxy.train``, one after another, in the same call: those
     with learnable operators or primitives that look at other values, all with ``tables=False``, compiled kernels,
-    another precision or images that are streamed from files, and one that is left alone. A candidate that fails does
-    not touch the others of its stack.
+    another precision or images that are streamed from files, and one that is left alone, unless stacks are filled. A
+    candidate that fails does not touch the others of its stack.
 
     Stacks sum in another order than single trainings, and in one that depends on the size of the stack. Training
-    multiplies such rounding: late losses and accuracies differ as those of two machines do.
+    multiplies such rounding: late losses and accuracies differ as those of two machines do. In ``filled`` stacks, which
+    all have one size, an outcome depends on its candidate and ``seed`` only, bit for bit: not on who shares the stack,
+    and not on whether the training went on from a state.
 
     Args:
         proxy: the training task.
@@ -78,10 +91,11 @@ def train_stacked(
         epochs: stop after this epoch of the schedule; the last one by default.
         states: one for each candidate to go on from, or None; they may come from single trainings.
         at_once: most candidates in one stack. A stack that memory does not suffice for is trained in halves.
+        filled: fill every stack up to ``at_once`` with copies of its last candidate, whose outcomes nobody sees.
 
     Returns:
         The outcomes in the order of ``individuals``. ``seconds`` of a stacked one is its share of the stack's wall
-        time, which is also what the proxy's time budget is compared with.
+        time; the proxy's time budget is compared with what its share of a stack without copies would be.
 
     Raises:
         GaafError: ``at_once`` is below 1, there is not one state for each candidate, or :meth:`Proxy.train` refuses
@@ -102,9 +116,9 @@ def train_stacked(
             outcomes[place] = proxy.train(individual, seed, score, epochs=epochs, state=state)
         else:
             groups.setdefault(member.point, []).append(member)
+    how = _How(seed, score, epochs, filled)
     for members in groups.values():
-        for start in range(0, len(members), at_once):
-            outcomes |= _outcomes(proxy, members[start : start + at_once], seed, score, epochs)
+        outcomes |= _in_stacks(proxy, members, how, at_once)
     return [outcomes[place] for place in range(len(pairs))]
 
 
@@ -125,33 +139,47 @@ def _member(proxy: Proxy, place: int, individual: Candidate | None, state: Train
     return _Member(place, individual, activation, 1 if found is None else found.orientation, state)
 
 
-def _outcomes(
-    proxy: Proxy, members: Sequence[_Member], seed: int, score: AnySplit | None, epochs: int | None
-) -> dict[int, Outcome]:
-    """Train a stack, or its halves if there is not the memory for it; return the outcomes by place."""
-    if len(members) == 1:
+def _in_stacks(proxy: Proxy, members: Sequence[_Member], how: _How, at_once: int) -> dict[int, Outcome]:
+    """Return the outcomes by place."""
+    outcomes: dict[int, Outcome] = {}
+    for start in range(0, len(members), at_once):
+        outcomes |= _in_one(proxy, members[start : start + at_once], how, at_once)
+    return outcomes
+
+
+def _in_one(proxy: Proxy, members: Sequence[_Member], how: _How, at_once: int) -> dict[int, Outcome]:
+    """Train a stack, or its halves if there is not the memory for it."""
+    size = at_once if how.filled else len(members)
+    if size == 1:
         (one,) = members
-        return {one.place: proxy.train(one.individual, seed, score, epochs=epochs, state=one.state)}
+        return {one.place: proxy.train(one.individual, how.seed, how.score, epochs=how.epochs, state=one.state)}
     try:
         with threads(proxy.threads):
-            return _Run(proxy, members, seed).outcomes(proxy.scored(score), epochs)
+            return _Run(proxy, members, how.seed, size).outcomes(proxy.scored(how.score), how.epochs)
     except Exception as error:
         if failure_reason(error) != OUT_OF_MEMORY:
             raise
     # not in the handler: there the error still holds what the stack had allocated
-    half = len(members) // 2
-    return _outcomes(proxy, members[:half], seed, score, epochs) | _outcomes(proxy, members[half:], seed, score, epochs)
+    return _in_stacks(proxy, members, how, (size + 1) // 2)
 
 
 class _Run:
-    """One stack on its way: what it has learned of each candidate so far."""
+    """One stack on its way: what it has learned of each candidate so far.
 
-    def __init__(self, proxy: Proxy, members: Sequence[_Member], seed: int) -> None:
+    Args:
+        proxy: the training task.
+        members: the candidates; copies of the last one fill the stack up to its size.
+        seed: of all of them.
+        size: of the stack.
+    """
+
+    def __init__(self, proxy: Proxy, members: Sequence[_Member], seed: int, size: int) -> None:
         self.proxy = proxy
-        self.members = members
+        self.asked = len(members)
+        self.members = [*members, *[members[-1]] * (size - len(members))]
         self.seed = seed
         self.started = time.perf_counter()
-        self.histories = [[] if one.state is None else list(one.state.history) for one in members]
+        self.histories = [[] if one.state is None else list(one.state.history) for one in self.members]
         self.failures: dict[int, str] = {}
 
     def outcomes(self, split: AnySplit, epochs: int | None) -> dict[int, Outcome]:
@@ -161,10 +189,11 @@ class _Run:
         stack = self._begun()
         for number in range(len(self.histories[0]) + 1, last + 1):
             self._epoch(stack, split, number)
-        seconds = self._seconds()
+        seconds = self._seconds(self.asked)
         if last < proxy.epochs:
             kept = stack.states([one.text for one in members], self.seed, self.histories, seconds)
-        return {one.place: self._outcome(place, seconds[place], kept[place]) for place, one in enumerate(members)}
+        asked = members[: self.asked]
+        return {one.place: self._outcome(place, seconds[place], kept[place]) for place, one in enumerate(asked)}
 
     def _begun(self) -> Stack:
         proxy = self.proxy
@@ -215,15 +244,15 @@ class _Run:
         accuracies: list[float] = (predicted == labels).double().mean(1).tolist()
         return accuracies
 
-    def _seconds(self) -> list[float]:
-        share = (time.perf_counter() - self.started) / len(self.members)
+    def _seconds(self, sharing: int) -> list[float]:
+        share = (time.perf_counter() - self.started) / sharing
         return [share + (0.0 if one.state is None else one.state.seconds) for one in self.members]
 
     def _check_budget(self, number: int) -> None:
         budget = self.proxy.seconds
         if budget is None:
             return
-        for place, spent in enumerate(self._seconds()):
+        for place, spent in enumerate(self._seconds(len(self.members))):
             if spent > budget:
                 self.failures.setdefault(place, f"time budget of {budget:g} s exhausted in epoch {number}")
 

@@ -16,6 +16,7 @@ from gaaf_gp.jobs import Job
 from gaaf_gp.parser import parse
 from gaaf_gp.proxy import Proxy
 from gaaf_gp.racing import Racing
+from gaaf_gp.stack import Stack
 
 
 @pytest.fixture
@@ -104,6 +105,42 @@ def test_a_search_that_is_started_again_trains_nothing_and_finds_the_same(tiny_p
     assert told(again.records) == told(whole.records)
     assert [record.text for record in whole.records[:5]] == seen
     assert [dict(row) for row in again.logbook] == [dict(row) for row in whole.logbook]
+
+
+@pytest.mark.parametrize(("racing", "after"), [(None, 1), (Racing(rungs=(1, 2)), 4)], ids=["full", "racing"])
+def test_a_search_in_stacks_goes_on_bit_for_bit(tiny_data, tiny_settings, free, tmp_path, racing, after, monkeypatch):
+    sizes, real = [], Stack.__init__
+
+    def counted(self, training, activations, *args, **kwargs):
+        sizes.append(len(activations))
+        real(self, training, activations, *args, **kwargs)
+
+    monkeypatch.setattr(Stack, "__init__", counted)
+    proxy = Proxy(tiny_data, **tiny_settings, kernels="torch")
+    settings = {"evaluations": 12, "population_size": 6, "seed": 3}
+
+    def search(name, stop=None):
+        with Archive(tmp_path / name) as own, Evaluator(proxy, free, racing=racing, at_once=3) as evaluator:
+            run = own.begin("test", {}, {})
+            evaluator.record_in(ArchivedTrainings(own, proxy, free, run, at_once=3))
+            keep, kept = own.add, []
+
+            def add(evaluation, run):
+                if len(kept) == stop:
+                    raise KeyboardInterrupt
+                kept.append(evaluation)
+                return keep(evaluation, run)
+
+            own.add = add
+            return evolve(free, evaluator, **settings), len(kept)
+
+    whole, trained = search("whole")
+    assert search("cut", after)[0].interrupted
+    again, rest = search("cut")
+    assert told(again.records) == told(whole.records)
+    assert [dict(row) for row in again.logbook] == [dict(row) for row in whole.logbook]
+    assert rest == trained - after, "nothing was trained twice"
+    assert set(sizes) == {3}, "the size of a stack decides how sums are rounded"
 
 
 def test_two_trees_and_baselines_are_kept_too(tiny_proxy, forced, behind, archive):

@@ -297,6 +297,53 @@ def test_a_stack_too_large_for_memory_is_trained_in_halves(proxy, trees, sizes, 
     assert [one.history for one in outcomes] == [one.history for one in expected]
 
 
+def test_filled_stacks_too_large_for_memory_are_filled_halves(proxy, trees, sizes, monkeypatch):
+    real = Stack.step
+
+    def small(self, *batch):
+        if len(self.parameters["classifier.weight"]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, *batch)
+
+    expected = train_stacked(proxy, trees[:3], 0, at_once=2, filled=True)
+    sizes.clear()
+    monkeypatch.setattr(Stack, "step", small)
+    outcomes = train_stacked(proxy, trees[:3], 0, at_once=4, filled=True)
+    assert sizes == [4, 2, 2]
+    assert [one.history for one in outcomes] == [one.history for one in expected]
+
+
+def test_in_filled_stacks_neither_the_others_nor_the_place_nor_a_pause_turn_a_bit(proxy, trees, sizes):
+    settings = {"at_once": 4, "filled": True}
+    whole = [one.history for one in train_stacked(proxy, trees[:4], 0, **settings)]
+    backwards = train_stacked(proxy, trees[3::-1], 0, **settings)
+    assert [one.history for one in backwards[::-1]] == whole
+    alone = [train_stacked(proxy, [tree], 0, **settings)[0] for tree in trees[:4]]
+    assert [one.history for one in alone] == whole
+    begun = train_stacked(proxy, trees[:4], 0, epochs=2, **settings)
+    later = train_stacked(proxy, [trees[3], trees[1]], 0, states=[begun[3].state, None], **settings)
+    assert [one.history for one in later] == [whole[3], whole[1]]
+    assert set(sizes) == {4}, "also of one candidate"
+
+
+def test_a_filled_stack_counts_its_copies_neither_as_outcomes_nor_as_seconds(proxy, trees, odd):
+    started = time.perf_counter()
+    outcomes = train_stacked(proxy, [trees[1], parse("wild(x)", odd)], 0, epochs=1, at_once=5, filled=True)
+    wall = time.perf_counter() - started
+    assert 0.5 * wall < sum(one.seconds for one in outcomes) < wall
+    assert [one.failure for one in outcomes] == [None, "non-finite loss in epoch 1"]
+    assert [one.state is None for one in outcomes] == [False, True]
+
+
+def test_a_budget_is_that_of_a_stack_without_copies(tiny_data, settings, trees, monkeypatch):
+    first = train_stacked(Proxy(tiny_data, **settings), trees[:1], 0, at_once=8, filled=True)[0]
+    budget = first.seconds / 2
+    assert (
+        train_stacked(Proxy(tiny_data, **settings, seconds=budget), trees[:1], 0, at_once=8, filled=True)[0].failure
+        is None
+    )
+
+
 def test_any_other_error_of_a_stack_is_no_candidates_fault(proxy, trees, monkeypatch):
     def broken_step(self, *batch):
         raise ValueError("a mistake in the program")
