@@ -6,6 +6,7 @@ JSON, see :mod:`gaaf_gp.commands.json_output`.
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -18,67 +19,80 @@ import typer
 from typer.exceptions import TyperException
 
 from gaaf_gp.commands import INTERRUPTED
-from gaaf_gp.commands.archive import app as archive_app
-from gaaf_gp.commands.catalogue import app as catalogue_app
-from gaaf_gp.commands.compare import compare
 from gaaf_gp.commands.completions import whole_words
-from gaaf_gp.commands.evolve import evolve
 from gaaf_gp.commands.json_output import report_error, warnings_as_events
 from gaaf_gp.commands.options import examples
-from gaaf_gp.commands.plot import app as plot_app
-from gaaf_gp.commands.primitives import primitives
-from gaaf_gp.commands.report import report
-from gaaf_gp.commands.resume import resume
-from gaaf_gp.commands.retrain import retrain
-from gaaf_gp.commands.show import show
 from gaaf_gp.commands.tour import Tour
-from gaaf_gp.commands.watch import watch
 from gaaf_gp.errors import GaafError
 
 NAME = "gaaf-gp"
 """The program, also where it is started as ``python -m gaaf_gp.cli``; shell completion goes by it."""
 
-app = typer.Typer(
-    name=NAME,
-    cls=Tour,
-    help="Evolve activation functions for binary neural networks.\n\n"
-    "A binary network keeps only signs. What stands ahead of the sign decides what it can learn. gaaf-gp grows such "
-    "functions as typed trees, trains a small network with each, breeds the best, and confirms the winner on fresh "
-    "seeds and images that the search never saw. Every training is kept: a search that is stopped goes on.",
-    epilog=examples(
-        "gaaf-gp evolve --out out/first        Search on the bundled images; minutes.",
-        "gaaf-gp resume out/first              Go on with it after Ctrl-C.",
-        "gaaf-gp compare out/first out/second  Two searches side by side.",
-        'gaaf-gp show "add(sin(x), x)"         Look at one function.',
-        "gaaf-gp COMMAND --help                All of a command, with an example.",
-    ),
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-app.command(
-    epilog=examples("gaaf-gp evolve --evaluations 200 --loop steady --workers 8 --out out/first"),
-    short_help="Search for an activation function, and confirm it.",
-)(evolve)
-app.command(epilog=examples("gaaf-gp resume out/first"))(resume)
-app.command(epilog=examples("gaaf-gp watch out/first"), short_help="Serve the page of a run while it goes on.")(watch)
-app.command(epilog=examples("gaaf-gp report out/first --open"))(report)
-app.command(epilog=examples("gaaf-gp compare out/first out/second"))(compare)
-app.command(epilog=examples('gaaf-gp show "max(sin(x), x)"'))(show)
-app.add_typer(plot_app, name="plot")
-app.command(epilog=examples("gaaf-gp primitives --tag periodic --plot sheet.png"))(primitives)
-app.add_typer(catalogue_app, name="catalogue")
-app.command(
-    epilog=examples("gaaf-gp retrain --from out/first --top 3 --epochs 30"),
-    short_help="Train functions at full length, and compare them.",
-)(retrain)
-app.add_typer(archive_app, name="archive")
+COMMANDS: dict[str, dict[str, Any]] = {
+    "evolve": {
+        "epilog": examples("gaaf-gp evolve --evaluations 200 --loop steady --workers 8 --out out/first"),
+        "short_help": "Search for an activation function, and confirm it.",
+    },
+    "resume": {"epilog": examples("gaaf-gp resume out/first")},
+    "watch": {
+        "epilog": examples("gaaf-gp watch out/first"),
+        "short_help": "Serve the page of a run while it goes on.",
+    },
+    "report": {"epilog": examples("gaaf-gp report out/first --open")},
+    "compare": {"epilog": examples("gaaf-gp compare out/first out/second")},
+    "show": {"epilog": examples('gaaf-gp show "max(sin(x), x)"')},
+    "plot": {},
+    "primitives": {"epilog": examples("gaaf-gp primitives --tag periodic --plot sheet.png")},
+    "catalogue": {},
+    "retrain": {
+        "epilog": examples("gaaf-gp retrain --from out/first --top 3 --epochs 30"),
+        "short_help": "Train functions at full length, and compare them.",
+    },
+    "archive": {},
+}
+"""Command -> how its help is set up. Each is in the module of its name in :mod:`gaaf_gp.commands`: a function of this
+name, or ``app`` with commands of its own."""
+
+
+def application(only: str | None = None) -> typer.Typer:
+    """Return the program with all its commands.
+
+    Args:
+        only: one of :data:`COMMANDS`, to leave the others out: what draws imports matplotlib, which a search, and each
+            of its worker processes, would wait for.
+    """
+    app = typer.Typer(
+        name=NAME,
+        cls=Tour,
+        help="Evolve activation functions for binary neural networks.\n\n"
+        "A binary network keeps only signs. What stands ahead of the sign decides what it can learn. gaaf-gp grows "
+        "such functions as typed trees, trains a small network with each, breeds the best, and confirms the winner on "
+        "fresh seeds and images that the search never saw. Every training is kept: a search that is stopped goes on.",
+        epilog=examples(
+            "gaaf-gp evolve --out out/first        Search on the bundled images; minutes.",
+            "gaaf-gp resume out/first              Go on with it after Ctrl-C.",
+            "gaaf-gp compare out/first out/second  Two searches side by side.",
+            'gaaf-gp show "add(sin(x), x)"         Look at one function.',
+            "gaaf-gp COMMAND --help                All of a command, with an example.",
+        ),
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(lambda: None)  # typer takes a program with one command for that command
+    for name in [only] if only else COMMANDS:
+        module = importlib.import_module(f"gaaf_gp.commands.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(**COMMANDS[name])(getattr(module, name))
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status: 0, 2 for bad input, 130 after Ctrl-C."""
+    words = sys.argv[1:] if arguments is None else arguments
     with whole_words(os.environ):
-        _run(app, sys.argv[1:] if arguments is None else arguments, prog_name=NAME)
+        _run(application(words[0] if words and words[0] in COMMANDS else None), words, prog_name=NAME)
 
 
 def script(function: Callable[..., None]) -> None:

@@ -17,8 +17,6 @@ from gaaf_gp.confirmation import COMPETITORS
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evolution import Evolution
 from gaaf_gp.files import replacing
-from gaaf_gp.plot import plot_history, save_figure
-from gaaf_gp.plots.pair import plot_evolved
 from gaaf_gp.results import sign_accuracy
 
 TABLE_ROWS = 5
@@ -83,6 +81,8 @@ def write(folder: Path, result: dict[str, Any], found: Evolution, sign: Mapping[
     _csv(folder / "hall_of_fame.csv", _hall_rows(found, sign))
     _csv(folder / "population.csv", map(_population_row, found.population))
     if len(found.hall_of_fame):
+        from gaaf_gp.plot import plot_evolved, plot_history, save_figure  # noqa: PLC0415  a search starts without it
+
         save_figure(plot_evolved(found.hall_of_fame[0]), folder / "best_tree.png")
         complete = [record for record in found.records if record.complete]
         save_figure(plot_history(complete, result["validation"]["sign"]), folder / "history.png")

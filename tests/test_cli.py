@@ -215,6 +215,11 @@ def test_help_is_given(capsys, arguments):
     assert "Usage: " in out
 
 
+@pytest.mark.parametrize("group", [[], ["plot"], ["archive"], ["catalogue"]])
+def test_a_group_without_a_command_shows_its_help_as_it_is(capsys, group):
+    assert call(capsys, *group) == (2, "", call(capsys, *group, "--help")[1])
+
+
 def test_the_default_folder_is_the_next_free_one(capsys, image_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out" / "evolve").mkdir(parents=True)

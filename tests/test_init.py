@@ -4,6 +4,8 @@ import importlib.metadata
 import subprocess
 import sys
 
+import pytest
+
 import gaaf_gp
 from gaaf_gp import types
 
@@ -39,5 +41,14 @@ def test_the_version_is_that_of_the_package():
 def test_importing_the_package_leaves_out_what_is_slow_and_seldom_needed():
     slow = ("scipy.stats", "torch._dynamo", "torchvision", "matplotlib", "networkx", "pandas")
     script = f"import sys, gaaf_gp, gaaf_gp.genetic\nprint([name for name in {slow} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["evolve", "resume", "retrain", "show", "archive", "compare", "catalogue"])
+def test_a_command_that_draws_nothing_does_not_wait_for_what_draws(command):
+    slow = ("scipy.stats", "torch._dynamo", "torchvision", "matplotlib", "networkx", "jinja2", "pandas")
+    script = f"from gaaf_gp.cli import application\nimport sys\napplication({command!r})\n"
+    script += f"print([name for name in {slow} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

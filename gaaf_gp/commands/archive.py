@@ -18,6 +18,7 @@ from gaaf_gp.archive import VALIDATION, Archive, Evaluation, Sort, Summary, chec
 from gaaf_gp.archive.export import check_new
 from gaaf_gp.commands.json_output import print_json
 from gaaf_gp.commands.options import JsonOption, examples
+from gaaf_gp.commands.tour import Group
 from gaaf_gp.errors import GaafError
 
 FIGURES = ("accuracy", "seeds", "seed", "epochs", "seconds", "entries", "no.")
@@ -28,7 +29,7 @@ SHOWN = 8
 MOST_DIFFERING = 5
 """Evaluations with another result that a merge names."""
 
-app = typer.Typer(help="Evaluations that runs have kept.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Evaluations that runs have kept.", cls=Group, rich_markup_mode=None)
 
 FileArgument = Annotated[Path, typer.Argument(help="The archive.", show_default=False)]
 RunOption = Annotated[

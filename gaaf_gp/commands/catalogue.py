@@ -15,6 +15,7 @@ from gaaf_gp.catalogue import CatalogueEntry, Gain, catalogue, find_entry, gain_
 from gaaf_gp.commands import INTERRUPTED, completions
 from gaaf_gp.commands.json_output import print_json
 from gaaf_gp.commands.options import JsonOption, ProgressOption, QuietOption, examples, shown
+from gaaf_gp.commands.tour import Group
 from gaaf_gp.data import Data, load_data
 from gaaf_gp.data_sources import DATASETS
 from gaaf_gp.displays import Mode
@@ -30,7 +31,7 @@ OUT = Path("out/catalogue")
 KEPT = ("batch_size", "learning_rate", "pad", "flip", "threads", "precision")
 """Settings of a Proxy that a measurement takes over from the recorded one, whatever the network."""
 
-app = typer.Typer(help="Functions that won, by name.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Functions that won, by name.", cls=Group, rich_markup_mode=None)
 
 NameArgument = Annotated[
     str,

@@ -13,12 +13,13 @@ from gaaf_gp.commands.json_output import print_json
 from gaaf_gp.commands.options import FREE, ExpressionArgument, JsonOption, PrimitivesOption, evolved, examples
 from gaaf_gp.commands.report import KeyOption, NamedSetOption, RunArgument, recorded_set
 from gaaf_gp.commands.run_figures import FIGURES_FOLDER, draw_run, target_files, write_run
+from gaaf_gp.commands.tour import Group
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.loading import load_primitives
 from gaaf_gp.plot import plot_activation, plot_activations, plot_evolved, save_figure
 from gaaf_gp.report import FIGURES, find_run, read_run
 
-app = typer.Typer(help="Draw what was evolved.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Draw what was evolved.", cls=Group, rich_markup_mode=None)
 
 OutOption = Annotated[Path, typer.Option(help="File to write: .png, .svg or .pdf.")]
 ExpressionsArgument = Annotated[

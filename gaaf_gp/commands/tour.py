@@ -1,9 +1,10 @@
-"""The first page of help: commands in the order in which they are used, under headings."""
+"""Groups of commands and their help: the first page lists them in the order in which they are used, under headings."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
 
 SECTIONS = {
@@ -19,7 +20,18 @@ INDENT = 6
 """Characters of a line that are neither name nor text."""
 
 
-class Tour(TyperGroup):
+class Group(TyperGroup):
+    """A group of commands that shows its help, on standard error and with status 2, if none of them is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        if not args and not ctx.resilient_parsing:  # resilient: the shell asks how a line may go on
+            typer.echo(ctx.get_help(), err=True)
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
+
+
+class Tour(Group):
     """A group of commands whose help lists them under headings."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 (typer's signature)

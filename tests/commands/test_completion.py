@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from gaaf_gp.catalogue import catalogue
-from gaaf_gp.cli import app, main
+from gaaf_gp.cli import application, main
 from gaaf_gp.commands import completions
 from tests.commands.tree import leaves
 
@@ -129,7 +129,7 @@ def test_the_first_page_is_a_tour(capsys, monkeypatch):
 
 
 def tree():
-    return typer.main.get_command(app)
+    return typer.main.get_command(application())
 
 
 def test_each_command_has_a_line_and_an_example(capsys, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from gaaf_gp.catalogue import CatalogueEntry, gain_of, save_catalogue
-from gaaf_gp.cli import app, main
+from gaaf_gp.cli import application, main
 from gaaf_gp.parser import parse
 from primitives import gaaf
 from tests.commands.tree import leaves
@@ -32,7 +32,7 @@ SEARCH = (
 )
 
 
-COMMANDS = dict(leaves(typer.main.get_command(app)))
+COMMANDS = dict(leaves(typer.main.get_command(application())))
 
 
 def call(capsys, *arguments):
