@@ -27,12 +27,14 @@ help:
 evolve: .venv/.installed
 	$(BIN)/python runs/quickstart.py
 
+# the slow ones without coverage, which would double their time
 test: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term tests
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term -m "not slow" tests
+	$(BIN)/python -m pytest -n 2 --maxschedchunk 1 -m slow tests
 
 docs: .venv/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

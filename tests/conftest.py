@@ -38,6 +38,16 @@ settings.register_profile("project", deadline=None, derandomize=True, print_blob
 settings.load_profile("project")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes longest begin first, so that nothing long is left to one process at the end."""
+
+    def seconds(item: pytest.Item) -> float:
+        mark = item.get_closest_marker("slow")
+        return 0.0 if mark is None else float(mark.args[0])
+
+    items.sort(key=seconds, reverse=True)
+
+
 class Input(Feature):
     """What goes in where types force the shape; it is not what a whole tree returns."""
 

@@ -160,6 +160,7 @@ def _ran(*arguments):
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.slow(40)
 def test_a_run_whose_scheduler_is_lost_says_so_and_ends_serially_as_one_that_was_not(tmp_path, processes):
     processes.add(2)
     whole, broken = tmp_path / "whole", tmp_path / "broken"

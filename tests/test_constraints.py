@@ -59,6 +59,7 @@ def test_what_is_no_constraint_is_refused(free, chosen, message):
         AtMost(-1)
 
 
+@pytest.mark.slow(40)
 @pytest.mark.parametrize("text", ["no periodic inside periodic", "at most 1 add", "at most 1 below sin"])
 @pytest.mark.parametrize("two_trees", [False, True])
 def test_no_tree_ever_breaks_a_constraint(text, two_trees):

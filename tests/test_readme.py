@@ -51,6 +51,7 @@ def test_python_snippet_runs_and_prints_what_it_says(number, tmp_path):
         assert re.search(pattern, done.stdout), done.stdout
 
 
+@pytest.mark.slow(170)
 def test_commands_run_one_after_the_other(tmp_path):
     for command in COMMANDS:
         done = _run(shlex.split(command), tmp_path)

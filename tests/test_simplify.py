@@ -94,6 +94,7 @@ def _denominators(tree, inputs):
     return least
 
 
+@pytest.mark.slow(45)
 def test_random_trees_keep_value_and_gradient(free):
     """Where float32 and float64 agree about the tree itself, and gradients where it divides by nothing near 0.
 

@@ -15,6 +15,7 @@ def flat(memory, files=7, name=COORDINATOR):
     return Soaked(name, memory, memory, [files] * len(memory), 10)
 
 
+@pytest.mark.slow(65)
 @pytest.mark.timeout(600)
 def test_5000_candidates_with_a_stub_and_300_trainings_leave_nothing_behind():
     command = [sys.executable, "-m", "benchmarks.soak", "--stubbed", "5000", "--trained", "300"]

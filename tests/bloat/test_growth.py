@@ -60,6 +60,7 @@ def uncontrolled(small_set):
     return [_mean_size(small_set, "none", seed) for seed in SEEDS]
 
 
+@pytest.mark.slow(10)
 @pytest.mark.parametrize("name", [name for name in CONTROLS if name != "none"])
 def test_each_control_reduces_size_under_deaps_loops(small_set, uncontrolled, name):
     controlled = [_mean_size(small_set, STRONGER.get(name, name), seed) for seed in SEEDS]

@@ -77,6 +77,7 @@ def test_the_measure_of_named_controls_can_be_chosen():
     assert measured_in(Limits(2, 3), "cost") == [Limits(2, 3)]
 
 
+@pytest.mark.slow(30)
 @pytest.mark.parametrize("name", [*CONTROLS, "cap"])
 def test_no_child_ever_breaks_a_limit(small_set, name):
     cap = Cap(measure="cost", most=14.0)

@@ -48,6 +48,7 @@ def _result(folder):
     return {name: value for name, value in content.items() if not name.startswith("seconds")}
 
 
+@pytest.mark.slow(180)
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("loop", ["generations", "steady:4"])
 @pytest.mark.parametrize("workers", [1, 2])
@@ -99,6 +100,7 @@ def finished(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow(30)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("delay", [0.0, 0.1])
 def test_a_second_ctrl_c_stops_at_once_and_loses_nothing(finished, tmp_path, delay):

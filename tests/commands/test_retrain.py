@@ -55,6 +55,7 @@ def results(folder):
     return [(folder / f"table.{ending}").read_text() for ending in ("txt", "csv", "tex")], trainings
 
 
+@pytest.mark.slow(45)
 def test_an_interrupted_command_goes_on_to_the_same_table(capsys, image_folder, tmp_path):
     arguments = ("--data", image_folder, "--expression", "add(sin(x), x)", "--baselines", "sign", *TINY, "--epochs", 16)
     part, whole = tmp_path / "part", tmp_path / "whole"

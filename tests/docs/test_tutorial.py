@@ -7,6 +7,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.docs.pages import agrees, blocks, runs
@@ -24,6 +25,7 @@ def test_nothing_of_the_tutorial_is_left_out():
     assert [block.title for block in BLOCKS if block.title] == ["my_primitives.py"]
 
 
+@pytest.mark.slow(75)
 def test_a_reader_ends_with_a_primitive_a_run_and_a_drawn_winner(follow, tmp_path):
     folder = tmp_path / "tutorial"
     folder.mkdir()

@@ -48,6 +48,7 @@ def folder(tmp_path):
         yield Path(name)
 
 
+@pytest.mark.slow(40)
 def test_damaged_settings(config):
     whole = config["settings"]
     assert settings_from(whole, OUT).as_json() == settings_from(settings_from(whole, OUT).as_json(), OUT).as_json()
@@ -67,6 +68,7 @@ def test_damaged_settings(config):
     assert min(counts.values()) > 1000, counts
 
 
+@pytest.mark.slow(10)
 def test_damaged_configs(config, folder):
     place = folder / "config.json"
     whole = json.dumps(config, indent=2).encode()
@@ -83,6 +85,7 @@ def test_damaged_configs(config, folder):
     assert set(counts) == {"read", "refused", "refused settings"}
 
 
+@pytest.mark.slow(10)
 def test_damaged_journals(folder):
     place = folder / "journal.jsonl"
     provenance = {"proxy": {"epochs": 2, "data": {"name": "tiny"}}, "seeds": [1, 2], "versions": {"torch": "2"}}
@@ -116,6 +119,7 @@ def test_damaged_journals(folder):
     assert set(counted("journals", 0, 1, case)) == {"read", "refused"}
 
 
+@pytest.mark.slow(10)
 def test_damaged_catalogues(folder):
     place, other = folder / "catalogue.json", folder / "again.json"
     gain = Gain(
@@ -144,6 +148,7 @@ def test_damaged_catalogues(folder):
     assert set(counted("catalogues", 0, 1, case)) >= {"read", "refused", "whole"}
 
 
+@pytest.mark.slow(10)
 def test_damaged_idx_files(folder):
     values = np.arange(60, dtype=np.uint8).reshape(5, 3, 4)
     whole = struct.pack(">4B3I", 0, 0, 8, 3, *values.shape) + values.tobytes()
@@ -166,6 +171,7 @@ def test_damaged_idx_files(folder):
     assert set(counted("idx", 0, 1, case)) == {"read", "read gz", "refused"}
 
 
+@pytest.mark.slow(10)
 def test_damaged_tables(tiny_table, folder):
     place = folder / "table.json.gz"
     plain = json.loads(gzip.decompress(packed(tiny_table)))
@@ -186,6 +192,7 @@ def test_damaged_tables(tiny_table, folder):
     assert set(counted("tables", 0, 1, case)) == {"read", "refused"}
 
 
+@pytest.mark.slow(10)
 def test_damaged_checkpoints(tiny_data, tiny_settings, folder):
     state = Proxy(tiny_data, **tiny_settings).train(None, 3, epochs=2).state
     assert state is not None

@@ -34,6 +34,7 @@ def test_there_are_a_million_cases():
     assert sum(CASES.values()) >= 1_000_000
 
 
+@pytest.mark.slow(10)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_damaged_trees(part):
     psets = [make() for make in SETS.values()]
@@ -65,6 +66,7 @@ def candidates_text(draw, trees):
     return draw.choice(("@sign", "@rsign", "@rprelu", f"{draw.choice(trees)} | @x", f"@neg(x) | {draw.choice(trees)}"))
 
 
+@pytest.mark.slow(25)
 @pytest.mark.parametrize("part", range(2))
 def test_damaged_candidates(part):
     pset = gaaf.free()
@@ -88,6 +90,7 @@ def test_damaged_candidates(part):
     assert set(counts) == {"refused", *(kind.__name__ for kind in (Individual, TwoTrees, Baseline, type(None)))}
 
 
+@pytest.mark.slow(10)
 @pytest.mark.parametrize("part", range(2))
 def test_damaged_constraints(part):
     pset = gaaf.free()

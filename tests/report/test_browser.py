@@ -337,6 +337,7 @@ def served() -> Iterator[Callable[[Path], tuple[subprocess.Popen[str], str]]]:
         process.communicate()
 
 
+@pytest.mark.slow(40)
 def test_watch_keeps_up_with_a_real_run(driver: Any, view: Set, tmp_path: Path, served: Any) -> None:
     """A search writes while its page is open: the page grows, and keeps what was opened and typed."""
     folder = tmp_path / "run"

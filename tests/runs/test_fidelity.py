@@ -32,6 +32,7 @@ def run(out, *arguments):
     return found.returncode, found.stdout, found.stderr
 
 
+@pytest.mark.slow(30)
 def test_it_trains_everything_once_and_goes_on_where_it_was(tmp_path, fidelity):
     status, printed, errors = run(tmp_path)
     assert status == 0, errors
