@@ -141,13 +141,18 @@ class Trainer:
             alike.setdefault((job.seed, job.epochs, id(job.score)), []).append(index)
         size = self._at_once
         stacks = [own[start : start + size] for own in alike.values() for start in range(0, len(own), size)]
-        light = [([self._light(jobs[index]) for index in own], size) for own in stacks]
-        for number, result in self._pool.run(_train_stack, light):
-            own = stacks[number]
-            if isinstance(result, WorkerLost):
-                yield from ((index, lost(jobs[index].seed, result.reason)) for index in own)
-            else:
-                yield from zip(own, result, strict=True)
+        while stacks:
+            apart: list[list[int]] = []
+            light = [([self._light(jobs[index]) for index in own], size) for own in stacks]
+            for number, result in self._pool.run(_train_stack, light):
+                own = stacks[number]
+                if not isinstance(result, WorkerLost):
+                    yield from zip(own, result, strict=True)
+                elif result.reason == WORKER_LOST and len(own) > 1:  # one of them may be to blame, not all
+                    apart += own[: len(own) // 2], own[len(own) // 2 :]
+                else:
+                    yield from ((index, lost(jobs[index].seed, result.reason)) for index in own)
+            stacks = apart
 
     def _light(self, job: Job) -> Job:
         """Return the job with a word for its split, which each worker gets once."""

@@ -1,5 +1,6 @@
 """Evaluation: each behaviour once, on paired seeds, in races or not, the same for any number of workers."""
 
+import multiprocessing
 import os
 
 import pytest
@@ -24,6 +25,12 @@ def deadly(x):
     return x * 1
 
 
+def fatal(x):
+    if multiprocessing.parent_process() is not None:
+        os._exit(1)
+    return x * 1
+
+
 def picky(x):
     if len(x) == 15:
         raise IndexError("no")
@@ -33,6 +40,7 @@ def picky(x):
 def deadly_set() -> PrimitiveSet:
     pset = PrimitiveSet("deadly")
     pset.addPrimitive(deadly, [Feature], Feature)
+    pset.addPrimitive(fatal, [Feature], Feature)
     pset.addPrimitive(torch.sin, [Feature], Feature)
     pset.addPrimitive(torch.cos, [Feature], Feature)
     return pset.check()
@@ -142,6 +150,17 @@ def test_a_candidate_that_kills_its_worker_costs_only_itself(tiny_proxy):
     assert [record.failure for record in records] == [None, WORKER_LOST, None, None]
     assert records[1].accuracy == WORST_ACCURACY
     assert os.getpid() == MAIN
+
+
+def test_a_candidate_that_kills_its_worker_takes_nobody_of_its_stack_along(tiny_data, tiny_settings):
+    pset, proxy = deadly_set(), Proxy(tiny_data, **tiny_settings, kernels="torch")
+    trees = [parse(text, pset) for text in ("sin(x)", "fatal(x)", "cos(x)")]
+    with Evaluator(proxy, pset, workers=2, at_once=2) as evaluator:
+        records = evaluator.evaluate(trees)
+    assert [record.failure for record in records] == [None, WORKER_LOST, None]
+    with Evaluator(proxy, pset, at_once=2) as evaluator:
+        alive = evaluator.evaluate([tree for tree in trees if "fatal" not in str(tree)])
+    assert [one.by_seed for one in alive] == [one.by_seed for one in records if one.failure is None]
 
 
 def test_records_are_reported_as_they_arrive(stub_proxy, free):
