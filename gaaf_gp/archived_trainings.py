@@ -63,7 +63,7 @@ class ArchivedTrainings:
         settings = {
             "proxy": proxy.settings(),
             "at_once": at_once,
-            **({"filled": True} if at_once > 1 else {}),  # they were not always
+            **({"filled": True} if at_once > 1 else {}),  # stacks of an older archive were not
             "device": device.type,
             "versions": {name: self.versions.get(name, "unknown") for name in DECIDING},
             **(notes or {}),

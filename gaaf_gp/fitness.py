@@ -56,7 +56,7 @@ class Evaluator:
         places: the last place that lives on in a search (its elite); first place is always contested.
         at_once: candidates that are trained as one stack, see :func:`gaaf_gp.stacked.train_stacked`. On a GPU, small
             networks wait for launches, and 32 cost little more than one; with the CPU's compiled kernels nothing is
-            stacked. The size of a stack is part of what decides the rounding of a result.
+            stacked. The size of a stack decides how a result is rounded, so stacks are filled up with copies.
 
     Attributes:
         records: canonical text -> record, in the order in which candidates were first given.

@@ -62,33 +62,27 @@ def _search(
     settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show, log: TensorBoard | None = None
 ) -> Evolution:
     with nullcontext() if log is None else log.following(evaluator.recalled):
-        return _evolve(settings, pset, evaluator, shown, log)
-
-
-def _evolve(
-    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show, log: TensorBoard | None
-) -> Evolution:
-    return evolve(
-        pset,
-        evaluator,
-        loop=settings.loop,
-        evaluations=settings.evaluations,
-        population_size=settings.population,
-        elite=settings.elite,
-        limits=settings.limits,
-        two_trees=settings.two_trees,
-        bloat=measured_in(settings.bloat, settings.measure),
-        constraints=settings.constraints,
-        initial=settings.initial,
-        seconds=settings.search_seconds,
-        target=settings.target,
-        stagnation=settings.stagnation,
-        seed=settings.seed,
-        progress=shown,
-        checkpoint=settings.out / CHECKPOINT,
-        on_evaluation=None if log is None else log.evaluation,
-        on_generation=None if log is None else log.generation,
-    )
+        return evolve(
+            pset,
+            evaluator,
+            loop=settings.loop,
+            evaluations=settings.evaluations,
+            population_size=settings.population,
+            elite=settings.elite,
+            limits=settings.limits,
+            two_trees=settings.two_trees,
+            bloat=measured_in(settings.bloat, settings.measure),
+            constraints=settings.constraints,
+            initial=settings.initial,
+            seconds=settings.search_seconds,
+            target=settings.target,
+            stagnation=settings.stagnation,
+            seed=settings.seed,
+            progress=shown,
+            checkpoint=settings.out / CHECKPOINT,
+            on_evaluation=None if log is None else log.evaluation,
+            on_generation=None if log is None else log.generation,
+        )
 
 
 def search_at_random(

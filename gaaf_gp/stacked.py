@@ -81,7 +81,8 @@ def train_stacked(
     Stacks sum in another order than single trainings, and in one that depends on the size of the stack. Training
     multiplies such rounding: late losses and accuracies differ as those of two machines do. In ``filled`` stacks, which
     all have one size, an outcome depends on its candidate and ``seed`` only, bit for bit: not on who shares the stack,
-    and not on whether the training went on from a state.
+    and not on whether the training went on from a state. Where the memory does not suffice for that size it does depend
+    on the memory.
 
     Args:
         proxy: the training task.

@@ -1,6 +1,5 @@
 """On a GPU: one result for any workers, devices, stacks, kills and pauses. Skipped where there is none."""
 
-import os
 import random
 import signal
 import subprocess
@@ -27,6 +26,8 @@ pytestmark = [
 CLI = ["env", "--default-signal=INT", sys.executable, "-m", "gaaf_gp.cli"]
 SMALL = ["--limit", "1000", "--population", "12", "--fresh-seeds", "2", "--quiet", "--device", "cuda", "--seed", "5"]
 TABLES = ("logbook.csv", "hall_of_fame.csv", "population.csv", "checkpoint.json")
+KILLS = 5
+"""Of each of two kinds of runs."""
 TEXTS = [
     "sin(x)",
     "sub(cos(x), const(0.3))",
@@ -137,11 +138,11 @@ def _start(*arguments):
 
 @pytest.mark.parametrize("epochs", [2, 3])
 def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_path, epochs):
-    kills, rng = int(os.environ.get("GAAF_GP_GPU_KILLS", "5")), random.Random(epochs)
+    rng = random.Random(epochs)
     options = [*SMALL, "--evaluations", 60, "--epochs", epochs, "--no-random-search"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     process, other = (_start("evolve", *options, "--workers", 1, "--out", one) for one in (whole, killed))
-    for number in range(kills):
+    for number in range(KILLS):
         known = rows_of(killed)
         while other.poll() is None and rows_of(killed) <= known:
             time.sleep(0.002)

@@ -1,8 +1,10 @@
 """Candidates trained in stacks get the outcomes of single trainings, and each failure stays its candidate's own."""
 
 import functools
+import itertools
 import math
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -326,22 +328,26 @@ def test_in_filled_stacks_neither_the_others_nor_the_place_nor_a_pause_turn_a_bi
     assert set(sizes) == {4}, "also of one candidate"
 
 
-def test_a_filled_stack_counts_its_copies_neither_as_outcomes_nor_as_seconds(proxy, trees, odd):
-    started = time.perf_counter()
+@pytest.fixture
+def ticking(monkeypatch):
+    """A clock that shows one second more at each look."""
+    clock = itertools.count()
+    monkeypatch.setattr(stacked, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+
+
+def test_a_filled_stack_counts_its_copies_neither_as_outcomes_nor_as_seconds(proxy, trees, odd, ticking):
     outcomes = train_stacked(proxy, [trees[1], parse("wild(x)", odd)], 0, epochs=1, at_once=5, filled=True)
-    wall = time.perf_counter() - started
-    assert 0.5 * wall < sum(one.seconds for one in outcomes) < wall
+    assert [one.seconds for one in outcomes] == [0.5, 0.5]
     assert [one.failure for one in outcomes] == [None, "non-finite loss in epoch 1"]
     assert [one.state is None for one in outcomes] == [False, True]
 
 
-def test_a_budget_is_that_of_a_stack_without_copies(tiny_data, settings, trees, monkeypatch):
-    first = train_stacked(Proxy(tiny_data, **settings), trees[:1], 0, at_once=8, filled=True)[0]
-    budget = first.seconds / 2
-    assert (
-        train_stacked(Proxy(tiny_data, **settings, seconds=budget), trees[:1], 0, at_once=8, filled=True)[0].failure
-        is None
-    )
+@pytest.mark.parametrize(("share", "failure"), [(1.01, None), (0.99, "in epoch 4")])
+def test_a_budget_is_that_of_a_stack_without_copies(proxy, trees, ticking, share, failure):
+    steps = proxy.epochs * len(proxy.batches)  # before each of them the clock is looked at
+    proxy.seconds = share * steps / 8
+    (outcome,) = train_stacked(proxy, trees[:1], 0, at_once=8, filled=True)
+    assert outcome.failure is None if failure is None else outcome.failure.endswith(failure)
 
 
 def test_any_other_error_of_a_stack_is_no_candidates_fault(proxy, trees, monkeypatch):
