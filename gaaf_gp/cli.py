@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
@@ -104,7 +104,7 @@ def script(function: Callable[..., None]) -> None:
 
 def _run(commands: typer.Typer, arguments: Sequence[str], **settings: Any) -> None:
     try:
-        with _termination_as_interrupt(), warnings_as_events(arguments):
+        with _signals_as_interrupts(arguments), warnings_as_events(arguments):
             status = commands(list(arguments), standalone_mode=False, **settings)
     except (GaafError, TyperException) as error:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
@@ -117,20 +117,35 @@ def _run(commands: typer.Typer, arguments: Sequence[str], **settings: Any) -> No
 
 
 @contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM, with which a cluster takes a machine back, as Ctrl-C."""
+def _signals_as_interrupts(arguments: Sequence[str]) -> Iterator[None]:
+    """Let the first Ctrl-C, or SIGTERM with which a cluster takes a machine back, interrupt, and the second one end.
+
+    A second exception could come up anywhere in what answers the first one, in the middle of an import too. All that
+    was trained is on the disk by then, so that the process may end where it stands.
+    """
+    seen = False
 
     def interrupt(_number: int, _frame: object) -> None:
+        nonlocal seen
+        if seen:
+            with suppress(Exception):  # a stream that is being written to
+                report_error("interrupted", arguments, label="")
+            os._exit(INTERRUPTED)
+        seen = True
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # where Python takes no signals
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    wanted = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # in the background it may be ignored
+        wanted.append(signal.SIGINT)
+    before = {number: signal.signal(number, interrupt) for number in wanted}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if seen else handler)  # all is written, and the process about to end
 
 
 def _fail(message: str, arguments: Sequence[str]) -> None:

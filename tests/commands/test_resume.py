@@ -102,7 +102,7 @@ def finished(tmp_path_factory):
 
 @pytest.mark.slow(30)
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("delay", [0.0, 0.1])
+@pytest.mark.parametrize("delay", [0.0, 0.1, 1.0])
 def test_a_second_ctrl_c_stops_at_once_and_loses_nothing(finished, tmp_path, delay):
     folder = tmp_path / "run"
     process = _start("evolve", *SMALL, "--evaluations", 8, "--workers", 2, "--out", folder)
