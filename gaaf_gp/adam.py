@@ -15,6 +15,8 @@ from torch.optim.adam import adam
 BETAS = (0.9, 0.999)
 """Decay of the two moments (Kingma and Ba 2015, Algorithm 1), as in the code of the GAAF paper: torch's defaults."""
 EPSILON = 1e-8
+LANES = 16
+"""On a CPU torch moves so many numbers at once, or a part of them, and rounds what is left over otherwise."""
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What is kept for each parameter, under torch's names: steps made, mean of gradients, mean of their squares."""
 
@@ -24,10 +26,13 @@ class Adam:
 
     Args:
         parameters: leaves of the graph, floating point, on one device.
+        rows: whether no bit of a row, ``parameter[i]``, may depend on its place or on the other rows. Without it that
+            holds where every parameter has a multiple of 16 numbers, and on a GPU.
     """
 
-    def __init__(self, parameters: Iterable[Tensor]) -> None:
+    def __init__(self, parameters: Iterable[Tensor], *, rows: bool = False) -> None:
         self.parameters = list(parameters)
+        self.rows = rows
         self._moments: dict[int, tuple[Tensor, ...]] = {}
 
     def zero_grad(self) -> None:
@@ -51,10 +56,16 @@ class Adam:
                 self._moments[number] = (count, torch.zeros_like(parameter), torch.zeros_like(parameter))
         if not moved:
             return
-        counts, means, squares = (list(kept) for kept in zip(*(self._moments[n] for n, _ in moved), strict=True))
+        moves = [
+            move
+            for number, one in moved
+            if one.grad is not None
+            for move in self._moves((one, one.grad, *self._moments[number]))
+        ]
+        parameters, gradients, counts, means, squares = (list(column) for column in zip(*moves, strict=True))
         adam(
-            [one for _, one in moved],
-            [one.grad for _, one in moved if one.grad is not None],
+            parameters,
+            gradients,
             means,
             squares,
             [],
@@ -70,6 +81,17 @@ class Adam:
             eps=EPSILON,
             maximize=False,
         )
+
+    def _moves(self, whole: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
+        """Return what torch is to move on its own: a parameter, its gradient, count and moments, or those of its rows.
+
+        All rows are as long, so what is left over is in the same places of each.
+        """
+        parameter, gradient, count, mean, square = whole
+        if not self.rows or parameter.device.type != "cpu" or parameter.numel() % LANES == 0:
+            return [whole]
+        counts = [count, *(count.clone() for _ in parameter[1:])]  # torch counts each on, and one of them is kept
+        return list(zip(parameter, gradient, counts, mean, square, strict=True))
 
     def moments(self) -> dict[int, dict[str, Tensor]]:
         """Return what is kept for each parameter that was ever moved, by its number; not a copy."""

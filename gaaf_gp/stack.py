@@ -74,7 +74,7 @@ class Stack:
         self.buffers = {
             name: _copies(value, len(activations)) for name, value in self._model.named_buffers() if name in learned
         }
-        self.optimizer = Adam(self.parameters.values())
+        self.optimizer = Adam(self.parameters.values(), rows=True)
         self._repeated = Repeated(self.generator.device)
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:

@@ -88,6 +88,42 @@ def test_restored_moments_are_copies_in_the_layout_of_the_parameters_and_go_on_a
     assert float(contiguous[0]["step"]) == 1
 
 
+@pytest.mark.parametrize("shape", [(4, 3), (3, 7), (5, 2, 9), (2, 33), (32, 3), (6,), (3, 4, 2, 3, 3)])
+def test_no_bit_of_a_row_depends_on_its_place_or_on_the_others(shape):
+    """Rows of 0, 1 and many whole vectors: torch rounds what no vector is filled with otherwise."""
+    generator = torch.Generator().manual_seed(0)
+    row = torch.randn(shape[1:], generator=generator)
+    alike, mixed = (torch.stack([row] * shape[0]) for _ in range(2))
+    mixed[:-1] = torch.randn((shape[0] - 1, *shape[1:]), generator=generator)
+    own = [one.requires_grad_() for one in (alike, mixed)]
+    adam = Adam(own, rows=True)
+    for _ in range(40):
+        gradient = torch.randn(shape[1:], generator=generator)
+        alike.grad = torch.stack([gradient] * shape[0])
+        mixed.grad = torch.randn(shape, generator=generator)
+        mixed.grad[-1] = gradient
+        adam.step(0.1)
+    first, second = adam.moments().values()
+    assert torch.equal(mixed[-1], alike[-1])
+    for rows in (alike, first["exp_avg"], first["exp_avg_sq"]):
+        assert all(torch.equal(one, rows[-1]) for one in rows)
+    assert torch.equal(second["exp_avg"][-1], first["exp_avg"][-1])
+    assert float(first["step"]) == float(second["step"]) == 40
+
+
+def test_rows_of_their_own_are_moved_as_torch_moves_them_alone():
+    alone = [torch.full((3,), 0.5 + place).requires_grad_() for place in range(4)]
+    rows = torch.stack([one.detach() for one in alone]).requires_grad_()
+    each, together = Adam(alone), Adam([rows], rows=True)
+    for step in range(6):
+        rows.grad = torch.randn((4, 3), generator=torch.Generator().manual_seed(step))
+        for place, one in enumerate(alone):
+            one.grad = rows.grad[place].clone()
+        each.step(0.1)
+        together.step(0.1)
+    assert torch.equal(rows, torch.stack([one.detach() for one in alone]))
+
+
 def test_a_worker_does_without_the_compiler_of_torch():
     code = (
         "import sys, torch\nfrom gaaf_gp.adam import Adam\np = torch.ones(3, requires_grad=True)\np.sum().backward()\n"

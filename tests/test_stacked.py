@@ -328,6 +328,16 @@ def test_in_filled_stacks_neither_the_others_nor_the_place_nor_a_pause_turn_a_bi
     assert set(sizes) == {4}, "also of one candidate"
 
 
+@pytest.mark.parametrize("at_once", [3, 5])
+@pytest.mark.parametrize("text", [None, "neg(add(sin(x), x))"])
+def test_copies_in_a_filled_stack_are_alike_to_the_last_bit(proxy, free, sizes, text, at_once):
+    """With sizes at which no parameter fills whole vectors of a processor."""
+    tree = None if text is None else parse(text, free)
+    outcomes = train_stacked(proxy, [tree] * at_once, 0, at_once=at_once, filled=True)
+    assert len({one.history for one in outcomes}) == 1
+    assert sizes == [at_once]
+
+
 @pytest.fixture
 def ticking(monkeypatch):
     """A clock that shows one second more at each look."""
