@@ -22,11 +22,14 @@ def call(capsys, *arguments):
 
 @pytest.fixture(scope="module")
 def retrained(image_folder, tmp_path_factory):
-    """The result of a real retraining of one function, six epochs on two seeds."""
+    """The result of a real retraining of one function on two seeds: long enough to learn the images.
+
+    A training that guesses may call every image the same, which is a failure.
+    """
     out = tmp_path_factory.mktemp("retrained")
     with pytest.raises(SystemExit) as ended:
         cli.main(["retrain", "--expression", "add(sin(x), x)", "--baselines", "sign", "--data", str(image_folder),
-                  "--epochs", "6", "--seeds", "2", "--batch-size", "8", "--learning-rate", "0.02", "--pad", "1",
+                  "--epochs", "8", "--seeds", "2", "--batch-size", "8", "--learning-rate", "0.03", "--pad", "0",
                   "--workers", "1", "--quiet", "--out", str(out)])  # fmt: skip
     assert ended.value.code == 0
     return json.loads((out / "result.json").read_text())
@@ -102,7 +105,7 @@ def test_an_entry_is_measured_anew_on_fresh_seeds(file, retrained, image_folder,
 
 def test_other_settings_are_measured_and_said(file, image_folder, tmp_path, capsys):
     status, printed, errors = call(
-        capsys, "catalogue", "measure", NAME, "--catalogue", file, "--data", image_folder, "--epochs", 5, "--seeds", 2,
+        capsys, "catalogue", "measure", NAME, "--catalogue", file, "--data", image_folder, "--epochs", 10, "--seeds", 2,
         "--limit", 27, "--batch-size", 6, "--workers", 1, "--out", tmp_path / "other", "--quiet",
     )  # fmt: skip
     assert status == 0, errors
