@@ -6,7 +6,10 @@ import sys
 import pytest
 
 from gaaf_gp.archive import Archive
+from gaaf_gp.behaviour import behaviour
 from gaaf_gp.cli import main
+from gaaf_gp.parser import parse
+from primitives import gaaf
 
 RUN = [sys.executable, "-m", "gaaf_gp.cli"]
 SMALL = ["--limit", "500", "--epochs", "1", "--population", "6", "--evaluations", "8", "--fresh-seeds", "2"]
@@ -27,6 +30,14 @@ def rows(path):
 
 def files(folder):
     return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def apart(texts):
+    """Those that do not train as one before them, which a search asks for once: among the best are often such."""
+    found = {}
+    for text in texts:
+        found.setdefault(behaviour(parse(text, gaaf.free())).signature, text)
+    return list(found.values())
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +96,9 @@ def test_a_third_run_begins_with_the_best_of_both(merged, tmp_path):
         best.sort(key=lambda text: (-accuracy[text], text))
         asked = [one.text for one in archive.history(third.key) if "@" not in one.text]
     assert third.config["initial"] == best[:4]
-    assert asked[:4] == best[:4]
+    begun = apart(best[:4])
+    assert len(begun) >= 2
+    assert asked[: len(begun)] == begun
     before = files(out)
     called("resume", out, "--quiet")
     assert files(out) == before, "its config holds the functions, and the archive is not asked again"

@@ -17,8 +17,8 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.table_file import save_table
 
 TINY = (
-    "--epochs", "8", "--batch-size", "6", "--learning-rate", "0.03", "--pad", "0", "--seeds", "2", "--val-fraction", "0.25",
-    "--quiet",
+    "--epochs", "8", "--batch-size", "6", "--learning-rate", "0.03", "--pad", "0", "--seeds", "2",
+    "--val-fraction", "0.25", "--quiet",
 )  # fmt: skip
 """A short training that learns: one that guesses may call every image the same, which is a failure."""
 
@@ -49,7 +49,8 @@ def results(folder):
 
 @pytest.mark.slow(45)
 def test_an_interrupted_command_goes_on_to_the_same_table(capsys, image_folder, tmp_path):
-    arguments = ("--data", image_folder, "--expression", "add(sin(x), x)", "--baselines", "sign", *TINY, "--epochs", 16, "--batch-size", 3)
+    arguments = ("--data", image_folder, "--expression", "add(sin(x), x)", "--baselines", "sign", *TINY)
+    arguments += ("--epochs", 16, "--batch-size", 3)
     part, whole = tmp_path / "part", tmp_path / "whole"
     running = started(*arguments, "--workers", 2, "--out", part)
     until = time.monotonic() + 200
