@@ -19,7 +19,7 @@ from benchmarks import accelerator, candidate, machine, overhead, scaling, searc
 from benchmarks.harness import Report, read_report, show
 from benchmarks.sizes import FULL, QUICK, SHORT, Setup
 from gaaf_gp.errors import GaafError
-from gaaf_gp.experiment import available_cores
+from gaaf_gp.util.devices import available_cores
 
 Measure = Callable[[Setup], dict[str, Any]]
 Show = Callable[[dict[str, Any], Console], None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gaaf_gp.bloat import DEFAULT as TOOLBOX_DEFAULT
-from gaaf_gp.bloat import (
+from gaaf_gp.search.bloat import DEFAULT as TOOLBOX_DEFAULT
+from gaaf_gp.search.bloat import (
     SEARCH_DEFAULT,
     Control,
     DoubleTournament,

@@ -16,10 +16,11 @@ from benchmarks.bloat_choices import CHOICES, EVOLVE, GPLEARN
 from benchmarks.harness import Say
 from benchmarks.regression import TARGETS
 from gaaf_gp.errors import GaafError
-from gaaf_gp.executors import WorkerLost, Workers
-from gaaf_gp.generation import Limits
-from gaaf_gp.journal import Journal
-from gaaf_gp.results import versions
+from gaaf_gp.parallel.executors import Workers
+from gaaf_gp.parallel.transfer import WorkerLost
+from gaaf_gp.trees.generation import Limits
+from gaaf_gp.util.jsonl import Journal
+from gaaf_gp.util.provenance import versions
 
 FILE = "regression.jsonl"
 EVALUATIONS, POPULATION, SEEDS = 5000, 200, 10

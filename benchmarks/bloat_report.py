@@ -15,8 +15,7 @@ from typing import Any
 from benchmarks.bloat_choices import BASELINE, CHOICES, DEFAULT_GPLEARN, GPLEARN
 from benchmarks.bloat_regression import ALL
 from benchmarks.bloat_results import Entries
-from gaaf_gp.comparison import Comparison, compare
-from gaaf_gp.statistics import bootstrap_interval
+from gaaf_gp.statistics import Comparison, bootstrap_interval, compare
 
 SOLVED = 1e-9
 """An error below this counts as this: its logarithm would decide a mean alone."""

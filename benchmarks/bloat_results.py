@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import bloat_regression, bloat_search
 from gaaf_gp.errors import GaafError
-from gaaf_gp.journal import read_journal
+from gaaf_gp.util.jsonl import read_journal
 
 Entries = Sequence[Mapping[str, Any]]
 TASKS = ("regression", "search")

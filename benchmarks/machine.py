@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from gaaf_gp.computing import threads
-from gaaf_gp.experiment import available_cores
+from gaaf_gp.util.devices import available_cores, threads
 
 PACKAGES = ("gaaf-gp", "torch", "torchvision", "numpy", "pillow", "deap", "scipy")
 FLAGS = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16")

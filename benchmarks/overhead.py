@@ -13,13 +13,15 @@ from rich.console import Console
 from benchmarks import harness, memory, ours
 from benchmarks.sizes import Setup
 from benchmarks.task import SMALL
-from gaaf_gp.computing import threads
-from gaaf_gp.data import Split, load_data
-from gaaf_gp.evolve import Evolution, evolve
-from gaaf_gp.fitness import Evaluator
-from gaaf_gp.individual import Individual
-from gaaf_gp.proxy import Epoch, Outcome, Proxy
-from gaaf_gp.toolbox import make_toolbox
+from gaaf_gp.data.load import Split, load_data
+from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.toolbox import make_toolbox
+from gaaf_gp.training.outcome import Epoch, Outcome
+from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.util.devices import threads
 
 GOAL = 0.020
 """Seconds per candidate that a search may cost beside training."""

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from gaaf_gp import Evaluator, Individual, Proxy, load_data
-from gaaf_gp.experiment import available_cores
+from gaaf_gp.util.devices import available_cores
 from primitives import gaaf
 
 TABLE = Path(__file__).parent / "data" / "racing_table.json"

@@ -20,18 +20,18 @@ from typing import Any
 from deap import algorithms, base, gp, tools
 
 from benchmarks.regression import TARGETS, Target, Watch, make_pset, outputs, rmse, signature
-from gaaf_gp.behaviour import Behaviour
-from gaaf_gp.bloat import BloatLike, Pareto
-from gaaf_gp.computing import threads
-from gaaf_gp.evolution import Evolution
-from gaaf_gp.evolve import evolve
-from gaaf_gp.fitness import Record
-from gaaf_gp.generation import Limits
-from gaaf_gp.individual import Individual
-from gaaf_gp.judges import FunctionJudge, OnRecord
-from gaaf_gp.parser import parse
-from gaaf_gp.randomness import as_global
-from gaaf_gp.toolbox import make_toolbox
+from gaaf_gp.activations.behaviour import Behaviour
+from gaaf_gp.evaluation.fitness_function import FunctionJudge, OnRecord
+from gaaf_gp.evaluation.records import Record
+from gaaf_gp.search.bloat import BloatLike, Pareto
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.toolbox import make_toolbox
+from gaaf_gp.trees.generation import Limits
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.parser import parse
+from gaaf_gp.util.devices import threads
+from gaaf_gp.util.randomness import as_global
 
 HEIGHTS = (2, 6)
 """Of new trees: Koza's ramped half-and-half, gplearn's default too."""

@@ -14,8 +14,8 @@ from benchmarks.processes import in_new_process
 from benchmarks.sizes import Setup
 from benchmarks.step import FEW
 from benchmarks.task import ACTIVATIONS, PLAIN, SMALL, Task, random_data
-from gaaf_gp.computing import threads
-from gaaf_gp.data import load_data
+from gaaf_gp.data.load import load_data
+from gaaf_gp.util.devices import threads
 
 ONE, TWO = "one worker", "two workers"
 STEPS = 5

@@ -15,8 +15,8 @@ from benchmarks.harness import OURS, TEXTBOOK
 from benchmarks.processes import in_new_process
 from benchmarks.sizes import Setup
 from benchmarks.task import ACTIVATIONS, TASKS, Task, random_data
-from gaaf_gp.augment import normalize
-from gaaf_gp.computing import threads
+from gaaf_gp.data.augment import normalize
+from gaaf_gp.util.devices import threads
 
 TURN = {"small": 5, "resnet18": 1}
 """Steps of one turn, which is what is timed. After the other side's turn the caches are cold and the second thread

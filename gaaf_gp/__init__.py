@@ -3,22 +3,23 @@
 The names below are the public interface; the marker types of the trees are in :mod:`gaaf_gp.types`.
 """
 
+from gaaf_gp.activations.catalogue import load_activation
 from gaaf_gp.binary import BinaryConv2d, BinaryLinear, binarize
-from gaaf_gp.catalogue import load_activation
-from gaaf_gp.compile import Activation
-from gaaf_gp.data import load_data
+from gaaf_gp.data.load import load_data
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evolve import evolve
-from gaaf_gp.fitness import Evaluator
-from gaaf_gp.individual import Fitness, Individual
-from gaaf_gp.parser import parse
-from gaaf_gp.plot_hook import draw_with
-from gaaf_gp.proxy import Proxy
-from gaaf_gp.pset import PrimitiveSet
-from gaaf_gp.racing import Racing
-from gaaf_gp.table_evaluator import TableEvaluator
-from gaaf_gp.table_file import load_table
-from gaaf_gp.toolbox import make_toolbox
+from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.evaluation.racing import Racing
+from gaaf_gp.evaluation.table import TableEvaluator, load_table
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.search.toolbox import make_toolbox
+from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.trees.compile import Activation
+from gaaf_gp.trees.individual import Fitness, Individual, draw_with
+from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.old_paths import keep_old_paths
+
+keep_old_paths()
 
 __version__ = "0.1.0"
 
@@ -26,7 +27,7 @@ __version__ = "0.1.0"
 @draw_with
 def _svg(individual: Individual) -> str:
     """Draw an individual for a notebook."""
-    from gaaf_gp.plots.pair import evolved_svg  # noqa: PLC0415  matplotlib takes long, and few imports want a picture
+    from gaaf_gp.plots.tree import evolved_svg  # noqa: PLC0415  matplotlib takes long, and few imports want a picture
 
     return evolved_svg(individual)
 

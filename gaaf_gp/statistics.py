@@ -16,6 +16,22 @@ import scipy  # its parts are read when they are first used: stats takes most of
 from gaaf_gp.errors import GaafError
 
 
+def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[int]:
+    """Return the places that no other dominates: none is as cheap and as accurate, and one of both strictly.
+
+    Those that equal another in both are one point: the first stands for it.
+
+    Returns:
+        The places, by rising cost and accuracy.
+    """
+    ranked = sorted(range(len(costs)), key=lambda place: (costs[place], -accuracies[place], place))
+    front: list[int] = []
+    for place in ranked:
+        if not front or accuracies[place] > accuracies[front[-1]]:
+            front.append(place)
+    return front
+
+
 @dataclass(frozen=True)
 class Interval:
     """A mean and its confidence interval, in the unit of the data; ``n`` is the number of pairs."""
@@ -248,3 +264,315 @@ _STATISTICS: dict[str, Callable[..., Any]] = {"mean": np.mean, "median": np.medi
 @functools.cache
 def _quantile(confidence: float, freedom: int) -> float:
     return float(scipy.stats.t.ppf((1 + confidence) / 2, freedom))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One candidate against the baseline, paired by seed.
+
+    Attributes:
+        name: of the candidate.
+        difference: mean of candidate minus baseline over the common seeds, with Student's t interval; for this
+            candidate alone, not for all of them together.
+        bootstrap: the same with a bootstrap interval.
+        p_value: of the paired t-test, two-sided, by itself.
+        p_holm: the same, corrected for all candidates of the comparison.
+        significant: whether ``p_holm`` is at most 1 - confidence.
+    """
+
+    name: str
+    difference: Interval
+    bootstrap: BootstrapInterval
+    p_value: float
+    p_holm: float
+    significant: bool
+
+
+def compare(
+    candidates: Mapping[str, Mapping[int, float]],
+    baseline: Mapping[int, float],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 9_999,
+    seed: int = 0,
+) -> tuple[Comparison, ...]:
+    """Compare candidates with a baseline on the seeds that each has in common with it.
+
+    Args:
+        candidates: name -> seed -> value, such as an accuracy; at least one.
+        baseline: seed -> value.
+        confidence: of the intervals and, as 1 - alpha, of the verdict.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        One comparison for each candidate, in the order given.
+
+    Raises:
+        GaafError: if there is no candidate, one has fewer than two seeds in common with the baseline, or a value is not
+            finite.
+    """
+    if not candidates:
+        raise GaafError("a comparison needs at least one candidate, got none")
+    check_confidence(confidence)
+    found = []
+    for name, values in candidates.items():
+        common = sorted(values.keys() & baseline.keys())
+        pairs = [(values[one], baseline[one]) for one in common]
+        if len(pairs) < 2 or not all(math.isfinite(value) for pair in pairs for value in pair):
+            raise GaafError(
+                f"candidate {name!r} must have finite values on two or more seeds of the baseline, got {pairs!r} on "
+                f"seeds {common}: train both on the same seeds, and leave failed trainings out"
+            )
+        first, second = ([pair[side] for pair in pairs] for side in (0, 1))
+        differences = [a - b for a, b in pairs]
+        found.append(
+            (
+                name,
+                paired_difference(first, second, confidence),
+                bootstrap_interval(differences, confidence=confidence, resamples=resamples, seed=seed),
+                paired_p_value(differences),
+            )
+        )
+    adjusted = holm([p_value for *_, p_value in found])
+    return tuple(
+        Comparison(*one, corrected, corrected <= 1 - confidence) for one, corrected in zip(found, adjusted, strict=True)
+    )
+
+
+def paired_p_value(differences: Sequence[float]) -> float:
+    """Return the two-sided p-value of Student's paired t-test that the mean difference is zero.
+
+    Equal differences, which no noise explains, have 0, or 1 if they are zero.
+
+    Raises:
+        GaafError: for fewer than two differences.
+    """
+    error = standard_error(differences)
+    if error is None:
+        raise GaafError(f"a paired test needs two or more differences, got {len(differences)}: use more seeds")
+    mean = math.fsum(differences) / len(differences)
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * scipy.stats.t.sf(abs(mean) / error, len(differences) - 1))
+
+
+@dataclass(frozen=True)
+class RankCorrelation:
+    """How well one ranking agrees with another.
+
+    Attributes:
+        tau: Kendall's tau-b, -1 to 1; 1 for the same order.
+        low: lower end of the percentile bootstrap interval.
+        high: upper end.
+        p_value: two-sided, that the rankings are independent.
+        n: candidates.
+        confidence: of the interval.
+        resamples: samples of candidates drawn with replacement, those in which all are tied left out.
+    """
+
+    tau: float
+    low: float
+    high: float
+    p_value: float
+    n: int
+    confidence: float
+    resamples: int
+
+
+def rank_correlation(
+    first: Sequence[float],
+    second: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2_000,
+    seed: int = 0,
+) -> RankCorrelation:
+    """Return Kendall's tau-b between two judgements of the same candidates, such as a short and a full training.
+
+    Pairs that are tied in one ranking count neither for nor against (Kendall 1945). A resampled candidate is tied with
+    its copies in both. Memory and time grow with the square of the candidates.
+
+    Args:
+        first: one value for each candidate, at least three.
+        second: the same candidates in the same order.
+        confidence: of the interval.
+        resamples: at least 100.
+        seed: of the resampling.
+
+    Raises:
+        GaafError: for lengths that differ, too few candidates, values that are not finite or are all equal.
+    """
+    one, two = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if one.shape != two.shape or one.ndim != 1 or len(one) < 3:
+        raise GaafError(
+            f"a rank correlation needs two values of each of three or more candidates, got {one.shape} and {two.shape}"
+        )
+    if not (np.isfinite(one).all() and np.isfinite(two).all()) or 0 in (np.ptp(one), np.ptp(two)):
+        raise GaafError("a ranking needs finite values that are not all equal: leave failed candidates out")
+    check_confidence(confidence)
+    if resamples < 100 or seed < 0:
+        raise GaafError(f"resamples must be at least 100 and seed at least 0, got {resamples!r} and {seed!r}")
+    result = scipy.stats.kendalltau(one, two, variant="b")
+    taus = _resampled_taus(one, two, resamples, np.random.default_rng(seed))
+    low, high = np.quantile(taus, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return RankCorrelation(
+        float(result.statistic), float(low), float(high), float(result.pvalue), len(one), confidence, len(taus)
+    )
+
+
+def _resampled_taus(
+    first: np.ndarray, second: np.ndarray, resamples: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Return tau-b of samples of candidates: with w_i copies of each, sums over pairs are quadratic forms in w."""
+    count = len(first)
+    signs = [np.sign(values[:, None] - values) for values in (first, second)]
+    weights = generator.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
+    concordance, untied_first, untied_second = (
+        ((weights @ pairs) * weights).sum(1) for pairs in (signs[0] * signs[1], signs[0] ** 2, signs[1] ** 2)
+    )
+    some = (untied_first > 0) & (untied_second > 0)
+    return np.asarray(concordance[some] / np.sqrt(untied_first[some] * untied_second[some]))
+
+
+_FAR = 40.0
+"""Beyond so many standard deviations a normal density is zero in float64."""
+
+
+def expected_best_bias(n: int, sigma: float = 1.0) -> float:
+    """Return the expected maximum of ``n`` independent normal values of mean 0 and standard deviation ``sigma``.
+
+    That is by how much the best of n equally good candidates looks better than it is. It is the integral of 1 - Phi^n
+    over the positive numbers minus that of Phi^n over the negative ones, computed numerically to about 1e-10.
+
+    Args:
+        n: values to choose from, at least 1.
+        sigma: standard deviation of one, in the unit of the result.
+
+    Raises:
+        GaafError: for ``n`` or ``sigma`` out of range.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise GaafError(f"n must be a whole number of at least 1, got {n!r}")
+    if not (math.isfinite(sigma) and sigma >= 0):
+        raise GaafError(f"sigma must be a number of at least 0, got {sigma!r}")
+    edge = math.sqrt(2 * math.log(n)) if n > 1 else 1.0  # about where Phi^n rises from 0 to 1
+    quad, log_ndtr = scipy.integrate.quad, scipy.special.log_ndtr
+    above, _ = quad(lambda x: -math.expm1(n * log_ndtr(x)), 0, _FAR, points=[edge], limit=500)
+    below, _ = quad(lambda x: math.exp(n * log_ndtr(x)), -_FAR, 0, points=[-1.0], limit=500)
+    return sigma * float(above - below)
+
+
+@dataclass(frozen=True)
+class WinnersCurse:
+    """A winner as its search saw it and as fresh seeds see it, all in the unit of the values.
+
+    Attributes:
+        winner: name of the best candidate of the search.
+        candidates: how many there were to choose from.
+        optimistic: its mean in the search; biased upwards, because it was chosen for it.
+        honest: its mean on fresh seeds, with Student's t interval.
+        bias: ``optimistic - honest.mean``.
+        noise: standard deviation of a candidate's mean in the search about its true value, if all had as many seeds as
+            the winner.
+        noise_from: "given", the "search" (spread over seeds, their common effects removed), or the "fresh" seeds, whose
+            spread has the effects of the seeds in it and is rather too large.
+        expected_bias: of the best if all candidates were equally good. It bounds what noise explains.
+        expected_bias_spread: of the best if true values are spread normally, as far as the spread of the means in the
+            search exceeds the noise.
+    """
+
+    winner: str
+    candidates: int
+    optimistic: float
+    honest: Interval
+    bias: float
+    noise: float
+    noise_from: Literal["given", "search", "fresh"]
+    expected_bias: float
+    expected_bias_spread: float
+
+
+def winners_curse(
+    searched: Mapping[str, Mapping[int, float]],
+    fresh: Sequence[float],
+    *,
+    winner: str | None = None,
+    deviation: float | None = None,
+    confidence: float = 0.95,
+) -> WinnersCurse:
+    """Compare what a search found with fresh seeds.
+
+    Both must be accuracies on the same split, or the difference of the splits is taken for bias.
+
+    Args:
+        searched: name -> seed -> value of every candidate that could have won; of a search
+            ``{r.text: r.by_seed for r in records if r.complete and not r.failure and r.same_as is None}``.
+        fresh: values of the winner on seeds that the search did not use; at least two.
+        winner: its name; by default the candidate with the highest mean.
+        deviation: standard deviation of one value about its candidate's true one, if it is known from elsewhere.
+        confidence: of the interval.
+
+    Raises:
+        GaafError: without candidates, for an unknown winner, or for fewer than two fresh values.
+    """
+    rows = {name: row for name, row in searched.items() if row}
+    if not rows or (winner is not None and winner not in rows):
+        raise GaafError(
+            f"the winner must be one of the candidates of the search, which have values; got {winner!r} and "
+            f"{len(rows)} candidates"
+        )
+    means = {name: statistics.fmean(row.values()) for name, row in rows.items()}
+    if len(fresh) < 2 or not all(map(math.isfinite, [*fresh, *means.values()])):
+        raise GaafError(f"two or more fresh values are needed, and all must be finite; got {list(fresh)!r}")
+    chosen = max(means, key=means.__getitem__) if winner is None else winner
+    honest = paired_difference(fresh, [0.0] * len(fresh), confidence)
+    single, source = _deviation(rows, fresh, deviation)
+    noise = single / math.sqrt(len(rows[chosen]))
+    expected = expected_best_bias(len(rows), noise)
+    # Normal true values seen through normal noise: of a mean's distance from the centre, noise is this share.
+    total = max(statistics.stdev(means.values()) if len(means) > 1 else 0.0, noise)
+    spread = expected * noise / total if total else 0.0
+    bias = means[chosen] - honest.mean
+    return WinnersCurse(chosen, len(rows), means[chosen], honest, bias, noise, source, expected, spread)
+
+
+def _deviation(
+    rows: Mapping[str, Mapping[int, float]], fresh: Sequence[float], given: float | None
+) -> tuple[float, Literal["given", "search", "fresh"]]:
+    if given is not None:
+        if not (math.isfinite(given) and given >= 0):
+            raise GaafError(f"deviation must be a number of at least 0, got {given!r}")
+        return given, "given"
+    fit = additive_fit(rows.values())
+    return (fit.deviation, "search") if fit.freedom else (statistics.stdev(fresh), "fresh")
+
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True)
+class Band:
+    """How runs are spread: the value of each quantile of ``QUANTILES`` after 1, 2, ... evaluations."""
+
+    p5: tuple[float, ...]
+    p25: tuple[float, ...]
+    median: tuple[float, ...]
+    p75: tuple[float, ...]
+    p95: tuple[float, ...]
+
+
+def band(curves: Sequence[Sequence[float]]) -> Band:
+    """Return the spread of curves of one length, at least one; between two runs quantiles are interpolated linearly.
+
+    Raises:
+        GaafError: without a curve, or for curves of different lengths.
+    """
+    lengths = {len(curve) for curve in curves}
+    if len(lengths) != 1:
+        raise GaafError(
+            f"curves must be one or more of one length, got {len(curves)} with lengths {sorted(lengths)}: let every "
+            "run have the same budget"
+        )
+    rows = np.quantile(np.array(curves, dtype=np.float64), QUANTILES, axis=0)
+    return Band(*(tuple(row.tolist()) for row in rows))

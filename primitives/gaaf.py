@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.individual import Individual
-from gaaf_gp.pset import PrimitiveSet
-from gaaf_gp.tree import Constant
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.trees.tree import Constant
 from gaaf_gp.types import Feature, Scalar
 from primitives.operators import (  # noqa: F401 (the functions are found here too)
     BINARY,
@@ -127,7 +127,7 @@ def encoding2() -> PrimitiveSet:
     u0, u1, u3 and b0 have the names of ``free()``. u2 and b1 take and return other types, so their names say their
     place: ``b1_add(u2_sin(add(sin(x), cos(x))), neg(x))``. Formulas are written without it. The branches end at
     different depths, so of DEAP's generators ``genGrow`` and ``genHalfAndHalf`` fail nearly always and ``genFull``
-    always; those of :mod:`gaaf_gp.generation` never do.
+    always; those of :mod:`gaaf_gp.trees.generation` never do.
     """
     pset = PrimitiveSet("primitives.gaaf:encoding2", [Input], Whole)
     _add_all(pset, UNARY_ROWS, [Input], Inner)

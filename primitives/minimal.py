@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.types import Feature
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gaaf_gp.pset import PrimitiveSet
-from gaaf_gp.traits import ATOM
+from gaaf_gp.trees.primitive import ATOM
+from gaaf_gp.trees.pset import PrimitiveSet
 
 EPS = 1e-8
 """The paper's protection against division by zero and logarithms of zero."""

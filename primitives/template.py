@@ -7,7 +7,7 @@ import random
 import torch
 from torch import Tensor
 
-from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.types import Channel, Feature, Scalar
 
 

@@ -25,27 +25,28 @@ from rich.table import Table
 from typer import Option
 
 from gaaf_gp.cli import script
-from gaaf_gp.commands import INTERRUPTED
-from gaaf_gp.data import load_data
+from gaaf_gp.cli.output import INTERRUPTED
+from gaaf_gp.data.load import load_data
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evolve import Evolution, evolve
-from gaaf_gp.executors import WorkerLost, Workers
-from gaaf_gp.experiment import available_cores
-from gaaf_gp.fitness import Evaluator
-from gaaf_gp.function_table import FunctionTable
-from gaaf_gp.genetic import PUBLISHED, REPAIRED, genetic, random_search
-from gaaf_gp.journal import Journal
-from gaaf_gp.journaled import JournaledEvaluator
-from gaaf_gp.judges import Judge
-from gaaf_gp.parser import parse
-from gaaf_gp.plot import save_figure
+from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.evaluation.fitness_function import Judge
+from gaaf_gp.evaluation.journaled import JournaledEvaluator
+from gaaf_gp.evaluation.table import FunctionTable, TableEvaluator, load_table
+from gaaf_gp.parallel.executors import Workers
+from gaaf_gp.parallel.transfer import WorkerLost
+from gaaf_gp.plots import save_figure
 from gaaf_gp.plots.searches import plot_searches
-from gaaf_gp.proxy import DEFAULT_EPOCHS, Proxy
-from gaaf_gp.pset import PrimitiveSet
-from gaaf_gp.results import versions
-from gaaf_gp.search_comparison import Asked, Value, Watched, band, best_share, best_so_far, summary
-from gaaf_gp.table_evaluator import TableEvaluator
-from gaaf_gp.table_file import load_table
+from gaaf_gp.search.best_so_far import Asked, Value, Watched, best_share, best_so_far, summary
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.search.genetic import PUBLISHED, REPAIRED, genetic, random_search
+from gaaf_gp.search.result import Evolution
+from gaaf_gp.statistics import band
+from gaaf_gp.training.proxy import DEFAULT_EPOCHS, Proxy
+from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.devices import available_cores
+from gaaf_gp.util.jsonl import Journal
+from gaaf_gp.util.provenance import versions
 from primitives import gaaf
 
 

@@ -21,16 +21,17 @@ from typer import Option
 
 from gaaf_gp.binary import NETWORKS
 from gaaf_gp.cli import INTERRUPTED, script
-from gaaf_gp.data import load_data
+from gaaf_gp.data.load import load_data
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evolution import SAME
-from gaaf_gp.experiment import available_cores
-from gaaf_gp.fitness import Evaluator, Record
-from gaaf_gp.individual import Individual
-from gaaf_gp.journal import Journal
-from gaaf_gp.progress import Progress
-from gaaf_gp.proxy import DEFAULT_EPOCHS, Proxy
-from gaaf_gp.results import versions
+from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.evaluation.records import Record
+from gaaf_gp.search.progress import Progress
+from gaaf_gp.search.result import SAME
+from gaaf_gp.training.proxy import DEFAULT_EPOCHS, Proxy
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.util.devices import available_cores
+from gaaf_gp.util.jsonl import Journal
+from gaaf_gp.util.provenance import versions
 from primitives import gaaf
 
 GENOTYPES = len(gaaf.UNARY) ** 2 * len(gaaf.BINARY)

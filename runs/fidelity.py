@@ -20,14 +20,15 @@ from rich.table import Table
 from typer import Option
 
 from gaaf_gp.cli import INTERRUPTED, script
-from gaaf_gp.comparison import rank_correlation
-from gaaf_gp.data import load_data
-from gaaf_gp.experiment import available_cores
-from gaaf_gp.individual import Individual
-from gaaf_gp.jobs import Job, Trainer
-from gaaf_gp.journal import Journal
-from gaaf_gp.proxy import DEFAULT_EPOCHS, Outcome, Proxy
-from gaaf_gp.results import versions
+from gaaf_gp.data.load import load_data
+from gaaf_gp.evaluation.trainer import Job, Trainer
+from gaaf_gp.statistics import rank_correlation
+from gaaf_gp.training.outcome import Outcome
+from gaaf_gp.training.proxy import DEFAULT_EPOCHS, Proxy
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.util.devices import available_cores
+from gaaf_gp.util.jsonl import Journal
+from gaaf_gp.util.provenance import versions
 from primitives import gaaf
 
 DATA = "fashion10k"

@@ -1,7 +1,7 @@
 """The paper's search: its genetic algorithm over its encoding 1, b0(u0(x), u1(x)), 5,324 genotypes.
 
 Source: Li et al. 2023 (arXiv 2206.03291). The algorithm is repaired where its published code is wrong; ``--published``
-runs it as it was (:mod:`gaaf_gp.genetic`). The training is ours, so the paper's figures are not reproduced. The
+runs it as it was (:mod:`gaaf_gp.search.genetic`). The training is ours, so the paper's figures are not reproduced. The
 arguments are the choices; most can be given on the command line too. Random search has the same budget afterwards, for
 comparison; what both meet is trained once. Results go to out/paper_encoding1, or the next free name.
 """
@@ -9,8 +9,8 @@ comparison; what both meet is trained once. Results go to out/paper_encoding1, o
 from pathlib import Path
 
 from gaaf_gp.cli import script
-from gaaf_gp.commands.paper import PaperSearch
-from gaaf_gp.proxy import DEFAULT_EPOCHS
+from gaaf_gp.cli.paper import PaperSearch
+from gaaf_gp.training.proxy import DEFAULT_EPOCHS
 
 SEARCH = PaperSearch(
     primitives="primitives.gaaf:encoding1",

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gaaf_gp import outputs
-from gaaf_gp.commands import INTERRUPTED
-from gaaf_gp.experiment import Settings, run
-from gaaf_gp.generation import Limits
+from gaaf_gp.cli.output import INTERRUPTED
+from gaaf_gp.experiments import run_folder
+from gaaf_gp.experiments.experiment import run
+from gaaf_gp.experiments.settings import Settings
+from gaaf_gp.trees.generation import Limits
 
 PRIMITIVES = "primitives.gaaf:free"  # every operator of the paper, trees of any shape, evolved constants
 DATA = "fashion10k"  # 10,000 Fashion-MNIST images that come with the project
@@ -28,7 +29,7 @@ OUT = Path("out/quickstart")
 def main() -> None:
     """Run the search and print what it found."""
     settings = Settings(
-        out=outputs.next_free(OUT),
+        out=run_folder.next_free(OUT),
         primitives=PRIMITIVES,
         data=DATA,
         evaluations=EVALUATIONS,
@@ -41,7 +42,7 @@ def main() -> None:
     console = Console()
     console.print(f"Evolving {EVALUATIONS} activation functions on {DATA}, {settings.workers} worker process(es).")
     result = run(settings)
-    outputs.print_summary(result, outputs.hall_rows(settings.out), settings.out, console)
+    run_folder.print_summary(result, run_folder.hall_rows(settings.out), settings.out, console)
     if result["interrupted"]:
         program = Path(sys.executable).with_name("gaaf-gp")
         shown = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program

@@ -11,15 +11,17 @@ from typing import Annotated
 from rich.console import Console
 from typer import Option
 
-from gaaf_gp import outputs
 from gaaf_gp.cli import script
-from gaaf_gp.displays import Show
-from gaaf_gp.evolution import Evolution
-from gaaf_gp.experiment import Settings, available_cores, run
-from gaaf_gp.fitness import Evaluator
-from gaaf_gp.genetic import random_search
-from gaaf_gp.proxy import DEFAULT_EPOCHS
-from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.experiments import run_folder
+from gaaf_gp.experiments.experiment import run
+from gaaf_gp.experiments.settings import Settings
+from gaaf_gp.search.genetic import random_search
+from gaaf_gp.search.result import Evolution
+from gaaf_gp.training.proxy import DEFAULT_EPOCHS
+from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.console import Show
+from gaaf_gp.util.devices import available_cores
 
 PRIMITIVES = "primitives.gaaf:encoding1"  # any set will do
 DATA = "fashion10k"  # comes with the project; "cifar10" is the paper's
@@ -43,7 +45,7 @@ def main(
 ) -> None:
     """Evaluate random individuals, and confirm the best on fresh seeds."""
     settings = Settings(
-        out=outputs.next_free(OUT) if out is None else out,
+        out=run_folder.next_free(OUT) if out is None else out,
         primitives=primitives,
         data=data,
         evaluations=evaluations,
@@ -61,7 +63,7 @@ def main(
         )
 
     result = run(settings, search=search, notes={"search": "random", "batch": BATCH})
-    outputs.print_summary(result, outputs.hall_rows(settings.out), settings.out, Console())
+    run_folder.print_summary(result, run_folder.hall_rows(settings.out), settings.out, Console())
 
 
 if __name__ == "__main__":  # worker processes import this file too

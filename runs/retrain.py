@@ -10,16 +10,16 @@ from typing import Annotated
 from typer import Option
 
 from gaaf_gp.cli import script
-from gaaf_gp.commands.retrain import chosen, finish
-from gaaf_gp.data import load_data
-from gaaf_gp.distillation import Distillation
-from gaaf_gp.experiment import available_cores
-from gaaf_gp.loading import load_primitives
-from gaaf_gp.recipe import Recipe
-from gaaf_gp.retraining import fresh_seeds, retrain
+from gaaf_gp.cli.retrain import chosen, finish
+from gaaf_gp.data.load import load_data
+from gaaf_gp.training.retraining.distillation import Distillation
+from gaaf_gp.training.retraining.recipe import Recipe
+from gaaf_gp.training.retraining.retrain import fresh_seeds, retrain
+from gaaf_gp.trees.load import load_primitives
+from gaaf_gp.util.devices import available_cores
 
 PRIMITIVES = "primitives.gaaf:free"
-FUNCTIONS = ("add(sin(x), x)", "max(sin(x), x)")  # what is tested; gaaf_gp.commands.retrain.best_of reads a search's
+FUNCTIONS = ("add(sin(x), x)", "max(sin(x), x)")  # what is tested; gaaf_gp.cli.retrain.best_of reads a search's
 BASELINES = ("sign", "rsign", "rprelu")
 AGAINST = ("sign", "rsign")  # one table for each
 DATA = "fashion10k"  # comes with the project; "cifar10" is the paper's

@@ -13,10 +13,12 @@ from typing import Annotated
 from rich.console import Console
 from typer import Option
 
-from gaaf_gp import outputs
 from gaaf_gp.cli import script
-from gaaf_gp.experiment import Settings, available_cores, run
-from gaaf_gp.generation import Limits
+from gaaf_gp.experiments import run_folder
+from gaaf_gp.experiments.experiment import run
+from gaaf_gp.experiments.settings import Settings
+from gaaf_gp.trees.generation import Limits
+from gaaf_gp.util.devices import available_cores
 
 PRIMITIVES = "primitives.gaaf:free"  # every operator of the paper, trees of any shape, evolved constants
 DATA = "fashion10k"  # comes with the project
@@ -45,7 +47,7 @@ def main(
 ) -> None:
     """Search for a forward and a backward tree, and confirm the winner and its parts on fresh seeds."""
     settings = Settings(
-        out=outputs.next_free(OUT) if out is None else out,
+        out=run_folder.next_free(OUT) if out is None else out,
         primitives=primitives,
         data=data,
         evaluations=evaluations,
@@ -60,7 +62,7 @@ def main(
         data_settings={"limit": limit},
     )
     result = run(settings)
-    outputs.print_summary(result, outputs.hall_rows(settings.out), settings.out, Console())
+    run_folder.print_summary(result, run_folder.hall_rows(settings.out), settings.out, Console())
 
 
 if __name__ == "__main__":  # worker processes import this file too

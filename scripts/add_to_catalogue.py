@@ -14,15 +14,15 @@ from typing import Annotated, Any
 
 import typer
 
-from gaaf_gp.candidates import Baseline, TwoTrees, parse_candidate
-from gaaf_gp.catalogue import FILE, MOST_BYTES, CatalogueEntry, catalogue, gain_of, save_catalogue
+from gaaf_gp.activations.catalogue import FILE, MOST_BYTES, CatalogueEntry, catalogue, gain_of, save_catalogue
 from gaaf_gp.cli import script
 from gaaf_gp.errors import GaafError, one_line
-from gaaf_gp.files import plain_json, read_limited
-from gaaf_gp.individual import Individual
-from gaaf_gp.loading import load_recorded
+from gaaf_gp.trees.candidate import Baseline, TwoTrees, parse_candidate
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.load import load_recorded
+from gaaf_gp.util.files import plain_json, read_limited
 
-CATALOGUE = Path(__file__).resolve().parents[1] / "gaaf_gp" / FILE
+CATALOGUE = Path(__file__).resolve().parents[1] / "gaaf_gp" / "activations" / FILE
 
 
 def main(

@@ -16,20 +16,19 @@ from typing import Annotated, Any
 
 import typer
 
-from gaaf_gp.behaviour import Behaviour, behaviour
+from gaaf_gp.activations.behaviour import Behaviour, behaviour
 from gaaf_gp.binary import Surrogate
 from gaaf_gp.binary.building import PAPER
 from gaaf_gp.cli import script
 from gaaf_gp.errors import GaafError
-from gaaf_gp.function_table import Entry, FunctionTable
-from gaaf_gp.individual import Individual
-from gaaf_gp.journal import read_journal
-from gaaf_gp.table_file import BUNDLED, packed, save_table
+from gaaf_gp.evaluation.table import BUNDLED, Entry, FunctionTable, packed, save_table
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.util.jsonl import read_journal
 from primitives import gaaf
 
 MOST = 5_000_000  # bytes of the file
 DIGITS = 4  # of the curves; accuracies are kept as they are
-OUT = Path(__file__).resolve().parents[1] / "gaaf_gp" / "bundled" / BUNDLED
+OUT = Path(__file__).resolve().parents[1] / "gaaf_gp" / "data" / "bundled" / BUNDLED
 
 
 def main(

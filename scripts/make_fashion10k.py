@@ -28,7 +28,7 @@ CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 SEED = 20170828
 PER_CLASS = {"search": 800, "test": 200}
 _PREFIX = {"search": "train", "test": "t10k"}
-_BUNDLED = Path(__file__).resolve().parents[1] / "gaaf_gp" / "bundled"
+_BUNDLED = Path(__file__).resolve().parents[1] / "gaaf_gp" / "data" / "bundled"
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:

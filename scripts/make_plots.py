@@ -22,16 +22,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
-from gaaf_gp import Evaluator, Proxy, TableEvaluator, evolve, load_data, load_table, make_toolbox, parse, vocabulary
+from gaaf_gp import Evaluator, Proxy, TableEvaluator, evolve, load_data, load_table, make_toolbox, parse
 from gaaf_gp.binary import binary_layers
-from gaaf_gp.candidates import parse_candidate
 from gaaf_gp.cli import script
 from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.evolution import Evolution
-from gaaf_gp.genetic import random_search
-from gaaf_gp.plot import (
+from gaaf_gp.plots import (
     curves_of,
-    layer_inputs,
     plot_activation,
     plot_activations,
     plot_evolved,
@@ -49,7 +45,13 @@ from gaaf_gp.plot import (
     save_figure,
     snapshots,
 )
-from gaaf_gp.search_comparison import Band, Watched, band, best_so_far
+from gaaf_gp.search.best_so_far import Watched, best_so_far
+from gaaf_gp.search.genetic import random_search
+from gaaf_gp.search.result import Evolution
+from gaaf_gp.statistics import Band, band
+from gaaf_gp.training.layer_inputs import layer_inputs
+from gaaf_gp.trees import describe
+from gaaf_gp.trees.candidate import parse_candidate
 from primitives import gaaf
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -279,7 +281,7 @@ def spread_of(search: Callable[..., Any]) -> Band:
 
 def sheet() -> Axes:
     """A part of what is in a set."""
-    return plot_sheet(vocabulary.entries(pset)[16:34])[0]
+    return plot_sheet(describe.entries(pset)[16:34])[0]
 
 
 DRAWN = (

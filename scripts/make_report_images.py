@@ -15,8 +15,9 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from gaaf_gp.cli import script
-from gaaf_gp.commands.report import recorded_set
-from gaaf_gp.report import build_page, find_run, read_run
+from gaaf_gp.cli.report import recorded_set
+from gaaf_gp.experiments.report import build_page
+from gaaf_gp.experiments.run_data import find_run, read_run
 
 OUT = Path(__file__).resolve().parents[1] / "docs" / "images"
 PICTURES = {"report_wide": (1200, 1000, "light"), "report_narrow": (400, 1000, "dark")}

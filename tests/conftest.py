@@ -21,13 +21,14 @@ from hypothesis import settings
 from PIL import Image
 from torch import Tensor
 
-from gaaf_gp.data import Data, Split
-from gaaf_gp.fitness import Evaluator
-from gaaf_gp.function_table import Entry, FunctionTable
-from gaaf_gp.individual import Individual
-from gaaf_gp.parser import parse
-from gaaf_gp.proxy import Epoch, Outcome, Proxy, TrainingState
-from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.data.load import Data, Split
+from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.evaluation.table import Entry, FunctionTable
+from gaaf_gp.training.outcome import Epoch, Outcome, TrainingState
+from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.types import Feature
 from primitives import gaaf
 from primitives import minimal as minimal_set

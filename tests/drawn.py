@@ -6,9 +6,9 @@ import random
 
 from hypothesis import strategies as st
 
-from gaaf_gp.generation import gen_half_and_half
-from gaaf_gp.individual import Individual
-from gaaf_gp.plots.nodes import tree_graph
+from gaaf_gp.plots.tree_layout import tree_graph
+from gaaf_gp.trees.generation import gen_half_and_half
+from gaaf_gp.trees.individual import Individual
 from primitives.gaaf import free
 
 PSET = free()

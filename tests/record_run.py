@@ -18,17 +18,17 @@ import numpy as np
 import torch
 
 from gaaf_gp import Proxy, TableEvaluator, evolve, load_table
+from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.archive import Archive
-from gaaf_gp.archived_trainings import ArchivedTrainings
-from gaaf_gp.behaviour import behaviour
 from gaaf_gp.binary import Surrogate
-from gaaf_gp.candidates import parse_candidate
-from gaaf_gp.checkpoints import write_checkpoint
-from gaaf_gp.data import Data, Split
-from gaaf_gp.evolution import Evolution
-from gaaf_gp.genetic import genetic, random_search
-from gaaf_gp.set_signature import set_signature
-from gaaf_gp.training import Epoch, Outcome, TrainingState
+from gaaf_gp.data.load import Data, Split
+from gaaf_gp.evaluation.cache import ArchivedTrainings
+from gaaf_gp.search.genetic import genetic, random_search
+from gaaf_gp.search.result import Evolution
+from gaaf_gp.training.checkpoint import write_checkpoint
+from gaaf_gp.training.outcome import Epoch, Outcome, TrainingState
+from gaaf_gp.trees.candidate import parse_candidate
+from gaaf_gp.trees.fingerprint import set_signature
 from primitives import gaaf, minimal
 
 FILE = Path(__file__).parent / "recorded_run.json"
@@ -110,9 +110,9 @@ def archive(folder: Path) -> dict[str, Any]:
         for name, settings in PROXIES.items():
             for at_once in (1, 8):
                 content[f"{name} {at_once}"] = ArchivedTrainings(
-                    opened, Proxy(held, batch_size=8, **settings), pset, key, at_once=at_once
+                    opened, Proxy(held, batch_size=8, **{"kernels": "torch", **settings}), pset, key, at_once=at_once
                 ).task
-        trainings = ArchivedTrainings(opened, Proxy(held, batch_size=8, epochs=2), pset, key)
+        trainings = ArchivedTrainings(opened, Proxy(held, batch_size=8, epochs=2, kernels="torch"), pset, key)
         for seed, text in enumerate(("neg(x)", "abs(x)", "max(scale(x), x)", None)):
             epochs = (Epoch(1.5, 0.25), Epoch(1.25, 0.5 + seed / 8))
             trainings.keep(text, None, None, Outcome(seed, epochs[-1].accuracy, epochs, 0.0))

@@ -9,9 +9,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from gaaf_gp.comparison import _resampled_taus, compare, paired_p_value, rank_correlation
 from gaaf_gp.errors import GaafError
-from gaaf_gp.statistics import bootstrap_interval, holm, paired_difference
+from gaaf_gp.statistics import (
+    _resampled_taus,
+    bootstrap_interval,
+    compare,
+    holm,
+    paired_difference,
+    paired_p_value,
+    rank_correlation,
+)
 
 BASE = {0: 0.50, 1: 0.54, 2: 0.47, 3: 0.52}
 RUNS = {

@@ -11,12 +11,11 @@ import pytest
 import torch
 
 from gaaf_gp import load_data
-from gaaf_gp.batches import Batches
-from gaaf_gp.fitness import Evaluator
-from gaaf_gp.parser import parse
-from gaaf_gp.proxy import Proxy
-from gaaf_gp.stack import Stack
-from gaaf_gp.stacked import train_stacked
+from gaaf_gp.data.batches import Batches
+from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.training.stacked import Stack, train_stacked
+from gaaf_gp.trees.parser import parse
 from tests.archive.conftest import rows_of
 
 pytestmark = [

@@ -14,19 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from gaaf_gp.candidates import parse_candidate
-from gaaf_gp.catalogue import CatalogueEntry, Gain, catalogue, save_catalogue
+from gaaf_gp.activations.catalogue import CatalogueEntry, Gain, catalogue, save_catalogue
 from gaaf_gp.cli import main
-from gaaf_gp.commands.resume import check_code
-from gaaf_gp.constraints import as_constraints
+from gaaf_gp.cli.resume import check_code
 from gaaf_gp.errors import MOST_CHARACTERS, GaafError
-from gaaf_gp.evolve import evolve
-from gaaf_gp.files import MOST_LEVELS, open_regular, plain_json, read_limited
-from gaaf_gp.journal import read_journal
-from gaaf_gp.loading import is_bundled, load_recorded
-from gaaf_gp.parser import parse
-from gaaf_gp.settings import Settings, settings_from
-from gaaf_gp.table_file import load_table
+from gaaf_gp.evaluation.table import load_table
+from gaaf_gp.experiments.settings import Settings, settings_from
+from gaaf_gp.search.constraints import as_constraints
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.trees.candidate import parse_candidate
+from gaaf_gp.trees.load import is_bundled, load_recorded
+from gaaf_gp.trees.parser import parse
+from gaaf_gp.util.files import MOST_LEVELS, open_regular, plain_json, read_limited
+from gaaf_gp.util.jsonl import read_journal
 
 ROOT = Path(__file__).parents[1]
 MEGABYTE = 1_000_000
@@ -127,12 +127,12 @@ EVALUATING = {"eval", "exec", "compile", "__import__"}
 UNPICKLING = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml", "runpy", "code"}
 EXCEPTIONS = {
     # whether a state can be sent to a worker is found out by pickling it; nothing is loaded
-    ("gaaf_gp/backends.py", "pickle.dumps"),
+    ("gaaf_gp/parallel/executors.py", "pickle.dumps"),
     # what a coordinator sends to its own workers, over a connection that the two opened for it: never from a file
-    ("gaaf_gp/post.py", "pickle.dumps"),
-    ("gaaf_gp/sending.py", "pickle.loads"),
-    ("gaaf_gp/dask_link.py", "cloudpickle.dumps"),
-    ("gaaf_gp/dask_worker.py", "pickle.loads"),
+    ("gaaf_gp/parallel/processes.py", "pickle.dumps"),
+    ("gaaf_gp/parallel/transfer.py", "pickle.loads"),
+    ("gaaf_gp/parallel/dask.py", "cloudpickle.dumps"),
+    ("gaaf_gp/parallel/dask.py", "pickle.loads"),
 }
 SOURCES = sorted(
     path
@@ -252,7 +252,7 @@ def test_too_much_is_not_read(tmp_path, monkeypatch):
         read_limited(tmp_path / "large", 99)
     with pytest.raises(GaafError, match="must have no zero character"):
         open_regular(Path("a\0b"))
-    monkeypatch.setattr("gaaf_gp.catalogue.MOST_BYTES", 99)
+    monkeypatch.setattr("gaaf_gp.activations.catalogue.MOST_BYTES", 99)
     with pytest.raises(GaafError, match="at most 99 bytes"):
         catalogue(tmp_path / "large")
 

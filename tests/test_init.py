@@ -40,7 +40,7 @@ def test_the_version_is_that_of_the_package():
 
 def test_importing_the_package_leaves_out_what_is_slow_and_seldom_needed():
     slow = ("scipy.stats", "torch._dynamo", "torchvision", "matplotlib", "networkx", "pandas")
-    script = f"import sys, gaaf_gp, gaaf_gp.genetic\nprint([name for name in {slow} if name in sys.modules])"
+    script = f"import sys, gaaf_gp, gaaf_gp.search.genetic\nprint([name for name in {slow} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

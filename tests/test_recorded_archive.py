@@ -17,18 +17,19 @@ from typing import Any
 import pytest
 import torch
 
+from gaaf_gp.activations.behaviour import Behaviour, behaviour
 from gaaf_gp.archive import Archive
-from gaaf_gp.archived_trainings import ArchivedTrainings
-from gaaf_gp.behaviour import Behaviour, behaviour
 from gaaf_gp.binary import Surrogate
-from gaaf_gp.candidates import Candidate, parse_candidate
-from gaaf_gp.data import Data, Split, load_data
-from gaaf_gp.evolve import evolve
-from gaaf_gp.fitness import Evaluator
-from gaaf_gp.proxy import Epoch, Outcome, Proxy, TrainingState
-from gaaf_gp.pset import PrimitiveSet
-from gaaf_gp.racing import Racing
-from gaaf_gp.set_signature import first_difference, set_signature
+from gaaf_gp.data.load import Data, Split, load_data
+from gaaf_gp.evaluation.cache import ArchivedTrainings
+from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.evaluation.racing import Racing
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.training.outcome import Epoch, Outcome, TrainingState
+from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.trees.candidate import Candidate, parse_candidate
+from gaaf_gp.trees.fingerprint import first_difference, set_signature
+from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.types import Feature
 from primitives import gaaf, minimal, template
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.statistics import additive_fit, paired_difference
-from gaaf_gp.winners_curse import expected_best_bias, winners_curse
+from gaaf_gp.statistics import additive_fit, expected_best_bias, paired_difference, winners_curse
 
 ROOT_PI = math.sqrt(math.pi)
 

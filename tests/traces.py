@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gaaf_gp.evolution import Evolution
+from gaaf_gp.search.result import Evolution
 
 
 def trace(found: Evolution) -> tuple[Any, ...]:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gaaf_gp.archive.columns import BROKEN, to_json
 from gaaf_gp.archive.evaluation import DamagedError
+from gaaf_gp.archive.rows import BROKEN, to_json
 from gaaf_gp.errors import one_line
 
 GIVEN, RANDOM, MUTATION, CROSSOVER, BOTH = "given", "random", "mutation", "crossover", "crossover and mutation"

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaaf_gp.archive.births import read_births, read_generations
-from gaaf_gp.archive.columns import from_columns
+from gaaf_gp.archive.connection import damages, open_file, translated
 from gaaf_gp.archive.evaluation import DamagedError
-from gaaf_gp.archive.opening import damages, open_file, translated
-from gaaf_gp.archive.rows import raw_rows, read_settings, task_rows
+from gaaf_gp.archive.rows import from_columns, raw_rows, read_settings, task_rows
 from gaaf_gp.archive.runs import read_run, run_rows
 from gaaf_gp.errors import GaafError
 

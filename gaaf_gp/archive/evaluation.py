@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.training import Epoch, Outcome
+from gaaf_gp.training.outcome import Epoch, Outcome
 
 VALIDATION = "validation"
 """Names the split that a search is scored on; others are named by what is in them."""
@@ -28,7 +28,8 @@ class Evaluation:
 
     Attributes:
         text: canonical text, ``@sign`` for the plain sign.
-        signature: of what it does; candidates with one signature train alike, see :func:`gaaf_gp.behaviour.behaviour`.
+        signature: of what it does; candidates with one signature train alike, see
+            :func:`gaaf_gp.activations.behaviour.behaviour`.
         task: hash of the settings that it was trained with, see :func:`gaaf_gp.archive.task_hash`.
         seed: of the training.
         epochs: the epoch after which it was to stop, at least 1.

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gaaf_gp.archive.columns import COLUMNS, to_columns
 from gaaf_gp.archive.evaluation import Evaluation
+from gaaf_gp.archive.rows import COLUMNS, to_columns
 from gaaf_gp.errors import GaafError
-from gaaf_gp.files import replacing
+from gaaf_gp.util.files import replacing
 
 AT_ONCE = 10_000
 """Rows of one group of a Parquet file."""

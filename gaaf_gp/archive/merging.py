@@ -7,17 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gaaf_gp.archive.births import (
-    Birth,
-    Generation,
-    insert_births,
-    put_generations,
-    read_births,
-    read_generations,
-)
-from gaaf_gp.archive.columns import to_json
+from gaaf_gp.archive.births import Birth, Generation, insert_births, put_generations, read_births, read_generations
 from gaaf_gp.archive.evaluation import Evaluation
-from gaaf_gp.archive.rows import Kept, insert_evaluation, insert_task, read_settings, task_rows
+from gaaf_gp.archive.rows import Kept, insert_evaluation, insert_task, read_settings, task_rows, to_json
 from gaaf_gp.archive.runs import RUNNING, EntryRow, Run, insert_entries, read_entries, read_run, run_id, run_rows
 
 

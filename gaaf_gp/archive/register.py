@@ -13,7 +13,7 @@ from gaaf_gp.archive.births import (
     read_births,
     read_generations,
 )
-from gaaf_gp.archive.opening import translated
+from gaaf_gp.archive.connection import translated
 from gaaf_gp.archive.runs import run_id
 from gaaf_gp.archive.store import Archive
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from gaaf_gp.archive.columns import BROKEN, to_json
 from gaaf_gp.archive.evaluation import DamagedError, Evaluation
+from gaaf_gp.archive.rows import BROKEN, to_json
 from gaaf_gp.errors import GaafError, listed, one_line
 
 RUNNING = "running"

@@ -8,9 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from gaaf_gp.binary.base import BinaryLayer
 from gaaf_gp.binary.building import ActivationFactory, BinarySettings
-from gaaf_gp.binary.layers import BinaryConv2d, BinaryLinear
+from gaaf_gp.binary.layers import BinaryConv2d, BinaryLayer, BinaryLinear
 from gaaf_gp.binary.signs import SplitSign
 from gaaf_gp.binary.tables import TableActivation
 

@@ -11,17 +11,17 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from gaaf_gp.binary.binarize import whole_number
 from gaaf_gp.binary.building import ActivationFactory
 from gaaf_gp.errors import GaafError
+from gaaf_gp.util.checks import whole_number
 
 
 class PerChannel(nn.Module, ABC):
     """What both share: a function of x and of its parameters, vectors with one number per channel.
 
     Attributes:
-        kernel: the function as a :class:`gaaf_gp.native.Program`, which layers with compiled kernels then run; None by
-            default.
+        kernel: the function as a :class:`gaaf_gp.binary.native.Program`, which layers with compiled kernels then run;
+            None by default.
     """
 
     def __init__(self, channels: int) -> None:

@@ -8,10 +8,10 @@ Every layer of every candidate passes through here. On a CPU the obvious ``torch
 slower than the arithmetic below, which keeps to operations that torch vectorizes.
 """
 
-import math
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -19,32 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from gaaf_gp.errors import GaafError, listed
-
-
-def positive_number(name: str, value: object, *, finite: bool = False) -> float:
-    """Return ``value`` as a float.
-
-    Raises:
-        GaafError: it is no number above zero, or infinite where ``finite`` is asked; ``name`` is in the message.
-    """
-    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
-    if not number > 0 or (finite and math.isinf(number)):
-        allowed = "a finite number above 0" if finite else "a number above 0 (math.inf for no limit)"
-        raise GaafError(f"{name} must be {allowed}, got {value!r}; give for example {name}=1.0")
-    return number
-
-
-def whole_number(name: str, value: object, least: int = 1) -> int:
-    """Return ``value`` as it is.
-
-    Raises:
-        GaafError: it is no int of at least ``least``; ``name`` is in the message.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise GaafError(
-            f"{name} must be a whole number of at least {least}, got {value!r}; give {name}={least} or more"
-        )
-    return value
+from gaaf_gp.util.checks import positive_number
 
 
 def _clipped(size: Tensor, _window: float, _sharpness: float) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gaaf_gp import native
+from gaaf_gp.binary import native
 from gaaf_gp.binary.layers import BinaryConv2d
 
 

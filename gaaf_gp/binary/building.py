@@ -11,10 +11,9 @@ from typing import TypedDict, TypeVar
 import torch
 from torch import Tensor, nn
 
-from gaaf_gp.binary.base import binary_layers
-from gaaf_gp.binary.binarize import whole_number
-from gaaf_gp.binary.layers import BinaryConv2d
+from gaaf_gp.binary.layers import BinaryConv2d, binary_layers
 from gaaf_gp.errors import GaafError
+from gaaf_gp.util.checks import whole_number
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -1,8 +1,8 @@
-"""What computes binary convolutions and batch norms on a CPU: torch, or the compiled kernels of ``gaaf_gp.native``."""
+"""Which kernels compute binary convolutions and batch norms on a CPU: torch's or those of ``binary.native``."""
 
 from torch import nn
 
-from gaaf_gp import native
+from gaaf_gp.binary import native
 from gaaf_gp.binary.layers import BinaryConv2d
 from gaaf_gp.errors import GaafError, listed
 

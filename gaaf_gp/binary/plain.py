@@ -12,7 +12,6 @@ from typing import Unpack
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gaaf_gp.binary.binarize import whole_number
 from gaaf_gp.binary.blocks import BatchNorm, NormalizedConvolution
 from gaaf_gp.binary.building import (
     ActivationFactory,
@@ -24,6 +23,7 @@ from gaaf_gp.binary.building import (
 )
 from gaaf_gp.binary.layers import BinaryConv2d
 from gaaf_gp.errors import GaafError
+from gaaf_gp.util.checks import whole_number
 
 _NIN_KERNELS = (5, 1, 1, 5, 1, 1, 3, 1)
 

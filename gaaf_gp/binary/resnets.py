@@ -10,7 +10,6 @@ from typing import Unpack
 
 from torch import nn
 
-from gaaf_gp.binary.binarize import whole_number
 from gaaf_gp.binary.blocks import NormalizedConvolution, PooledRepeat, Residual
 from gaaf_gp.binary.building import (
     ActivationFactory,
@@ -22,6 +21,7 @@ from gaaf_gp.binary.building import (
 )
 from gaaf_gp.binary.layers import BinaryConv2d
 from gaaf_gp.errors import GaafError
+from gaaf_gp.util.checks import whole_number
 
 
 def resnet20(

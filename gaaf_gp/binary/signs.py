@@ -36,8 +36,8 @@ class SplitSign(SignActivation):
     Attributes:
         f: the forward function.
         g: the backward function.
-        kernel: both as one :class:`gaaf_gp.native.Program` made of :func:`split`, which layers with compiled kernels
-            then run; None by default.
+        kernel: both as one :class:`gaaf_gp.binary.native.Program` made of :func:`split`, which layers with compiled
+            kernels then run; None by default.
 
     Args:
         f: a module that keeps the shape of its input.

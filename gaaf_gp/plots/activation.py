@@ -13,10 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from gaaf_gp.behaviour import PAPER_SURROGATE
+from gaaf_gp.activations.behaviour import PAPER_SURROGATE
+from gaaf_gp.activations.response import Array, Drawn, Response, response
 from gaaf_gp.binary import Surrogate
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plots.response import Array, Drawn, Response, response
 from gaaf_gp.plots.style import (
     LABEL_POINTS,
     LEGEND_POINTS,
@@ -63,8 +63,8 @@ def plot_activation(
     Args:
         function: a candidate, None for the plain sign, or the trained module of a layer.
         ax: where to draw; a new figure by default.
-        inputs: what layers were seen to get (:func:`gaaf_gp.plots.inputs.layer_inputs`), any shape; by default N(0, 1)
-            is drawn, what a batch norm gives where no shortcut is added.
+        inputs: what layers were seen to get (:func:`gaaf_gp.training.layer_inputs.layer_inputs`), any shape; by
+            default N(0, 1) is drawn, what a batch norm gives where no shortcut is added.
         surrogate: of the sign.
         style: the colours.
 

@@ -9,25 +9,10 @@ from matplotlib.axes import Axes
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, Style, add_legend, new_axes, plain_text, shortened
+from gaaf_gp.statistics import pareto_front
 
 LABEL_WIDTH = 2.4
 """Inches of a formula; longer ones are cut."""
-
-
-def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[int]:
-    """Return the places that no other dominates: none is as cheap and as accurate, and one of both strictly.
-
-    Those that equal another in both are one point: the first stands for it.
-
-    Returns:
-        The places, by rising cost and accuracy.
-    """
-    ranked = sorted(range(len(costs)), key=lambda place: (costs[place], -accuracies[place], place))
-    front: list[int] = []
-    for place in ranked:
-        if not front or accuracies[place] > accuracies[front[-1]]:
-            front.append(place)
-    return front
 
 
 def plot_front(

@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import FancyBboxPatch, Patch
 
-from gaaf_gp.candidates import Evolved
 from gaaf_gp.errors import GaafError
 from gaaf_gp.plots.style import (
     INK,
@@ -26,6 +25,7 @@ from gaaf_gp.plots.style import (
     shortened,
     text_width,
 )
+from gaaf_gp.trees.candidate import Evolved
 
 FILLS = {"at the start": SKY, "bred": "#E0E0E0", "older ancestors not shown": "#FFFFFF", "the winner": YELLOW}
 """What an individual is -> the fill of its box."""

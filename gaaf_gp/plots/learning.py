@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.plots.style import LIGHT, Style, add_legend, new_axes
+from gaaf_gp.plots.style import LABEL_POINTS, LIGHT, Style, add_legend, new_axes
+from gaaf_gp.statistics import rank_correlation
 
 
 def curves_of(names: Mapping[str, str | None], entries: Iterable[Mapping[str, Any]]) -> dict[str, list[list[float]]]:
@@ -75,4 +76,38 @@ def plot_learning_curves(
     axes.set(xlabel="epoch", ylabel=accuracy)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     add_legend(axes, style, handlelength=2.6)
+    return axes
+
+
+def plot_fidelities(
+    first: Sequence[float],
+    second: Sequence[float],
+    ax: Axes | None = None,
+    *,
+    names: tuple[str, str] = ("low fidelity", "high fidelity"),
+    style: Style = LIGHT,
+) -> Axes:
+    """Draw one accuracy against the other, with Kendall's tau and its 95 % interval as the title.
+
+    Args:
+        first: accuracy (0 to 1) of each function, at least three.
+        second: of the same functions in the same order.
+        ax: where to draw; a new figure by default.
+        names: of the two judgements, for the axes.
+        style: the colours.
+
+    Returns:
+        The axes: both accuracies in per cent.
+
+    Raises:
+        GaafError: as :func:`gaaf_gp.statistics.rank_correlation`.
+    """
+    found = rank_correlation(first, second)
+    axes = new_axes(ax, size=(4.8, 4.4), style=style)
+    x, y = ([100 * value for value in values] for values in (first, second))
+    axes.scatter(x, y, s=22, color=style.lines[0], alpha=0.8, linewidth=0)
+    axes.set(xlabel=f"accuracy, {names[0]} (%)", ylabel=f"accuracy, {names[1]} (%)")
+    span = f"95 % interval {found.low:.2f} to {found.high:.2f}"
+    title = f"{found.n} functions: Kendall's tau {found.tau:.2f}\n({span})"
+    axes.set_title(title, fontsize=LABEL_POINTS, color=style.ink)
     return axes

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from gaaf_gp.candidates import Evolved, TwoTrees
-from gaaf_gp.enrichment import TAGS, features
 from gaaf_gp.errors import GaafError
 from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, Style, new_axes
+from gaaf_gp.trees.candidate import Evolved, TwoTrees
+from gaaf_gp.trees.enrichment import TAGS, features
 
 WAVE = "∿ "
 """Stands ahead of the name of a periodic operator."""

@@ -10,7 +10,7 @@ from matplotlib.ticker import StrMethodFormatter
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.plots.style import LIGHT, Style, add_legend, new_axes
-from gaaf_gp.search_comparison import Band
+from gaaf_gp.statistics import Band
 
 LINES = LIGHT.lines
 """The colours of up to so many searches."""

@@ -12,17 +12,8 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plots.style import (
-    LABEL_POINTS,
-    LEGEND_POINTS,
-    LIGHT,
-    YELLOW,
-    Style,
-    new_axes,
-    plain_text,
-    shortened,
-)
-from gaaf_gp.vocabulary import CONSTANT, DRAWN, RANGE, VECTOR, Entry
+from gaaf_gp.plots.style import LABEL_POINTS, LEGEND_POINTS, LIGHT, YELLOW, Style, new_axes, plain_text, shortened
+from gaaf_gp.trees.describe import CONSTANT, DRAWN, RANGE, VECTOR, Entry
 
 PANEL = (1.75, 1.75)
 """Inches of one entry."""
@@ -44,7 +35,7 @@ def plot_sheet(entries: Sequence[Entry], *, columns: int = COLUMNS, style: Style
     learned have their initial values. A constant is a level, and a drawn one has none.
 
     Args:
-        entries: what :func:`gaaf_gp.vocabulary.entries` returns.
+        entries: what :func:`gaaf_gp.trees.describe.entries` returns.
         columns: of the sheet, at most.
         style: the colours.
 

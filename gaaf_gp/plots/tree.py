@@ -9,13 +9,10 @@ from typing import Any
 import networkx as nx
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.individual import Individual
-from gaaf_gp.plots.difference import differing_nodes, subtree_nodes
-from gaaf_gp.plots.layout import places
-from gaaf_gp.plots.nodes import COLOURS, tree_graph
 from gaaf_gp.plots.style import (
     INK,
     LABEL_POINTS,
@@ -24,11 +21,61 @@ from gaaf_gp.plots.style import (
     TITLE_POINTS,
     VERMILLION,
     Style,
+    as_svg,
     inch_axes,
     plain_text,
     text_width,
     wrapped,
 )
+from gaaf_gp.plots.tree_layout import COLOURS, places, tree_graph
+from gaaf_gp.trees.candidate import Evolved, TwoTrees
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.tree import Nodes, subtree_ends
+
+
+def subtree_nodes(individual: Individual, root: int) -> frozenset[int]:
+    """Return the indices of the nodes of the subtree whose root has this index.
+
+    Raises:
+        GaafError: there is no such node.
+    """
+    if isinstance(root, bool) or not isinstance(root, int) or not 0 <= root < len(individual):
+        raise GaafError(
+            f"a subtree is named by the index of its root, 0 to {len(individual) - 1} in depth-first order, got "
+            f"{root!r}: choose one of them"
+        )
+    return frozenset(range(root, subtree_ends(individual)[root]))
+
+
+def differing_nodes(individual: Nodes, other: Nodes) -> frozenset[int]:
+    """Return the indices of the nodes of a tree that another one, such as its parent, does not have.
+
+    Both trees are walked from their roots side by side, argument by argument, as far as the numbers of arguments agree:
+    that is their common region (Poli and Langdon, Schema theory for genetic programming with one-point crossover and
+    point mutation, 1998). In it a node differs where its name does, a constant where its value does, and what lies
+    below is still compared. Where the numbers of arguments differ the whole subtree does. The same subtree somewhere
+    else is not looked for, nor are commuted arguments.
+
+    Args:
+        individual: the tree whose nodes are returned.
+        other: the tree that it is compared with.
+    """
+    ends, other_ends = subtree_ends(individual), subtree_ends(other)
+    found: set[int] = set()
+    pairs = [(0, 0)]
+    while pairs:
+        here, there = pairs.pop()
+        if individual[here].arity != other[there].arity:
+            found.update(range(here, ends[here]))
+            continue
+        if individual[here].name != other[there].name:
+            found.add(here)
+        child, counterpart = here + 1, there + 1
+        for _ in range(individual[here].arity):
+            pairs.append((child, counterpart))
+            child, counterpart = ends[child], other_ends[counterpart]
+    return frozenset(found)
+
 
 BOX, PADDING, GAP, MARGIN = 0.3, 0.09, 0.16, 0.15  # inches: height of a box, room in it, between boxes, at the edges
 ROW, HIGHEST_ROW = 0.6, 1.1  # inches from one level to the next: at least, and at most in very wide trees
@@ -54,7 +101,7 @@ def plot_tree(
             the size that the tree needs.
         highlight: index of the root of a subtree, in depth-first order, whose nodes get a ring.
         compare_to: the parent, or another tree; nodes get a ring that differ from it
-            (:func:`gaaf_gp.plots.difference.differing_nodes`).
+            (:func:`gaaf_gp.plots.tree.differing_nodes`).
         layout: "own", "graphviz", or "auto" for Graphviz where it is installed.
         style: the colours.
 
@@ -160,3 +207,37 @@ def _legend_width(shown: Sequence[Patch]) -> float:
     text = sum(text_width(str(patch.get_label()), LEGEND_POINTS) for patch in shown)
     between = LEGEND_STYLE["handlelength"] + LEGEND_STYLE["handletextpad"] + LEGEND_STYLE["columnspacing"]
     return text + len(shown) * between * LEGEND_POINTS / 72
+
+
+LABELS = ("forward: its sign is taken", "backward: its derivative is used")
+BETWEEN = 0.3
+"""Inches between the two trees."""
+ABOVE = 0.35
+"""Inches for the labels above them."""
+
+
+def plot_evolved(evolved: Evolved, *, style: Style = LIGHT) -> Axes:
+    """Draw one tree as :func:`gaaf_gp.plots.tree.plot_tree` does, or two beside each other, each with its label.
+
+    Returns:
+        The axes of the only, or of the forward tree, in a new figure.
+    """
+    if not isinstance(evolved, TwoTrees):
+        return plot_tree(evolved, style=style)
+    trees = (evolved.forward, evolved.backward)
+    sizes = [plot_tree(tree).figure.get_size_inches() for tree in trees]  # type: ignore[union-attr]
+    wide, high = sum(size[0] for size in sizes) + BETWEEN, max(size[1] for size in sizes) + ABOVE
+    figure, left = Figure(figsize=(wide, high), facecolor=style.paper), 0.0
+    found = []
+    for tree, label, (width, height) in zip(trees, LABELS, sizes, strict=True):
+        axes = figure.add_axes((left / wide, 1 - (ABOVE + height) / high, width / wide, height / high))
+        found.append(plot_tree(tree, axes, style=style))
+        place = ((left + width / 2) / wide, 1 - ABOVE / 2 / high)
+        figure.text(*place, label, ha="center", va="center", fontsize=TITLE_POINTS, color=style.ink)
+        left += width + BETWEEN
+    return found[0]
+
+
+def evolved_svg(evolved: Evolved) -> str:
+    """Return the picture of one tree or two as SVG, which is what notebooks show of them."""
+    return as_svg(plot_evolved(evolved))

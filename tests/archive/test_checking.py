@@ -8,9 +8,9 @@ import pytest
 
 from gaaf_gp.archive import Archive, check
 from gaaf_gp.archive.checking import MOST_PROBLEMS, unreadable
-from gaaf_gp.candidates import Baseline, TwoTrees, identity
-from gaaf_gp.generation import generate
-from gaaf_gp.individual import Individual
+from gaaf_gp.trees.candidate import Baseline, TwoTrees, identity
+from gaaf_gp.trees.generation import generate
+from gaaf_gp.trees.individual import Individual
 
 
 def changed(path, *statements):

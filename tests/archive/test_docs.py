@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gaaf_gp.archive import check
-from gaaf_gp.archive.schema import objects
+from gaaf_gp.archive.connection import objects
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "archive.md").read_text(encoding="utf-8")

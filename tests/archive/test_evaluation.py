@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaaf_gp.archive.columns import COLUMNS, checksum, finite, from_columns, to_columns, to_json
 from gaaf_gp.archive.evaluation import DamagedError, Evaluation, evaluation_of
+from gaaf_gp.archive.rows import COLUMNS, checksum, from_columns, to_columns, to_json
 from gaaf_gp.errors import GaafError
-from gaaf_gp.proxy import Epoch, Outcome
+from gaaf_gp.training.outcome import Epoch, Outcome
+from gaaf_gp.util.files import finite
 
 NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)

@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from gaaf_gp.archive import Archive, export_csv, export_parquet
-from gaaf_gp.archive.columns import COLUMNS
+from gaaf_gp.archive.rows import COLUMNS
 from gaaf_gp.errors import GaafError
 
 

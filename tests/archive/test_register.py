@@ -8,8 +8,8 @@ import torch
 
 from gaaf_gp import Evaluator, cli, evolve
 from gaaf_gp.archive import Archive, Birth, Generation, Register, check
-from gaaf_gp.archived_trainings import ArchivedTrainings
 from gaaf_gp.errors import GaafError
+from gaaf_gp.evaluation.cache import ArchivedTrainings
 from primitives import gaaf
 
 

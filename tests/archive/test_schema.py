@@ -5,17 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gaaf_gp.archive import Archive, Register, check, opening, schema
+from gaaf_gp.archive import Archive, Register, check, connection
 from gaaf_gp.errors import GaafError
 
 RATED = ("ALTER TABLE evaluations ADD COLUMN rating INTEGER", "UPDATE evaluations SET rating = id * 10")
-NEWEST = len(schema.MIGRATIONS)
+NEWEST = len(connection.MIGRATIONS)
 NAMED = ("CREATE TABLE names (text TEXT NOT NULL) STRICT", "CREATE INDEX names_by_text ON names (text)")
 
 
 def later(monkeypatch, *steps):
     """Make this program one of a later version."""
-    monkeypatch.setattr(opening, "MIGRATIONS", (*schema.MIGRATIONS, *steps))
+    monkeypatch.setattr(connection, "MIGRATIONS", (*connection.MIGRATIONS, *steps))
 
 
 def version(path):
@@ -27,7 +27,7 @@ def version(path):
 
 
 def test_a_new_file_has_the_newest_version_and_our_mark(filled):
-    assert version(filled) == (len(schema.MIGRATIONS), int.from_bytes(b"GAAF", "big"))
+    assert version(filled) == (len(connection.MIGRATIONS), int.from_bytes(b"GAAF", "big"))
 
 
 def test_a_writer_brings_an_older_file_up_to_date_and_keeps_its_rows(filled, monkeypatch, make):
@@ -67,7 +67,7 @@ def test_a_step_that_fails_leaves_the_version_before_it(filled, monkeypatch):
     later(monkeypatch, RATED)
     with Archive(filled) as archive:
         assert len(archive) == 20
-        assert "more" not in schema.objects(archive.db)["tasks"]
+        assert "more" not in connection.objects(archive.db)["tasks"]
 
 
 def test_a_damaged_older_file_is_not_touched(filled, monkeypatch):
@@ -85,7 +85,7 @@ def test_several_may_bring_it_up_to_date_at_a_time(filled, monkeypatch):
 
     def opened(_):
         with Archive(filled) as archive:
-            return len(archive), schema.version_of(archive.db)
+            return len(archive), connection.version_of(archive.db)
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(opened, range(8))) == [(20, NEWEST + 2)] * 8

@@ -10,7 +10,7 @@ import pytest
 
 from gaaf_gp.archive import Archive, Kept, Sort, task_hash
 from gaaf_gp.errors import GaafError
-from gaaf_gp.proxy import Outcome
+from gaaf_gp.training.outcome import Outcome
 
 
 def test_what_is_added_is_there_when_the_file_is_opened_again(archive, path, make, make_failed):

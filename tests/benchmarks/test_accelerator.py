@@ -9,9 +9,9 @@ from rich.console import Console
 from benchmarks import accelerator
 from benchmarks.harness import OURS, TEXTBOOK
 from benchmarks.sizes import QUICK, Setup
-from gaaf_gp.activations import activation_factory
+from gaaf_gp.activations.factory import activation_factory
 from gaaf_gp.binary import TableActivation
-from gaaf_gp.proxy import Proxy
+from gaaf_gp.training.proxy import Proxy
 
 
 def test_without_an_accelerator_nothing_is_measured_and_that_is_said(monkeypatch, capsys):

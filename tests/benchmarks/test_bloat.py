@@ -22,12 +22,12 @@ from benchmarks.bloat_figures import mean_course
 from benchmarks.bloat_proxy import Judged, agreement, draw, judge
 from benchmarks.bloat_results import pack, results
 from benchmarks.regression import TARGETS
-from gaaf_gp import bloat as bloat_package
-from gaaf_gp.bloat import CONTROLS, Bloat
 from gaaf_gp.errors import GaafError
-from gaaf_gp.generation import DEFAULT_LIMITS
-from gaaf_gp.journal import Journal, read_journal
-from gaaf_gp.proxy import Proxy
+from gaaf_gp.search import bloat as bloat_package
+from gaaf_gp.search.bloat import CONTROLS, Bloat
+from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.trees.generation import DEFAULT_LIMITS
+from gaaf_gp.util.jsonl import Journal, read_journal
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {"evaluations": 40, "population": 20, "targets": ["Nguyen-5", "Keijzer-1"]}

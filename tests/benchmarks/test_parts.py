@@ -13,9 +13,9 @@ from benchmarks import candidate, harness, memory, ours, overhead, scaling, sear
 from benchmarks.sizes import QUICK, SearchSize, Setup
 from benchmarks.task import RESNET18, SMALL, random_data
 from benchmarks.textbook_training import Evaluation
-from gaaf_gp.evolve import evolve
-from gaaf_gp.parser import parse
-from gaaf_gp.proxy import Epoch, Outcome
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.training.outcome import Epoch, Outcome
+from gaaf_gp.trees.parser import parse
 
 TINY = SMALL.but(widths=(4, 8), epochs=4, batch_size=15, learning_rate=0.03, pad=0)
 

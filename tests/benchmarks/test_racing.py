@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import racing
 from benchmarks.racing_table import FUNCTIONS, TABLE, draw, make_proxy
-from gaaf_gp.racing import Racing
+from gaaf_gp.evaluation.racing import Racing
 
 
 @pytest.fixture(scope="module")

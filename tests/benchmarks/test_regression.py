@@ -14,11 +14,11 @@ from gplearn.genetic import SymbolicRegressor
 from benchmarks import regression, regression_gplearn, regression_ours
 from benchmarks.bloat_choices import BASELINE, CHOICES, GPLEARN
 from benchmarks.regression import TARGETS, Watch, make_pset, outputs, rmse
-from gaaf_gp.bloat import Tournament
-from gaaf_gp.generation import Limits
-from gaaf_gp.individual import Individual
-from gaaf_gp.parser import parse
-from gaaf_gp.tree import fold
+from gaaf_gp.search.bloat import Tournament
+from gaaf_gp.trees.generation import Limits
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees.tree import fold
 
 LIMITS = Limits(height=8, size=60)
 SMALL = {"evaluations": 60, "population": 20}

@@ -9,10 +9,10 @@ from torch.nn import functional
 from benchmarks import textbook, textbook_training
 from benchmarks.task import ACTIVATIONS, IMAGES, SMALL, TASKS
 from benchmarks.textbook import FUNCTIONS, LIMIT, NETWORKS, BinaryActivation, binary_convolutions, binary_weights
-from gaaf_gp.augment import normalize
 from gaaf_gp.binary import build_network
-from gaaf_gp.compile import Activation
-from gaaf_gp.parser import parse
+from gaaf_gp.data.augment import normalize
+from gaaf_gp.trees.compile import Activation
+from gaaf_gp.trees.parser import parse
 
 WIDTHS = {"small": (4, 8), "resnet18": (4, 4, 8, 8)}
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gaaf_gp import native, parse
+from gaaf_gp import parse
 from gaaf_gp.binary import (
     BatchNorm,
     BinaryConv2d,
@@ -17,11 +17,12 @@ from gaaf_gp.binary import (
     Residual,
     Surrogate,
     TableActivation,
+    native,
     tabulate,
     use_kernels,
     use_real_weights,
 )
-from gaaf_gp.compile import Activation
+from gaaf_gp.trees.compile import Activation
 from primitives import gaaf
 
 NEEDS_KERNELS = pytest.mark.skipif(not native.available(), reason=f"no kernels: {native.unavailable_reason()}")

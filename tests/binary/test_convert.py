@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gaaf_gp import Activation, native, parse
-from gaaf_gp.activations import activation_factory
+from gaaf_gp import Activation, parse
+from gaaf_gp.activations.catalogue import catalogue
+from gaaf_gp.activations.factory import activation_factory
 from gaaf_gp.binary import (
     BinaryConv2d,
     BinaryLayer,
@@ -23,11 +24,11 @@ from gaaf_gp.binary import (
     binarize_model,
     binary_layers,
     clip_latent_weights,
+    native,
     use_kernels,
 )
-from gaaf_gp.catalogue import catalogue
+from gaaf_gp.data.torchvision_compat import import_torchvision
 from gaaf_gp.errors import GaafError
-from gaaf_gp.torchvision_compat import import_torchvision
 from primitives import gaaf
 
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gaaf_gp import native
 from gaaf_gp.binary import (
     KERNELS,
     BinaryConv2d,
@@ -24,6 +23,7 @@ from gaaf_gp.binary import (
     best_kernels,
     binary_layers,
     clip_latent_weights,
+    native,
     tabulate,
     use_kernels,
     use_real_weights,

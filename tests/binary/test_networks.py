@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gaaf_gp import native
 from gaaf_gp.binary import (
     NETWORKS,
     ActivationFactory,
@@ -23,6 +22,7 @@ from gaaf_gp.binary import (
     binary_layers,
     build_network,
     clip_latent_weights,
+    native,
     resnet18,
     small_network,
     tabulate,

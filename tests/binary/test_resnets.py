@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gaaf_gp.binary import BinaryConv2d, PooledRepeat, bireal18, bireal34, resnet20
+from gaaf_gp.data.torchvision_compat import import_torchvision
 from gaaf_gp.errors import GaafError
-from gaaf_gp.torchvision_compat import import_torchvision
 
 
 def seeded(*shape: int, seed: int = 0) -> Tensor:

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from gaaf_gp import native
 from gaaf_gp.binary import (
     BinaryConv2d,
     SplitSign,
     Surrogate,
     TableActivation,
     binarize,
+    native,
     split,
     tabulate,
     use_kernels,

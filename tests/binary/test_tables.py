@@ -24,11 +24,11 @@ from gaaf_gp.binary import (
     table_binarize_raw,
     tabulate,
 )
-from gaaf_gp.compile import Activation
 from gaaf_gp.errors import GaafError
-from gaaf_gp.generation import generate
-from gaaf_gp.individual import Individual
-from gaaf_gp.parser import parse
+from gaaf_gp.trees.compile import Activation
+from gaaf_gp.trees.generation import generate
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.parser import parse
 from primitives import gaaf
 
 FREE = gaaf.free()

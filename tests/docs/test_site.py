@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 import gaaf_gp
-from gaaf_gp import bloat, plot
+from gaaf_gp import plots
+from gaaf_gp.search import bloat
 
 ROOT = Path(__file__).resolve().parents[2]
 RESOURCES = {"script": "src", "img": "src", "source": "src", "iframe": "src", "link": "href"}
@@ -147,8 +148,8 @@ def test_roles_of_docstrings_read_well(built, pages):
 def test_the_reference_has_every_public_name(pages):
     known = set().union(*(page.ids for page in pages.values()))
     assert {f"gaaf_gp.{name}" for name in gaaf_gp.__all__} <= known
-    assert {f"gaaf_gp.plot.{name}" for name in plot.__all__ if name.startswith("plot_")} <= known
-    assert {f"gaaf_gp.bloat.{made.__name__}" for made in bloat.CONTROLS.values()} <= known
+    assert {f"gaaf_gp.plots.{name}" for name in plots.__all__ if name.startswith("plot_")} <= known
+    assert {f"gaaf_gp.search.bloat.{made.__name__}" for made in bloat.CONTROLS.values()} <= known
     assert {f"gaaf_gp.binary.{name}" for name in ("binarize_model", "NETWORKS")} <= known
 
 

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gaaf_gp.catalogue import CatalogueEntry, Gain, catalogue, save_catalogue
-from gaaf_gp.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from gaaf_gp.activations.catalogue import CatalogueEntry, Gain, catalogue, save_catalogue
 from gaaf_gp.cli import main
-from gaaf_gp.idx import read_idx
-from gaaf_gp.journal import Journal, read_journal
-from gaaf_gp.proxy import Proxy
-from gaaf_gp.resuming import read_config
-from gaaf_gp.settings import Settings, settings_from
-from gaaf_gp.table_file import load_table, packed
+from gaaf_gp.data.idx import read_idx
+from gaaf_gp.evaluation.table import load_table, packed
+from gaaf_gp.experiments.resume import read_config
+from gaaf_gp.experiments.settings import Settings, settings_from
+from gaaf_gp.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.util.jsonl import Journal, read_journal
 from tests.fuzz.mutators import as_bytes, counted, damaged_bytes, damaged_json, refused
 
 OUT = Path("out")

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from gaaf_gp.candidates import Baseline, TwoTrees, parse_candidate, text_of
-from gaaf_gp.constraints import AtMost, Below, NoneInside, as_constraints
-from gaaf_gp.generation import generate
-from gaaf_gp.individual import Individual
-from gaaf_gp.parser import parse
+from gaaf_gp.search.constraints import AtMost, Below, NoneInside, as_constraints
+from gaaf_gp.trees.candidate import Baseline, TwoTrees, parse_candidate, text_of
+from gaaf_gp.trees.generation import generate
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.parser import parse
 from primitives import gaaf, minimal, template
 from tests.fuzz.mutators import CASES, counted, damaged_text, refused
 

@@ -19,17 +19,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from torch import nn
 
+from gaaf_gp.activations.response import response
 from gaaf_gp.binary import Surrogate
-from gaaf_gp.candidates import parse_candidate
-from gaaf_gp.compile import Activation
 from gaaf_gp.errors import GaafError
-from gaaf_gp.generation import gen_half_and_half
-from gaaf_gp.individual import Individual
-from gaaf_gp.parser import parse
 from gaaf_gp.plots.activation import HIGHEST, SHARE, plot_activation, plot_activations
-from gaaf_gp.plots.response import response
 from gaaf_gp.plots.style import DARK, LIGHT
-from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.trees.candidate import parse_candidate
+from gaaf_gp.trees.compile import Activation
+from gaaf_gp.trees.generation import gen_half_and_half
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.types import Feature
 from primitives.gaaf import free
 

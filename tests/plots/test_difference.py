@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.generation import gen_half_and_half
-from gaaf_gp.individual import Individual
-from gaaf_gp.operators import mut_node_replacement
-from gaaf_gp.parser import parse
-from gaaf_gp.plots.difference import differing_nodes, subtree_nodes
+from gaaf_gp.plots.tree import differing_nodes, subtree_nodes
+from gaaf_gp.trees.generation import gen_half_and_half
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.operators import mut_node_replacement
+from gaaf_gp.trees.parser import parse
 from primitives.gaaf import free
 
 PSET = free()

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plots.fidelities import plot_fidelities
+from gaaf_gp.plots.learning import plot_fidelities
 
 FIRST = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 SECOND = [0.2, 0.1, 0.3, 0.5, 0.4, 0.6]

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plots.front import LABEL_WIDTH, pareto_front, plot_front
+from gaaf_gp.plots.front import LABEL_WIDTH, plot_front
 from gaaf_gp.plots.style import LEGEND_POINTS, text_width
+from gaaf_gp.statistics import pareto_front
 
 POINTS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 20)), min_size=1, max_size=60)
 

@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.individual import Individual
-from gaaf_gp.judges import as_judge
-from gaaf_gp.parser import parse
+from gaaf_gp.evaluation.fitness_function import as_judge
 from gaaf_gp.plots.genealogy import FILLS, ancestry, plot_genealogy
 from gaaf_gp.plots.style import DARK
-from gaaf_gp.toolbox import make_toolbox
+from gaaf_gp.search.toolbox import make_toolbox
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.parser import parse
 from primitives.gaaf import free
 
 PSET = free()

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import BboxBase
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.fitness import Record
-from gaaf_gp.plots.history import plot_history
+from gaaf_gp.evaluation.records import Record
+from gaaf_gp.plots.progress import plot_history
 
 
 def figure_of(axes: Axes) -> Figure:

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from gaaf_gp.errors import GaafError
 from gaaf_gp.plots.learning import curves_of, plot_learning_curves
 from gaaf_gp.plots.style import LIGHT
-from gaaf_gp.retrained import Trained
-from gaaf_gp.training import Epoch
+from gaaf_gp.training.outcome import Epoch
+from gaaf_gp.training.retraining.result import Trained
 
 CURVES = {"sin": [[0.1, 0.3, 0.5], [0.2, 0.5, 0.6, 0.7]], "sign": [[0.1, 0.2, 0.3]]}
 DATA = Path(__file__).resolve().parents[2] / "docs" / "data" / "top15_cifar10_jpeg.jsonl.gz"

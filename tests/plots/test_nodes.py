@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from matplotlib.colors import to_rgb
 
-from gaaf_gp.individual import Individual
-from gaaf_gp.parser import parse
-from gaaf_gp.plots.nodes import COLOURS, tree_graph
 from gaaf_gp.plots.style import INK
-from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.plots.tree_layout import COLOURS, tree_graph
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.types import Channel, Feature, Scalar
 from primitives import minimal
 from primitives.gaaf import encoding2

@@ -3,9 +3,9 @@
 import pytest
 from matplotlib.figure import Figure
 
-from gaaf_gp.candidates import parse_candidate
-from gaaf_gp.plot import save_figure
-from gaaf_gp.plots.pair import LABELS, plot_evolved
+from gaaf_gp.plots import save_figure
+from gaaf_gp.plots.tree import LABELS, plot_evolved
+from gaaf_gp.trees.candidate import parse_candidate
 
 
 @pytest.mark.parametrize("text", ["sin(x) | x", "mix(sin(x), scale(add(x, cos(x)))) | mul(cube(x), gauss(x))", "x | x"])

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from gaaf_gp.candidates import parse_candidate
 from gaaf_gp.errors import GaafError
-from gaaf_gp.parser import parse
 from gaaf_gp.plots.primitives import WAVE, plot_primitive_use, primitive_use
+from gaaf_gp.trees.candidate import parse_candidate
+from gaaf_gp.trees.parser import parse
 from primitives.gaaf import free
 from primitives.template import make_pset as template
 

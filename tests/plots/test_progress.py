@@ -14,10 +14,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evolve import evolve
 from gaaf_gp.plots.progress import QUANTITIES, Snapshot, plot_progress, plot_run, snapshots
-from gaaf_gp.pset import PrimitiveSet
-from gaaf_gp.toolbox import make_toolbox
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.search.toolbox import make_toolbox
+from gaaf_gp.trees.pset import PrimitiveSet
 
 
 def steps(axes: Axes, name: str) -> dict[float, float]:
@@ -132,7 +132,7 @@ def test_snapshots_of_our_own_loop(search: tuple[Any, list[list[Any]]]) -> None:
 
 
 def test_snapshots_of_deaps_own_loop(forced: PrimitiveSet, make_stub: Any) -> None:
-    from gaaf_gp.fitness import Evaluator
+    from gaaf_gp.evaluation.evaluator import Evaluator
 
     with Evaluator(make_stub(), forced) as evaluator:
         toolbox = make_toolbox(forced, evaluator)

@@ -5,9 +5,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plot import save_figure
+from gaaf_gp.plots import save_figure
 from gaaf_gp.plots.searches import LINES, plot_searches
-from gaaf_gp.search_comparison import band
+from gaaf_gp.statistics import band
 
 BANDS = {"paper": band([[0.1, 0.2, 0.4], [0.2, 0.3, 0.3], [0.3, 0.3, 0.5]]), "random": band([[0.1, 0.1, 0.2]])}
 

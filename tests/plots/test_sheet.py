@@ -6,7 +6,7 @@ import pytest
 from gaaf_gp.errors import GaafError
 from gaaf_gp.plots.sheet import HIGHEST, plot_sheet
 from gaaf_gp.plots.style import DARK, save_figure
-from gaaf_gp.vocabulary import entries
+from gaaf_gp.trees.describe import entries
 
 
 def panel(pset, name):

@@ -19,14 +19,13 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.transforms import BboxBase
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.generation import gen_half_and_half
-from gaaf_gp.individual import Individual
-from gaaf_gp.parser import parse
-from gaaf_gp.plots.difference import differing_nodes
-from gaaf_gp.plots.nodes import COLOURS, tree_graph
 from gaaf_gp.plots.style import DARK, LIGHT, VERMILLION, as_svg
-from gaaf_gp.plots.tree import plot_tree
-from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.plots.tree import differing_nodes, plot_tree
+from gaaf_gp.plots.tree_layout import COLOURS, tree_graph
+from gaaf_gp.trees.generation import gen_half_and_half
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.types import Feature
 from tests.drawn import PSET, arguments, kinds, labels, trees
 

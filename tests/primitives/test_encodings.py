@@ -15,15 +15,15 @@ from deap import gp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gaaf_gp.behaviour import behaviour
+from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evolve import evolve
-from gaaf_gp.fitness import Evaluator
-from gaaf_gp.generation import gen_full, gen_grow, gen_half_and_half, generate
-from gaaf_gp.individual import Individual
-from gaaf_gp.operators import MUTATIONS, cx_one_point, mut_any
-from gaaf_gp.parser import parse
-from gaaf_gp.pset import PrimitiveSet
+from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.trees.generation import gen_full, gen_grow, gen_half_and_half, generate
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.operators import MUTATIONS, cx_one_point, mut_any
+from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees.pset import PrimitiveSet
 from primitives import gaaf
 
 ENCODINGS = {3: gaaf.encoding1(), 6: gaaf.encoding2()}

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from matplotlib.mathtext import MathTextParser
 from torch import Tensor
 
-from gaaf_gp.compile import Activation
 from gaaf_gp.errors import GaafError
-from gaaf_gp.individual import Individual
-from gaaf_gp.parser import parse
-from gaaf_gp.tree import Constant
+from gaaf_gp.trees.compile import Activation
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees.tree import Constant
 from gaaf_gp.types import Feature, Scalar
 from primitives import gaaf, minimal
 

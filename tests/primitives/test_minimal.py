@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gaaf_gp.compile import Activation
-from gaaf_gp.individual import Individual
-from gaaf_gp.parser import parse
-from gaaf_gp.pset import PrimitiveSet
-from gaaf_gp.randomness import as_global
-from gaaf_gp.tree import check_tree
+from gaaf_gp.trees.compile import Activation
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.trees.tree import check_tree
 from gaaf_gp.types import Feature, Scalar
+from gaaf_gp.util.randomness import as_global
 from primitives import gaaf, minimal
 
 SETS = {"minimal": minimal.make_pset(), "free": gaaf.free()}

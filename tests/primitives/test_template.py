@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gaaf_gp.compile import Activation
-from gaaf_gp.generation import gen_half_and_half
-from gaaf_gp.individual import Individual
-from gaaf_gp.parser import parse
+from gaaf_gp.trees.compile import Activation
+from gaaf_gp.trees.generation import gen_half_and_half
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.parser import parse
 from gaaf_gp.types import Channel, Feature, Scalar
 from primitives import template
 

@@ -9,11 +9,10 @@ import pytest
 import typer
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.genetic import random_search
-from gaaf_gp.journal import read_journal
-from gaaf_gp.proxy import Proxy
-from gaaf_gp.table_evaluator import TableEvaluator
-from gaaf_gp.table_file import save_table
+from gaaf_gp.evaluation.table import TableEvaluator, save_table
+from gaaf_gp.search.genetic import random_search
+from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.util.jsonl import read_journal
 
 SCRIPT = Path(__file__).parents[2] / "runs" / "compare_searches.py"
 NAMES = ["paper, as published", "paper, repaired", "evolve()", "random search"]

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from gaaf_gp.behaviour import behaviour
-from gaaf_gp.enrichment import features
-from gaaf_gp.function_table import Entry, FunctionTable
-from gaaf_gp.table_file import save_table
+from gaaf_gp.activations.behaviour import behaviour
+from gaaf_gp.evaluation.table import Entry, FunctionTable, save_table
+from gaaf_gp.trees.enrichment import features
 from primitives import gaaf
 
 SCRIPT = Path(__file__).parents[2] / "runs" / "enrichment.py"

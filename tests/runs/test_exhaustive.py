@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from gaaf_gp.behaviour import behaviour
+from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.errors import GaafError
-from gaaf_gp.genetic import random_search
-from gaaf_gp.journal import Journal, read_journal
-from gaaf_gp.table_evaluator import TableEvaluator
-from gaaf_gp.table_file import load_table
+from gaaf_gp.evaluation.table import TableEvaluator, load_table
+from gaaf_gp.search.genetic import random_search
+from gaaf_gp.util.jsonl import Journal, read_journal
 from primitives import gaaf
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gaaf_gp.comparison import rank_correlation
+from gaaf_gp.statistics import rank_correlation
 
 LONG = 10  # epochs: ten times the one of the default proxy here
 SCRIPT = Path(__file__).parents[2] / "runs" / "fidelity.py"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gaaf_gp import outputs
-from gaaf_gp.behaviour import behaviour
-from gaaf_gp.parser import parse
+from gaaf_gp.activations.behaviour import behaviour
+from gaaf_gp.experiments import run_folder
+from gaaf_gp.trees.parser import parse
 from primitives import gaaf
 
 RUNS = Path(__file__).parents[2] / "runs"
@@ -60,7 +60,7 @@ def test_a_search_is_run_confirmed_and_written(script, arguments, genes, tiny, t
     if arguments:
         assert not any(config["repairs"].values())
     pset = gaaf.encoding1() if genes == 3 else gaaf.encoding2()
-    rows = outputs.hall_rows(tmp_path / "out")
+    rows = run_folder.hall_rows(tmp_path / "out")
     assert {len(gaaf.to_genes(parse(row["text"], pset))) for row in rows} == {genes}
     assert (tmp_path / "out" / "logbook.csv").read_text().splitlines()[-1].split(",")[4] == "12"
     assert len(result["test"]["seeds"]) == 5

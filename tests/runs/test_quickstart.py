@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gaaf_gp import searching
 from gaaf_gp.cli import main
+from gaaf_gp.experiments import experiment
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +48,7 @@ def test_it_evolves_and_prints_the_best_beside_the_plain_sign(tiny, tmp_path, ca
 
 
 def test_after_ctrl_c_it_prints_the_command_that_goes_on(tiny, tmp_path, monkeypatch, capsys):
-    real = searching.evolve
+    real = experiment.evolve
 
     def interrupted(*arguments, **settings):
         counted = iter(range(3))
@@ -59,7 +59,7 @@ def test_after_ctrl_c_it_prints_the_command_that_goes_on(tiny, tmp_path, monkeyp
 
         return real(*arguments, **{**settings, "on_evaluation": arrived})
 
-    monkeypatch.setattr(searching, "evolve", interrupted)
+    monkeypatch.setattr(experiment, "evolve", interrupted)
     with pytest.raises(SystemExit) as ended:
         tiny.main()
     assert ended.value.code == 130

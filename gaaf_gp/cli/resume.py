@@ -1,0 +1,106 @@
+"""``gaaf-gp resume``: go on with a search that was interrupted, killed, or lost with its machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gaaf_gp.cli import completion
+from gaaf_gp.cli.options import JsonOption, ProgressOption, QuietOption, TensorBoardOption, shown
+from gaaf_gp.cli.output import finish
+from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.experiments import run, run_folder
+from gaaf_gp.experiments.resume import SETTINGS, read_config
+from gaaf_gp.experiments.settings import Settings, settings_from
+from gaaf_gp.trees.load import is_bundled
+from gaaf_gp.util.console import Mode
+
+PROCESSES = "processes"
+
+
+def resume(
+    folder: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Worker processes; the result is the same for any number.", show_default="as before"),
+    ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(help="As of gaaf-gp evolve, or processes for those of this machine.", show_default="as before"),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Devices of the same kind, as of gaaf-gp evolve.", show_default="as before")
+    ] = None,
+    primitives: Annotated[
+        str | None,
+        typer.Option(
+            help="The set again, if it is not one of primitives/: code is loaded only if you name it.",
+            autocompletion=completion.primitive_sets,
+        ),
+    ] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="Where the file of trainings is now.", show_default="where it was")
+    ] = None,
+    progress: ProgressOption = Mode.AUTO,
+    quiet: QuietOption = False,
+    tensorboard: TensorBoardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a run from its last training.
+
+    It comes to the same end as a run that was never interrupted. Nothing that was trained is trained again.
+    """
+    settings = known_settings(folder)
+    if workers is not None:
+        settings = replace(settings, workers=workers)
+    if executor is not None:
+        settings = replace(settings, executor=None if executor == PROCESSES else executor)
+    if device is not None:
+        settings = replace(settings, data_settings={**settings.data_settings, "device": device})
+    if archive is not None:
+        settings = replace(settings, archive=str(archive))
+    check_code(settings, primitives)
+    mode = shown(progress, quiet)
+    try:
+        result = run(settings, progress=mode, tensorboard=tensorboard, resume=True)
+    except GaafError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise GaafError(
+            f"the settings in {folder / run_folder.CONFIG} must be those of a run, but using them ended with "
+            f"{one_line(error)}: restore a copy"
+        ) from error
+    finish(result, folder, mode, as_json)
+
+
+def known_settings(folder: Path) -> Settings:
+    """Return the settings of a run of ``gaaf-gp evolve``.
+
+    Raises:
+        GaafError: the folder has none, damaged ones, or those of another program.
+    """
+    config = read_config(folder)
+    if "search" in config:
+        raise GaafError(
+            f"only runs of gaaf-gp evolve can be gone on with, and {folder} is of a script of its own (search "
+            f"{config['search']!r}): start that again in another folder"
+        )
+    return settings_from(config.get(SETTINGS), folder)
+
+
+def check_code(settings: Settings, named: str | None) -> None:
+    """Refuse to load code that a file names and the user does not.
+
+    Raises:
+        GaafError: the set is not one of primitives/ and was not named, or another one was.
+    """
+    if named is None and not is_bundled(settings.primitives):
+        raise GaafError(
+            f"a primitive set is code, and the run names {settings.primitives!r}: if you trust it, pass --primitives "
+            f"{settings.primitives}"
+        )
+    if named is not None and named != settings.primitives:
+        raise GaafError(f"a run must go on with its own primitive set, {settings.primitives!r}, got {named!r}")

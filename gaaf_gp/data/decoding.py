@@ -1,0 +1,250 @@
+"""Data sets that do not fit into memory, such as ImageNet: images are read from files while a network trains.
+
+``Stream`` gives batches of files, as :class:`gaaf_gp.data.batches.Batches` does of images in memory. Worker processes
+decode, crop and resize; the device normalizes. What an image looks like in an epoch is decided by a number that this
+process draws for it, so a seed gives the same batches with any number of workers.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import current_process
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from gaaf_gp.data.images import read_image
+from gaaf_gp.data.streamed import FileSplit, StreamedData
+from gaaf_gp.data.torchvision_compat import import_torchvision
+from gaaf_gp.errors import GaafError, one_line
+
+START = "spawn"
+"""How workers are started: a forked one hangs once its parent has run a backward pass."""
+SCORED = 256 / 224  # how much larger than its crop an image to score is made
+AHEAD = 2
+"""Batches that each worker prepares ahead."""
+
+
+class Stream:
+    """The batches of a data set in files, with the interface of :class:`gaaf_gp.data.batches.Batches`.
+
+    Training images are cropped at random (a part of 8 % to 100 % of the area, 3:4 to 4:3), resized to ``image_size``
+    and mirrored by chance; images to score are resized to 8/7 of it and cropped in the middle (256 and 224: the usual
+    recipe of ImageNet). Both are torchvision's transforms.
+
+    Workers live from the first batch until :meth:`close`, or until the stream is forgotten. A script that uses them
+    must start under ``if __name__ == "__main__":``.
+
+    Args:
+        data: The files.
+        batch_size: Images per batch; in training an incomplete last batch is left out.
+        workers: Processes that decode; 0 to decode in this one. The batches do not depend on it. By default as many as
+            the data says.
+        device: Where the batches go; by default where the data says.
+
+    Raises:
+        GaafError: For a setting out of its range.
+    """
+
+    def __init__(
+        self,
+        data: StreamedData,
+        batch_size: int,
+        *,
+        workers: int | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        workers = data.workers if workers is None else workers
+        for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        if batch_size > len(data.train):
+            raise GaafError(f"batch_size must be at most the {len(data.train)} training images, got {batch_size}")
+        self.batch_size = batch_size
+        self.device = data.device if device is None else torch.device(device)
+        self._data = data
+        self._workers = workers
+        self._requests = _Requests()
+        self._loader: DataLoader[Any] | None = None
+        self._pass = 0
+        self._shift, self._scale = (
+            torch.tensor(values, dtype=torch.float32, device=self.device).view(-1, 1, 1)
+            for values in (data.mean, data.std)
+        )
+
+    def __len__(self) -> int:
+        """How many batches an epoch has."""
+        return len(self._data.train) // self.batch_size
+
+    def epoch(self, generator: torch.Generator | int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of one epoch: images (B,3,H,W) float32 in channels-last memory, labels (B,) int64.
+
+        Args:
+            generator: draws the order and the augmentation, all before the first batch; or a seed.
+
+        Raises:
+            GaafError: a file is damaged, a worker process has died, or another pass has begun before this one's end.
+        """
+        if isinstance(generator, int):
+            generator = torch.Generator().manual_seed(generator)
+        train = self._data.train
+        device = generator.device
+        order = torch.randperm(len(train), generator=generator, device=device).cpu().numpy()
+        seeds = torch.randint(2**62, (len(train),), generator=generator, device=device).cpu().numpy()
+        starts = range(0, len(self) * self.batch_size, self.batch_size)
+        yield from self._run(train, [order[start : start + self.batch_size] for start in starts], seeds)
+
+    def scoring(self, split: FileSplit | None = None, size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all images of a split in their order, the last batch as short as it comes; see :meth:`epoch`.
+
+        Args:
+            split: the validation split by default.
+            size: images at once, as in training by default.
+        """
+        chosen, number = self._data.val if split is None else split, self.batch_size if size is None else size
+        places = np.arange(len(chosen))
+        yield from self._run(chosen, [places[start : start + number] for start in range(0, len(chosen), number)], None)
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """Return ``(images / 255 - mean) / std``, (B,C,H,W) uint8 to float32 in the same layout of memory."""
+        return images.float().div_(255).sub_(self._shift).div_(self._scale)
+
+    def close(self) -> None:
+        """End the worker processes; the next batch would start new ones."""
+        self._pass += 1
+        self._loader = None
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(
+        self, split: FileSplit, batches: list[NDArray[np.intp]], seeds: NDArray[np.int64] | None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        self._pass += 1
+        mine = self._pass
+        folder = os.fspath(split.folder)
+        self._requests.current = (
+            _Request(folder, split.names[places], None if seeds is None else seeds[places]) for places in batches
+        )
+        decoded: Iterator[Any] | None = None
+        for places in batches:
+            if self._pass != mine:
+                raise GaafError("a stream gives one pass at a time, and another has begun: use a stream for each")
+            try:
+                decoded = iter(self._batches()) if decoded is None else decoded
+                pixels = next(decoded)
+            except RuntimeError as error:  # how a DataLoader says that a worker is gone
+                if not self._workers:
+                    raise
+                self.close()
+                raise GaafError(
+                    f"worker processes must live as long as the stream, and reading ended with {one_line(error)}: use "
+                    "fewer workers, or start the script under if __name__ == '__main__'"
+                ) from error
+            if isinstance(pixels, str):
+                raise GaafError(pixels)
+            images = self._sent(torch.from_numpy(pixels)).permute(0, 3, 1, 2)
+            yield self.normalized(images), self._sent(torch.from_numpy(split.labels[places]))
+
+    def _batches(self) -> DataLoader[Any]:
+        if self._loader is None:
+            if self._workers and current_process().daemon:
+                raise GaafError(
+                    "a process that streams with workers must be allowed children, and this one is a daemon, as those "
+                    "of multiprocessing.Pool are: use workers=0, or the workers of an Evaluator"
+                )
+            several: dict[str, Any] = {
+                "multiprocessing_context": START,
+                "persistent_workers": True,
+                "prefetch_factor": AHEAD,
+                "worker_init_fn": _undisturbed,
+            }
+            self._loader = DataLoader(
+                _Decoder(self._data.side),
+                batch_size=None,
+                sampler=self._requests,
+                num_workers=self._workers,
+                collate_fn=_unchanged,
+                generator=torch.Generator(),  # or each pass would draw from torch's global generator
+                **(several if self._workers else {}),
+            )
+        return self._loader
+
+    def _sent(self, tensor: Tensor) -> Tensor:
+        """Return a tensor on the device; a GPU fetches it from pinned memory while this process goes on."""
+        held = tensor.pin_memory() if self.device.type == "cuda" else tensor
+        return held.to(self.device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A batch to decode: file names, and a seed for each of the crops; None to score."""
+
+    folder: str
+    names: NDArray[np.bytes_]
+    seeds: NDArray[np.int64] | None
+
+
+class _Requests:
+    """The requests of the pass that runs: a DataLoader asks for them again whenever a pass begins."""
+
+    def __init__(self) -> None:
+        self.current: Iterable[_Request] = ()
+
+    def __iter__(self) -> Iterator[_Request]:
+        return iter(self.current)
+
+
+class _Decoder(Dataset[Any]):
+    """Runs in the workers: from a request to (B,H,W,3) uint8, or to the message of what is wrong with a file.
+
+    It returns arrays, because torch would send tensors through shared memory, which is small in containers.
+    """
+
+    def __init__(self, image_size: int) -> None:
+        self._image_size = image_size
+
+    def __getitem__(self, request: _Request) -> NDArray[np.uint8] | str:
+        train, score = _transforms(self._image_size)
+        images, enlarged = [], None if request.seeds is not None else round(self._image_size * SCORED)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                for number, name in enumerate(request.names):
+                    image = read_image(Path(request.folder, os.fsdecode(bytes(name))), "RGB", enlarged)
+                    if request.seeds is not None:
+                        torch.default_generator.manual_seed(int(request.seeds[number]))
+                    images.append(np.asarray((score if request.seeds is None else train)(image)))
+        except GaafError as error:
+            return str(error)
+        return np.stack(images)
+
+
+@cache
+def _transforms(size: int) -> tuple[Any, Any]:
+    """Return what is done to an image to train on, and to one to score."""
+    import_torchvision()
+    v2: Any = importlib.import_module("torchvision.transforms.v2")
+    train = v2.Compose([v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()])
+    return train, v2.Compose([v2.Resize(round(size * SCORED), antialias=True), v2.CenterCrop(size)])
+
+
+def _undisturbed(_worker: int) -> None:
+    # Ctrl-C reaches the whole process group; the process that trains alone decides what to do about it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,170 @@
+"""Image files from anywhere as arrays: few formats, sane sizes, one line for whatever is wrong with a file."""
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from PIL import Image
+
+from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.util.files import open_regular
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm"})
+# Only these decoders are let near a file, whatever its name says it is.
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM")
+MOST_PIXELS = 4096
+"""The most pixels on a side that images are resized to."""
+LARGEST_SIDE = 16_384
+"""An image with more pixels on a side is refused before it is decoded; ImageNet has photos of over 9,000."""
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the images of a folder in the order of their names; hidden and other files are left out."""
+    return [folder / name for name in image_names(folder)]
+
+
+def image_names(folder: Path) -> list[str]:
+    """Return the names of :func:`image_files`; quick, because folders of millions of files are read with it.
+
+    Raises:
+        GaafError: the folder cannot be listed, or a link in it leads nowhere: to itself, or to what is hidden from us.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if _is_image(entry.name) and entry.is_file())
+    except OSError as error:
+        raise GaafError(
+            f"a folder of images must be readable, and {error.filename or folder} is not ({error.strerror}): correct "
+            "or remove it"
+        ) from error
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122  a path each is slow
+
+
+def read_images(paths: list[Path], resize: int | None) -> NDArray[np.uint8]:
+    """Decode files to (N,C,H,W) uint8; C is 1 when all are grey, else 3.
+
+    Args:
+        paths: At least one file.
+        resize: Height and width in pixels; None to leave all as they are.
+
+    Raises:
+        GaafError: A file is damaged, claims to be huge, has more than 8 bits, or differs in size; or the images are
+            more than memory holds.
+    """
+    images: list[NDArray[np.uint8]] = []
+    for path in paths:
+        image = _array(read_image(path), resize)
+        if images and image.shape[:2] != images[0].shape[:2]:
+            raise GaafError(
+                f"all images must have one size, and {paths[0]} is {_size(images[0])} and {path} is {_size(image)} "
+                "pixels: give image_size to resize them"
+            )
+        if not images:
+            _check_room(path, image, len(paths))
+        images.append(image)
+    if any(image.ndim == 3 for image in images):
+        images = [image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2) for image in images]
+    return channels_first(np.stack(images))
+
+
+def read_image(path: Path, mode: str | None = None, shorter: int | None = None) -> Image.Image:
+    """Decode one file, in 8 bits per channel.
+
+    Args:
+        path: The file. What it holds decides the format, not its name.
+        mode: "RGB" or "L"; None for "L" where the file is grey and "RGB" otherwise.
+        shorter: Pixels that its shorter side will be resized to; what would be huge then is refused, too.
+
+    Raises:
+        GaafError: The file is damaged, no regular file, claims to be huge, or has more than 8 bits.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of remarks beside the pixels, such as a torn EXIF block
+            # Pillow only warns of a picture that is merely huge.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with open_regular(path) as file, Image.open(file, formats=_FORMATS) as image:
+                if max(image.size) > LARGEST_SIDE:
+                    raise Image.DecompressionBombError(f"{image.width}x{image.height} pixels")
+                _check_depth(image)
+                if shorter is not None:
+                    _check_enlarged(path, image, shorter)
+                return image.convert(mode or ("L" if image.mode in {"1", "L", "LA", "La"} else "RGB"))
+    except GaafError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise GaafError(
+            f"an image must have at most {LARGEST_SIDE} pixels on a side and {Image.MAX_IMAGE_PIXELS} in all, and "
+            f"{path} claims more ({one_line(error)}): make it smaller"
+        ) from error
+    except Exception as error:  # each of Pillow's decoders has its own way to fail on a damaged file
+        raise GaafError(
+            f"an image must be a whole 8-bit {listed(_FORMATS)} file, and reading {path} ended with {one_line(error)}: "
+            "repair or remove it"
+        ) from error
+
+
+def _check_room(path: Path, image: NDArray[np.uint8], number: int) -> None:
+    needed, there = image.nbytes * number, psutil.virtual_memory().total
+    if needed > there:
+        raise GaafError(
+            f"images must fit into memory, and {number} of {_size(image)} pixels as {path} take {needed >> 20} MiB of "
+            f"{there >> 20}: give image_size to make them smaller, or stream them"
+        )
+
+
+def _check_enlarged(path: Path, image: Image.Image, shorter: int) -> None:
+    """Refuse an image so narrow that it would be huge once its shorter side has so many pixels."""
+    pixels, most = shorter**2 * max(image.size) // max(1, min(image.size)), int(Image.MAX_IMAGE_PIXELS or 0)
+    if pixels > most:
+        raise GaafError(
+            f"an image whose shorter side is resized to {shorter} pixels must have at most {most} then, and {path} of "
+            f"{image.width}x{image.height} would have {pixels}: crop or remove it"
+        )
+
+
+def _check_depth(image: Image.Image) -> None:
+    """Refuse more than 8 bits: grey has a mode for them, of colours Pillow would drop half and say nothing."""
+    raw = [str(part[3]) for part in getattr(image, "tile", ())]
+    if image.mode == "F" or image.mode.startswith("I") or any(";16" in one for one in raw):
+        raise ValueError(f"pixels of more than 8 bits (mode {', '.join(raw) or image.mode})")
+
+
+def _array(pixels: Image.Image, resize: int | None) -> NDArray[np.uint8]:
+    return np.asarray(pixels) if resize is None else resized(pixels, resize)
+
+
+def check_size(size: int, usual: int) -> None:
+    """Refuse a size that images are not brought to.
+
+    Args:
+        size: Height and width in pixels.
+        usual: What the message proposes.
+
+    Raises:
+        GaafError: It is below 1 or above ``MOST_PIXELS``.
+    """
+    if not 1 <= size <= MOST_PIXELS:
+        raise GaafError(f"image_size must be 1 to {MOST_PIXELS} pixels, and is {size}: {usual} is usual")
+
+
+def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """Return the image as (size,size) or (size,size,3) uint8."""
+    # Pillow's filters widen with the reduction: this is an antialiased resize.
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (N,H,W) or (N,H,W,3) images as (N,C,H,W)."""
+    channels_last = images[..., None] if images.ndim == 3 else images
+    return np.ascontiguousarray(channels_last.transpose(0, 3, 1, 2))
+
+
+def _size(image: NDArray[np.uint8]) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"

@@ -1,0 +1,78 @@
+"""Which images of a data set train a candidate and which score it: a seeded draw, class by class."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaaf_gp.data.source import Collection
+from gaaf_gp.errors import GaafError
+
+
+def check_split(seed: int, val_fraction: float, usual: float) -> None:
+    """Refuse what no split can be drawn by.
+
+    Args:
+        seed: Not negative.
+        val_fraction: In (0,1).
+        usual: What the message proposes for it.
+
+    Raises:
+        GaafError: One is out of its range.
+    """
+    if seed < 0:
+        raise GaafError(f"seed must not be negative, and is {seed}: give 0 or more")
+    if not 0 < val_fraction < 1:
+        raise GaafError(f"val_fraction must be above 0 and below 1, and is {val_fraction}: {usual} is usual")
+
+
+def split_places(
+    collection: Collection, *, seed: int, val_fraction: float, limit: int | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Draw the places of the train and of the val images, class by class.
+
+    Every class is permuted once, whatever the limit. Validation takes from the front and training from the back, so
+    that a smaller limit gives subsets and never moves an image from one side to the other.
+
+    Args:
+        collection: Has the labels and the names of the classes.
+        seed: Not negative.
+        val_fraction: In (0,1), rounded per class.
+        limit: At most so many places altogether; None for all.
+
+    Returns:
+        Two shuffled arrays of places in ``collection.labels``, without a common one.
+
+    Raises:
+        GaafError: The limit is below two per class, or a class would have no image on one side.
+    """
+    # RandomState and SeedSequence, because numpy promises that their streams never change.
+    rng = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
+    counts = np.bincount(collection.labels, minlength=len(collection.classes))
+    train, val = [], []
+    for label, quota in enumerate(_quotas(counts, limit)):
+        to_val = int(np.floor(val_fraction * quota + 0.5))
+        if not 0 < to_val < quota:
+            side = "validate" if to_val == 0 else "train"
+            raise GaafError(
+                f"every class must have an image to {side} on, and {collection.classes[label]!r} has none: "
+                f"val_fraction {val_fraction} of its {quota} images rounds to {to_val}; give more images or another "
+                "val_fraction"
+            )
+        places = rng.permutation(np.flatnonzero(collection.labels == label))
+        val.append(places[:to_val])
+        train.append(places[len(places) - (quota - to_val) :])
+    return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(val))
+
+
+def _quotas(counts: NDArray[np.intp], limit: int | None) -> list[int]:
+    """Share ``limit`` out to classes of these sizes: two each, the rest in proportion."""
+    least = 2 * len(counts)
+    if limit is not None and limit < least:
+        raise GaafError(
+            f"limit must be at least two images per class, {least} for {len(counts)} classes, and is {limit}: raise it"
+        )
+    # Webster's method: the image number j of a class of n is due at (j + 1/2) / n. Unlike rounding the shares, it never
+    # takes an image away from a class when the limit grows.
+    due = [np.where(np.arange(count) < 2, 0, (np.arange(count) + 0.5) / count) for count in counts]
+    owners = np.repeat(np.arange(len(counts)), counts)
+    first = np.argsort(np.concatenate(due), kind="stable")[:limit]
+    return [int(quota) for quota in np.bincount(owners[first], minlength=len(counts))]

@@ -1,0 +1,38 @@
+"""Evaluation: the fitness of candidates: seeds, races, memory, failures.
+
+- ``Evaluator``: trains candidates and remembers them
+- ``Record``: what is known of one candidate
+- ``Racing``: rules by which weak candidates stop early
+- ``simulate``: what a race would have done on known curves
+- ``Judge``: what a search asks of whatever gives fitness
+- ``FunctionJudge``: a plain function as fitness
+- ``as_judge``: an evaluator or a function -> a judge
+- ``TableEvaluator``: looks fitness up in a table of trainings
+- ``FunctionTable``: the trainings of all functions of a search space
+- ``load_table``: a table from its file
+- ``ArchivedTrainings``: trainings looked up in an archive, and kept there
+- ``WORKER_LOST``: the reason of a candidate whose worker died
+"""
+
+from gaaf_gp.evaluation.cache import ArchivedTrainings
+from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.evaluation.fitness_function import FunctionJudge, Judge, as_judge
+from gaaf_gp.evaluation.racing import Racing, simulate
+from gaaf_gp.evaluation.records import Record
+from gaaf_gp.evaluation.table import FunctionTable, TableEvaluator, load_table
+from gaaf_gp.evaluation.trainer import WORKER_LOST
+
+__all__ = [
+    "WORKER_LOST",
+    "ArchivedTrainings",
+    "Evaluator",
+    "FunctionJudge",
+    "FunctionTable",
+    "Judge",
+    "Racing",
+    "Record",
+    "TableEvaluator",
+    "as_judge",
+    "load_table",
+    "simulate",
+]

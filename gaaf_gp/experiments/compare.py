@@ -1,0 +1,254 @@
+"""Runs side by side: what each one found, in which settings they differ, and what seeds of one setting say together.
+
+A run is read from its folder, whether it has finished or not: what ``result.json`` does not hold yet comes from the
+archive of its trainings.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gaaf_gp.archive import RUNNING, VALIDATION, Archive, RunEntry
+from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.evaluation.records import reasons
+from gaaf_gp.experiments import resume, run_folder
+from gaaf_gp.statistics import paired_difference
+from gaaf_gp.trees.candidate import MARK, PLAIN_SIGN
+from gaaf_gp.util.files import read_mapping
+
+OPEN = "running or killed"
+"""The status of a run whose end is not known."""
+FREE = {*resume.FREE_TO_CHANGE, "pset", "seed"}
+"""What may differ between runs of one setting, or follows from what is looked at."""
+OF_THE_SEED = ("proxy.data.sha256", "proxy.data.split_seed")
+"""What another seed of the search makes another one too: it draws the validation images."""
+TASK = ("proxy.", "data", "stream", "versions.gaaf-gp", "versions.torch")
+"""How names of settings begin that decide what an accuracy means."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What is known of one run; accuracies from 0 to 1, None where they are not known yet.
+
+    Attributes:
+        folder: of the run.
+        status: "finished", "interrupted", "failed", or :data:`OPEN`.
+        settings: name -> value, flat, such as "proxy.epochs".
+        seed: of the search.
+        budget: candidates that it may train.
+        trained: candidates that it has trained.
+        failures: reason -> number of those that failed.
+        best: canonical text of the best candidate.
+        formula: as a person writes it.
+        size: its nodes.
+        validation: its accuracy.
+        sign: that of the plain sign on the same seeds.
+        test: mean accuracy of the winner on the test split, over fresh seeds.
+        competitors: name -> "mean", "difference" (mean, low, high, n, confidence), "p_value" and "p_holm".
+    """
+
+    folder: str
+    status: str
+    settings: Mapping[str, Any]
+    seed: int
+    budget: int
+    trained: int
+    failures: Mapping[str, int]
+    best: str | None
+    formula: str | None
+    size: int | None
+    validation: float | None
+    sign: float | None
+    test: float | None
+    competitors: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in nothing but their seeds.
+
+    Attributes:
+        folders: of the runs, one for each seed.
+        seeds: in their order.
+        figures: name -> mean, low, high, n and confidence of what the runs have: "validation", "test", and "over NAME"
+            for the difference to a competitor; Student's interval over the runs.
+    """
+
+    folders: tuple[str, ...]
+    seeds: tuple[int, ...]
+    figures: Mapping[str, Mapping[str, float]]
+
+
+def read_run(folder: Path) -> RunSummary:
+    """Return what is known of the run in a folder.
+
+    Raises:
+        GaafError: it holds no run of ``gaaf-gp evolve``, or what it holds is damaged.
+    """
+    config, result = resume.read_config(folder), _result(folder)
+    known = _archived(folder, config)
+    if result is None and known is None:
+        raise GaafError(
+            f"a run must have {run_folder.RESULT} or its archive, and {folder} has neither: name another folder"
+        )
+    try:
+        if result is not None and not (result["interrupted"] and known is not None and known.status == RUNNING):
+            found = _of_result(folder, result, known)
+        else:
+            assert known is not None
+            found = known.found(int(config["proxy"]["epochs"]))
+        return RunSummary(
+            folder=str(folder), settings=_flat(config), seed=config["seed"], budget=config["evaluations"], **found
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise GaafError(
+            f"{folder} must hold a run of gaaf-gp evolve, but reading it ended with {one_line(error)}: restore a copy"
+        ) from error
+
+
+def differing(found: Sequence[RunSummary]) -> dict[str, list[Any]]:
+    """Return name of a setting -> its value in each run, for those in which they differ; None where it is missing."""
+    names = sorted({name for one in found for name in one.settings})
+    seeds = len({one.seed for one in found}) > 1
+    rows = {name: [one.settings.get(name) for one in found] for name in names if not (seeds and name in OF_THE_SEED)}
+    own = {"seed": [one.seed for one in found]}
+    return {name: row for name, row in (own | rows).items() if any(value != row[0] for value in row)}
+
+
+def incomparable(found: Sequence[RunSummary]) -> list[str]:
+    """Return the settings that differ and decide what an accuracy means: with any, accuracies cannot be compared."""
+    return [name for name in differing(found) if name.startswith(TASK)]
+
+
+def groups(found: Sequence[RunSummary]) -> list[Group]:
+    """Return the runs of each setting that was run with two or more seeds; of one seed only its first run counts."""
+    alike: dict[str, dict[int, RunSummary]] = {}
+    for one in found:
+        rest = {name: value for name, value in one.settings.items() if name not in OF_THE_SEED}
+        alike.setdefault(json.dumps(rest, sort_keys=True), {}).setdefault(one.seed, one)
+    return [_group(list(runs.values())) for runs in alike.values() if len(runs) > 1]
+
+
+def _group(members: Sequence[RunSummary]) -> Group:
+    values: dict[str, list[float]] = {}
+    for one in members:
+        own = {"validation": one.validation, "test": one.test}
+        own |= {
+            f"over {name}": other["difference"]["mean"]
+            for name, other in one.competitors.items()
+            if other["difference"]
+        }
+        for name, value in own.items():
+            if value is not None:
+                values.setdefault(name, []).append(value)
+    figures = {
+        name: asdict(paired_difference(some, [0.0] * len(some))) for name, some in values.items() if len(some) > 1
+    }
+    return Group(tuple(one.folder for one in members), tuple(one.seed for one in members), figures)
+
+
+@dataclass(frozen=True)
+class _Archived:
+    """What an archive knows of a run: how it ended, and what it asked for."""
+
+    status: str
+    entries: Sequence[RunEntry]
+
+    def found(self, epochs: int) -> dict[str, Any]:
+        """Return what the run has found, as :class:`RunSummary` has it."""
+        own: dict[str, list[RunEntry]] = {}
+        for entry in self.entries:
+            if entry.evaluation is not None and entry.evaluation.split == VALIDATION:
+                own.setdefault(entry.text, []).append(entry)
+        sign = _mean(own.pop(PLAIN_SIGN, []), epochs)
+        own = {text: some for text, some in own.items() if not text.startswith(MARK)}
+        means = {text: mean for text, some in own.items() if (mean := _mean(some, epochs)) is not None}
+        best = max(means, key=lambda text: means[text], default=None)
+        evaluation = None if best is None else own[best][0].evaluation
+        failed = Counter(next((why for one in some if (why := _failure(one))), None) for some in own.values())
+        return {
+            "status": OPEN if self.status == RUNNING else self.status,
+            "trained": len(own),
+            "failures": reasons({why: count for why, count in failed.items() if why is not None}),
+            "best": best,
+            "formula": evaluation and evaluation.formula,
+            "size": None if evaluation is None else _whole(evaluation.metrics.get("nodes")),
+            "validation": None if best is None else means[best],
+            "sign": sign,
+            "test": None,
+            "competitors": {},
+        }
+
+
+def _failure(entry: RunEntry) -> str | None:
+    return entry.failure if entry.evaluation is None else entry.evaluation.failure
+
+
+def _mean(entries: Sequence[RunEntry], epochs: int) -> float | None:
+    """Return the mean over the seeds of full trainings; None if there is none, or one failed."""
+    full = [one for one in entries if one.epochs == epochs]
+    if not full or any(_failure(one) for one in full):
+        return None
+    return statistics.fmean(one.accuracy for one in full if one.accuracy is not None)
+
+
+def _archived(folder: Path, config: Mapping[str, Any]) -> _Archived | None:
+    place, key = config.get("archive"), config.get(resume.RUN)
+    path = folder / run_folder.ARCHIVE if place is None else Path(str(place))
+    if not path.is_file() or not isinstance(key, str):
+        return None
+    with Archive(path, readonly=True, verify=False) as archive:
+        known = {one.key: one.status for one in archive.runs()}
+        return _Archived(known[key], list(archive.history(key))) if key in known else None
+
+
+def _of_result(folder: Path, result: Mapping[str, Any], known: _Archived | None) -> dict[str, Any]:
+    test = result["test"]
+    ended = "interrupted" if result["interrupted"] else "finished"
+    hall = run_folder.hall_rows(folder) if (folder / "hall_of_fame.csv").is_file() else []
+    return {
+        "status": OPEN if known is not None and known.status == RUNNING else ended,
+        "trained": result["evaluations"],
+        "failures": reasons(result["failures"]),
+        "best": result["best"],
+        "formula": result["best_infix"],
+        "size": int(hall[0]["size"]) if hall else None,
+        "validation": result["validation"]["best"],
+        "sign": result["validation"]["sign"],
+        "test": test and test["best_mean"],
+        "competitors": {} if test is None else {name: _compared(one) for name, one in test["competitors"].items()},
+    }
+
+
+def _compared(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: one.get(name) for name in ("mean", "difference", "p_value", "p_holm")}
+
+
+def _result(folder: Path) -> dict[str, Any] | None:
+    try:
+        return read_mapping(folder / run_folder.RESULT, "results")
+    except FileNotFoundError:
+        return None
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return all settings by names with dots, without what may differ between runs of one setting."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        if not prefix and name in FREE:
+            continue
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)

@@ -1,0 +1,177 @@
+"""What a run found, in words and figures: what was gained against each baseline, and how certain that is."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gaaf_gp.archive import FAILED, FINISHED, INTERRUPTED, RUNNING
+from gaaf_gp.errors import GaafError
+from gaaf_gp.experiments import run_folder
+from gaaf_gp.experiments.confirm import COMPETITORS
+from gaaf_gp.experiments.run_data import RunData
+
+STATES = {
+    RUNNING: "running, or killed",
+    FINISHED: "finished",
+    INTERRUPTED: "interrupted",
+    FAILED: "ended with an error",
+}
+"""Status of a run in its archive -> what it says: a run that was killed stays "running"."""
+NOT_CONFIRMED = (
+    "Not confirmed yet: there is validation accuracy of the search only, and the best of many looks better than it is. "
+    "When the search has ended, its winner and the baselines are trained on fresh seeds and compared on the test split."
+)
+NO_RESULT = (
+    "Not confirmed here: this archive has no result.json beside it, so that there is validation accuracy of the search "
+    "only, and the best of many looks better than it is."
+)
+
+
+@dataclass(frozen=True)
+class Against:
+    """The winner minus one competitor; accuracies from 0 to 1, differences in points of per cent.
+
+    Attributes:
+        name: of the competitor.
+        formula: of it.
+        mean: its accuracy, None if its trainings failed.
+        difference: the winner minus it, None without enough trainings, as is all that follows.
+        low: lower end of the 95 % interval.
+        high: upper end.
+        p_value: corrected for all competitors (Holm).
+        said: the verdict in words.
+    """
+
+    name: str
+    formula: str
+    mean: float | None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    said: str = "too few trainings"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the page begins with.
+
+    Attributes:
+        status: one of :data:`gaaf_gp.archive.runs.STATUSES`.
+        state: the same in words.
+        confirmed: whether there is a comparison on the test split.
+        verdict: in one sentence or two.
+        standing: against all competitors, empty without a comparison.
+        test_mean: accuracy of the winner on the test split, None without a comparison.
+        seeds: number of fresh seeds.
+        against: each competitor.
+        separation: for two trees, either alone minus the plain sign.
+        reach: half the width of the scale of differences, points.
+        counts: what became of the candidates, as (number, words).
+        seconds: wall time of the whole run, or of its trainings until now.
+    """
+
+    status: str
+    state: str
+    confirmed: bool
+    verdict: str
+    standing: str
+    test_mean: float | None
+    seeds: int
+    against: tuple[Against, ...]
+    separation: tuple[Against, ...]
+    reach: float
+    counts: tuple[tuple[int, str], ...]
+    seconds: float | None
+
+
+def summarise(data: RunData) -> Summary:
+    """Return the summary of a run.
+
+    Raises:
+        GaafError: ``result.json`` holds something else than results.
+    """
+    result = data.result or {}
+    try:
+        test = result.get("test")
+        against = tuple(_against(name, one) for name, one in test["competitors"].items()) if test else ()
+        parts = (test.get("separation") or {}) if test else {}
+        separation = tuple(_separated(name, one) for name, one in parts.items())
+        return Summary(
+            status=data.run.status,
+            state=STATES.get(data.run.status, data.run.status),
+            confirmed=bool(test),
+            verdict=str(result["verdict"]) if result.get("verdict") else _open(data),
+            standing=str(result.get("standing") or ""),
+            test_mean=_number(test["best_mean"]) if test else None,
+            seeds=len(test["seeds"]) if test else 0,
+            against=against,
+            separation=separation,
+            reach=_reach((*against, *separation)),
+            counts=_counts(data, result),
+            seconds=_seconds(data, result),
+        )
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        if isinstance(error, GaafError):
+            raise
+        raise GaafError(
+            f"{data.place.folder / run_folder.RESULT} must hold the results of a run, and reading them ended with "
+            f"{type(error).__name__}: restore a copy"
+        ) from error
+
+
+def _open(data: RunData) -> str:
+    return NO_RESULT if data.run.status == FINISHED else NOT_CONFIRMED
+
+
+def _against(name: str, one: Mapping[str, Any]) -> Against:
+    mean = None if one["mean"] is None else _number(one["mean"])
+    return _compared(COMPETITORS.get(name, name), str(one["infix"]), mean, one)
+
+
+def _separated(name: str, one: Mapping[str, Any]) -> Against:
+    return _compared(run_folder.ALONE.get(name, name), "", None, one)
+
+
+def _compared(name: str, formula: str, mean: float | None, one: Mapping[str, Any]) -> Against:
+    if one["difference"] is None:
+        return Against(name, formula, mean)
+    middle, low, high = (100 * _number(one["difference"][key]) for key in ("mean", "low", "high"))
+    said = "not told apart" if not one["significant"] else "better" if middle > 0 else "worse"
+    return Against(name, formula, mean, middle, low, high, _number(one["p_holm"]), said)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("no number")
+    return float(value)
+
+
+def _reach(every: tuple[Against, ...]) -> float:
+    ends = [abs(end) for one in every for end in (one.low, one.high) if end is not None]
+    return 1.08 * max(ends, default=1.0) or 1.0
+
+
+def _counts(data: RunData, result: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
+    records = data.records.values()
+    dropped = Counter(one.outcomes[0].epochs for one in records if not one.complete and one.outcomes)
+    found = [
+        (sum(one.complete and one.failure is None for one in records), "trained in full"),
+        *((count, f"dropped out of a race after epoch {epochs}") for epochs, count in sorted(dropped.items())),
+        (sum(one.failure is not None for one in records), "failed"),
+        (sum(one.text not in data.records for one in data.births), "bred and not judged yet"),
+        *((int(count), f"rejected untrained: {why}") for why, count in (result.get("rejected") or {}).items()),
+        (len(data.drawn), "more of random search"),
+    ]
+    return tuple((count, words) for count, words in found if count)
+
+
+def _seconds(data: RunData, result: Mapping[str, Any]) -> float | None:
+    if result.get("seconds") is not None:
+        return _number(result["seconds"])
+    spent = [outcome.seconds for one in data.records.values() for outcome in one.outcomes]
+    return sum(one for one in spent if math.isfinite(one)) if spent else None

@@ -1,0 +1,319 @@
+"""The folder that a run leaves behind: JSON and CSV for programs, figures and a table for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gaaf_gp.errors import GaafError
+from gaaf_gp.evaluation.records import Record
+from gaaf_gp.experiments.confirm import COMPETITORS
+from gaaf_gp.search.result import Evolution
+from gaaf_gp.trees.candidate import Evolved
+from gaaf_gp.util.files import replacing
+from gaaf_gp.util.provenance import versions
+
+
+def summary(
+    found: Evolution, sign: Mapping[int, float], test: dict[str, Any] | None, drawn: Evolution | None = None
+) -> dict[str, Any]:
+    """Return the part of ``result.json`` that a search and its confirmation make.
+
+    Args:
+        found: the search.
+        sign: validation accuracy of the plain sign for each seed.
+        test: the comparison on the test split, see :func:`gaaf_gp.experiments.confirm.confirm`; None if there was none.
+        drawn: random search at the same budget, None if there was none.
+    """
+    best, record = found.hall_of_fame[0] if len(found.hall_of_fame) else None, found.best
+    return {
+        "best": best and str(best),
+        "best_infix": best and best.infix(),
+        "validation": {
+            "best": record and record.accuracy,
+            "best_standard_error": record and record.standard_error,
+            "sign": sign_accuracy(sign, record),
+            "seeds": list(record.by_seed if record else sign),
+        },
+        "test": test,
+        "random_search": None if drawn is None else _random_search(drawn, found),
+        "evaluations": len(found.records),
+        "rejected": dict(found.rejected),
+        "failures": dict(found.failures),
+        "duplicates": found.duplicates,
+        "dropped": {str(epochs): count for epochs, count in sorted(found.dropped.items())},
+        "epochs_trained": sum(o.epochs for r in found.records if r.same_as is None for o in r.outcomes),
+        "seconds_search": found.seconds,
+        "seconds_random_search": drawn.seconds if drawn is not None else 0.0,
+        "interrupted": found.interrupted,
+        "stopped": found.stopped,
+        "versions": versions(),
+    }
+
+
+def _random_search(drawn: Evolution, found: Evolution) -> dict[str, Any]:
+    best, record = drawn.hall_of_fame[0] if len(drawn.hall_of_fame) else None, drawn.best
+    seen = {one.text for one in found.records}
+    return {
+        "best": best and str(best),
+        "best_infix": best and best.infix(),
+        "validation": record and record.accuracy,
+        "standard_error": record and record.standard_error,
+        "evaluations": len(drawn.records),
+        "of_the_search": sum(one.text in seen for one in drawn.records),
+    }
+
+
+def sign_accuracy(sign: Mapping[int, float], record: Record | None) -> float | None:
+    """Return the mean accuracy of the plain sign on the seeds of a record, or on all where it lacks one of them."""
+    seeds = sign if record is None or not set(record.by_seed) <= set(sign) else record.by_seed
+    return statistics.fmean(sign[seed] for seed in seeds) if seeds and sign else None
+
+
+def verdict(test: dict[str, Any] | None, why: str) -> str:
+    """Say in one sentence whether the evolved activation is better than the plain sign, or ``why`` it is not known."""
+    if test is None:
+        return f"Not compared on the test split: {why}"
+    low, high, seeds = test["difference"]["low"], test["difference"]["high"], len(test["seeds"])
+    span = f"{test['difference']['mean'] * 100:+.2f} points on the test split, 95 % interval {low * 100:+.2f} to "
+    span += f"{high * 100:+.2f}, {seeds} fresh seeds"
+    if low > 0:
+        return f"The evolved activation is better than the plain sign ({span})."
+    if high < 0:
+        return f"The evolved activation is NOT better than the plain sign: it is worse ({span})."
+    return f"The evolved activation is NOT shown to be better than the plain sign ({span})."
+
+
+def standing(test: dict[str, Any] | None) -> str | None:
+    """Say in one sentence which competitors the winner is better than, looking at all of them; None without a test."""
+    if test is None:
+        return None
+    groups: dict[str, list[str]] = {
+        "better than": [],
+        "worse than": [],
+        "not told apart from": [],
+        "not compared with": [],
+    }
+    for name, one in test["competitors"].items():
+        if one["difference"] is None:
+            verb = "not compared with"
+        elif one["significant"]:
+            verb = "better than" if one["difference"]["mean"] > 0 else "worse than"
+        else:
+            verb = "not told apart from"
+        groups[verb].append(COMPETITORS[name])
+    said = "; ".join(f"{verb} {', '.join(names)}" for verb, names in groups.items() if names)
+    return f"Against {len(test['competitors'])} competitors, p-values corrected for all (Holm, 5 %): {said}."
+
+
+TABLE_ROWS = 5
+ALONE = {
+    "forward": "The forward tree with the clipped identity",
+    "backward": "The backward tree with the plain sign",
+}
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder that holds something: results are never overwritten.
+
+    Raises:
+        GaafError: if ``folder`` is a file or is not empty.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise GaafError(f"the output folder must be a folder, but {folder} is a file: choose another one")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise GaafError(f"the output folder must be new or empty, but {folder} holds something: choose another one")
+
+
+def next_free(folder: Path) -> Path:
+    """Return ``folder`` if it is new or empty, else ``folder-2``, ``folder-3``, ..."""
+    number, candidate = 1, folder
+    while candidate.exists() and (not candidate.is_dir() or any(candidate.iterdir())):
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate
+
+
+CONFIG, RESULT, ARCHIVE = "config.json", "result.json", "archive.sqlite"
+"""Files of a run's folder."""
+
+
+def start(folder: Path, config: dict[str, Any]) -> None:
+    """Make the folder and write ``config.json``.
+
+    Raises:
+        GaafError: if it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _json(folder / CONFIG, config)
+    except OSError as error:
+        raise GaafError(f"the output folder must be writable, but {folder} is not ({error.strerror})") from error
+
+
+def write(folder: Path, result: dict[str, Any], found: Evolution, sign: Mapping[int, float]) -> None:
+    """Write result.json, logbook.csv, hall_of_fame.csv, population.csv, best_tree.png and history.png.
+
+    The figures need at least one evaluated candidate and are left out without. The history shows the candidates that
+    were trained in full: what others reached earlier cannot be compared.
+
+    Args:
+        folder: where to.
+        result: what result.json holds.
+        found: the search.
+        sign: validation accuracy of the plain sign for each seed.
+    """
+    _json(folder / RESULT, result)
+    _csv(folder / "logbook.csv", _logbook_rows(found))
+    _csv(folder / "hall_of_fame.csv", _hall_rows(found, sign))
+    _csv(folder / "population.csv", map(_population_row, found.population))
+    if len(found.hall_of_fame):
+        from gaaf_gp.plots import plot_evolved, plot_history, save_figure  # noqa: PLC0415  a search starts without it
+
+        save_figure(plot_evolved(found.hall_of_fame[0]), folder / "best_tree.png")
+        complete = [record for record in found.records if record.complete]
+        save_figure(plot_history(complete, result["validation"]["sign"]), folder / "history.png")
+
+
+def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], folder: Path, console: Console) -> None:
+    """Print the best candidates beside the baselines, how the winner compares, and where everything is."""
+    table = Table(title="Best candidates of the search")
+    for column, justify in (
+        ("rank", "right"),
+        ("f(x)", "left"),
+        ("size", "right"),
+        ("validation", "right"),
+        ("vs sign", "right"),
+    ):
+        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    sign = result["validation"]["sign"]
+    for row in found_rows[:TABLE_ROWS]:
+        accuracy = float(row["accuracy"])
+        error = f" ± {100 * float(row['standard_error']):.2f}" if row.get("standard_error") else ""
+        over = accuracy - float(row.get("sign") or sign)
+        table.add_row(row["rank"], row["infix"], row["size"], f"{accuracy:.2%}{error}", f"{over * 100:+.2f}")
+    table.add_row("", "x (plain sign)", "1", "" if sign is None else f"{sign:.2%}", "", style="dim")
+    drawn = result.get("random_search")
+    if drawn and drawn["validation"] is not None:
+        gain = "" if sign is None else f"{(drawn['validation'] - sign) * 100:+.2f}"
+        table.add_row("", f"{drawn['best_infix']} (random search)", "", f"{drawn['validation']:.2%}", gain, style="dim")
+    console.print(table)
+    rejected = sum(result["rejected"].values())
+    failed = sum(result["failures"].values())
+    console.print(
+        f"{result['evaluations']} candidates trained ({failed} failed), {rejected} rejected without training, "
+        f"{result['seconds']:.0f} s",
+        highlight=False,
+    )
+    for line in _savings(result):
+        console.print(line, highlight=False, soft_wrap=True)
+    if result.get("test"):
+        console.print(_comparisons(result["test"]))
+    for line in (*_separation(result.get("test")), result["verdict"], result.get("standing")):
+        if line:
+            console.print(line, highlight=False, markup=False)
+    console.print(f"Everything is in {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _comparisons(test: Mapping[str, Any]) -> Table:
+    """The winner minus each competitor, with Student's interval and the corrected p-value."""
+    seeds = len(test["seeds"])
+    table = Table(title=f"The winner ({test['best_mean']:.2%}) minus each, on the test split, {seeds} fresh seeds")
+    table.add_column("against")
+    for column in ("accuracy", "difference", "95 % interval", "p (Holm)"):
+        table.add_column(column, justify="right")
+    for name, one in test["competitors"].items():
+        mean = "failed" if one["mean"] is None else f"{one['mean']:.2%}"
+        table.add_row(COMPETITORS[name], mean, *_figures(one))
+    return table
+
+
+def _figures(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    if one["difference"] is None:
+        return "", "too few trainings", ""
+    low, mean, high = (100 * one["difference"][key] for key in ("low", "mean", "high"))
+    return f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}", f"{one['p_holm']:.2g}"
+
+
+def _separation(test: Mapping[str, Any] | None) -> Iterable[str]:
+    if test and test["separation"]:
+        for name, one in test["separation"].items():
+            mean, interval, p_value = _figures(one)
+            found = f"{mean} points over the plain sign (95 % interval {interval}, p {p_value})" if mean else interval
+            yield f"{ALONE[name]}: {found}"
+
+
+def _savings(result: Mapping[str, Any]) -> Iterable[str]:
+    if result.get("duplicates"):
+        yield f"{result['duplicates']} would have trained as an earlier one and were not"
+    if result.get("dropped"):
+        counts = [f"{count} after epoch {epochs}" for epochs, count in result["dropped"].items()]
+        yield f"dropped out of races: {', '.join(counts)}; {result['epochs_trained']} epochs trained in all"
+
+
+def hall_rows(folder: Path) -> list[dict[str, str]]:
+    """Read back the rows of ``hall_of_fame.csv``."""
+    with (folder / "hall_of_fame.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _json(path: Path, content: dict[str, Any]) -> None:
+    _text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    listed_rows = list(rows)
+    with io.StringIO(newline="") as file:
+        if listed_rows:
+            writer = csv.DictWriter(file, list(listed_rows[0]))
+            writer.writeheader()
+            writer.writerows(listed_rows)
+        _text(path, file.getvalue())
+
+
+def _text(path: Path, text: str) -> None:
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def _logbook_rows(found: Evolution) -> Iterable[dict[str, Any]]:
+    chapters = found.logbook.chapters
+    for index, row in enumerate(found.logbook):
+        flat = dict(row)
+        for chapter in ("fitness", "size"):
+            extra = {k: v for k, v in chapters[chapter][index].items() if k in ("avg", "std", "min", "max")}
+            flat.update({f"{chapter}_{name}": value for name, value in sorted(extra.items())})
+        yield flat
+
+
+def _population_row(individual: Evolved) -> dict[str, Any]:
+    fitness = individual.fitness.values[0] if individual.fitness.valid else ""
+    return {"text": str(individual), "infix": individual.infix(), "fitness": fitness, "size": individual.size}
+
+
+def _hall_rows(found: Evolution, sign: Mapping[int, float]) -> Iterable[dict[str, Any]]:
+    records = {record.text: record for record in found.records}
+    for rank, individual in enumerate(found.hall_of_fame, 1):
+        record = records[individual.canonical]
+        yield {
+            "rank": rank,
+            "text": str(individual),
+            "infix": individual.infix(),
+            "accuracy": record.accuracy,
+            "standard_error": "" if record.standard_error is None else record.standard_error,
+            "seeds": len(record.outcomes),
+            "fidelity": record.fidelity,
+            "fitness": record.fitness,
+            "sign": sign_accuracy(sign, record),
+            "size": individual.size,
+            "height": individual.height,
+            "cost": individual.cost,
+        }

@@ -1,0 +1,42 @@
+"""Search: evolution of candidates; :mod:`gaaf_gp.search.bloat` keeps trees small.
+
+- ``evolve``: a whole search: population, loop, budget -> result
+- ``Evolution``: what a search found
+- ``make_toolbox``: a DEAP toolbox for stock algorithms
+- ``LOOPS``: loops by name
+- ``Loop``: what a loop must do
+- ``Islands``: one or several populations in generations
+- ``Steady``: a child whenever a worker is free
+- ``genetic``: the paper's genetic algorithm
+- ``random_search``: random candidates: the baseline of every search
+- ``Constraint``: a demand on every tree, such as "at most 2 sin"
+- ``tune_constants``: better constants for one tree
+- ``RunCheckpoint``: the state of a search after each step
+- ``Progress``: shows a search as it goes
+"""
+
+from gaaf_gp.search.checkpoint import RunCheckpoint
+from gaaf_gp.search.constants import tune_constants
+from gaaf_gp.search.constraints import Constraint
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.search.genetic import genetic, random_search
+from gaaf_gp.search.loops import LOOPS, Islands, Loop, Steady
+from gaaf_gp.search.progress import Progress
+from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.toolbox import make_toolbox
+
+__all__ = [
+    "LOOPS",
+    "Constraint",
+    "Evolution",
+    "Islands",
+    "Loop",
+    "Progress",
+    "RunCheckpoint",
+    "Steady",
+    "evolve",
+    "genetic",
+    "make_toolbox",
+    "random_search",
+    "tune_constants",
+]

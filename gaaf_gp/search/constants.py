@@ -1,0 +1,186 @@
+"""Better constants for a tree whose shape stays: by a budgeted search without gradients, or trained with the network.
+
+Mutation moves constants one at a time and by chance (:func:`gaaf_gp.trees.operators.mut_constant`). Here all constants
+of one tree are moved together: :func:`tune_constants` asks a cheap fidelity what they are worth, and
+:func:`train_constants` makes them parameters of a proxy network, trains it, and writes the values back into the tree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from scipy.optimize import minimize
+from torch import Tensor, nn
+
+from gaaf_gp.binary import ActivationFactory
+from gaaf_gp.errors import GaafError
+from gaaf_gp.training.budget import Budget
+from gaaf_gp.training.epochs import run_epoch
+from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.trees.candidate import Candidate
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.operators import CONSTANT_DIGITS, constant_places
+from gaaf_gp.trees.tree import Constant, fold
+from gaaf_gp.util.devices import threads
+
+STEP, LEAST_STEP = 0.3, 0.1
+"""The search begins with steps of STEP times (the magnitude of a constant + LEAST_STEP)."""
+
+
+def constants_of(individual: Individual) -> list[float]:
+    """Return the evolved constants of a tree in depth-first order: those of types that the set draws."""
+    return [float(individual[place].value) for place in constant_places(individual)]
+
+
+def with_constants(individual: Individual, values: Sequence[float]) -> Individual:
+    """Return a copy of a tree, without fitness, with other constants, rounded as mutation rounds them.
+
+    Raises:
+        GaafError: there are not as many values as constants, or one is not finite.
+    """
+    places = constant_places(individual)
+    if len(values) != len(places):
+        raise GaafError(
+            f"{individual} has {len(places)} evolved constants, got {len(values)} values: give one for each"
+        )
+    nodes: list[Any] = list(individual)
+    for place, value in zip(places, values, strict=True):
+        nodes[place] = Constant(float(f"{value:.{CONSTANT_DIGITS}g}"), nodes[place].ret)
+    return Individual(nodes, individual.pset, type(individual.fitness)())
+
+
+def tune_constants(
+    individual: Individual, measure: Callable[[Individual], float], *, evaluations: int = 20
+) -> Individual:
+    """Return the tree with the best constants that Nelder and Mead's simplex finds within a budget.
+
+    The tree itself is the first that is measured, so the result is never worse by ``measure``; a noisy measure flatters
+    it all the same, so compare it on fresh seeds.
+
+    Args:
+        individual: the tree; without evolved constants it comes back as it is, unmeasured.
+        measure: what constants are worth, higher is better; not finite counts as the worst. For example
+            ``lambda tree: proxy.train(tree, seed, epochs=1).accuracy``.
+        evaluations: calls of ``measure`` at most.
+
+    Raises:
+        GaafError: ``evaluations`` is below 1.
+    """
+    if isinstance(evaluations, bool) or not isinstance(evaluations, int) or evaluations < 1:
+        raise GaafError(f"evaluations must be a whole number of at least 1, got {evaluations!r}")
+    start = constants_of(individual)
+    if not start:
+        return with_constants(individual, start)
+    best: tuple[float, Individual] | None = None
+    asked = 0
+
+    class Spent(Exception):  # noqa: N818 (no error: the budget is used up)
+        pass
+
+    def worth(values: Sequence[float]) -> float:
+        nonlocal best, asked
+        if asked >= evaluations:
+            raise Spent
+        asked += 1
+        tree = with_constants(individual, values)
+        found = float(measure(tree))
+        found = found if math.isfinite(found) else -math.inf
+        if best is None or found > best[0]:
+            best = found, tree
+        return -found if math.isfinite(found) else 1e300
+
+    simplex = [start, *(_moved(start, place) for place in range(len(start)))]
+    with contextlib.suppress(Spent):
+        minimize(worth, start, method="Nelder-Mead", options={"initial_simplex": simplex, "maxfev": evaluations})
+    assert best is not None
+    return best[1]
+
+
+def train_constants(proxy: Proxy, individual: Individual, seed: int, *, epochs: int | None = None) -> Individual:
+    """Return the tree with the constants that training gives it: one of each for all layers, moved by their gradients.
+
+    The network is trained in torch, without tables; what it learns beside the constants is thrown away.
+
+    Args:
+        proxy: the training task.
+        individual: the tree; without evolved constants it comes back as it is, untrained.
+        seed: of weights, batches and augmentation, as everywhere.
+        epochs: of the proxy's schedule; all by default.
+
+    Raises:
+        GaafError: ``epochs`` is out of the schedule, or a constant is not finite in the end.
+        FailedError: the loss is not finite.
+    """
+    start = constants_of(individual)
+    if not start:
+        return with_constants(individual, start)
+    settings = {one.name: getattr(proxy, one.name) for one in dataclasses.fields(proxy)}
+    tuning = _Tuning(**{**settings, "tables": False, "kernels": "torch"})
+    tuning.shared = nn.ParameterList([nn.Parameter(torch.tensor(value)) for value in start]).to(proxy.data.device)
+    last = tuning.last_epoch(individual, seed, epochs, None)
+    with threads(tuning.threads):
+        training = tuning.training(individual, seed)
+        for number in range(1, last + 1):
+            run_epoch(training, tuning.batches, number, Budget(0.0, None))
+    return with_constants(individual, [float(one.detach()) for one in tuning.shared])
+
+
+class _Tuning(Proxy):
+    """A proxy whose layers share the constants of the tree as parameters."""
+
+    shared: nn.ParameterList
+
+    def _activation_factory(self, individual: Candidate | None) -> ActivationFactory | None:
+        if not isinstance(individual, Individual) or "shared" not in self.__dict__:
+            return super()._activation_factory(individual)
+        return functools.partial(_Tunable, individual, list(self.shared))
+
+
+class _Tunable(nn.Module):
+    """f of a tree whose constants are given parameters, shared by all layers; learnable vectors are its own."""
+
+    def __init__(self, tree: Individual, shared: Sequence[nn.Parameter], channels: int) -> None:
+        super().__init__()
+        self.tree = tree
+        self.shared = nn.ParameterList(shared)
+        self.own = nn.ParameterList()
+        self._number = {place: number for number, place in enumerate(constant_places(tree))}
+        self._own: dict[int, list[int]] = {}
+        for index, node in enumerate(tree):
+            starts = tree.pset.traits[node.name].learnable if node.name in tree.pset.traits else ()
+            self._own[index] = [len(self.own) + place for place in range(len(starts))]
+            self.own.extend(nn.Parameter(torch.full((channels,), start)) for start in starts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return f(x), of the shape of the (N, C, ...) ``x``."""
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+
+        def combine(index: int, node: Any, children: list[Tensor]) -> Tensor:
+            if index in self._number:
+                shared: Tensor = self.shared[self._number[index]]
+                return shared
+            vectors = [self.own[place].view(shape) for place in self._own[index]]
+            if node.arity:
+                function = self.tree.pset.traits[node.name].function
+                assert function is not None
+                return function(*children, *vectors)
+            if vectors:
+                own: Tensor = vectors[0]
+                return own
+            if node.value in self.tree.pset.arguments:
+                return x
+            return torch.tensor(float(self.tree.pset.context.get(node.value, node.value)), device=x.device)
+
+        return fold(self.tree, combine).expand_as(x)
+
+
+def _moved(values: Sequence[float], place: int) -> list[float]:
+    moved = list(values)
+    moved[place] += STEP * (abs(moved[place]) + LEAST_STEP)
+    return moved

@@ -1,0 +1,175 @@
+"""Evolution: elitist, in the loop of your choice, and no candidate is trained twice."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from deap import base
+
+from gaaf_gp.archive import Register
+from gaaf_gp.errors import GaafError
+from gaaf_gp.evaluation.fitness_function import Judge, Measure, as_judge, recalled
+from gaaf_gp.evaluation.records import Record
+from gaaf_gp.search.bloat import SEARCH_DEFAULT, Bloat, BloatLike
+from gaaf_gp.search.breeding import Breeder, known
+from gaaf_gp.search.checkpoint import RunCheckpoint
+from gaaf_gp.search.constraints import ConstraintLike
+from gaaf_gp.search.loops import Loop, Search, as_loop
+from gaaf_gp.search.progress import Progress, formulas
+from gaaf_gp.search.result import Chronicle, Evolution, new_hall
+from gaaf_gp.search.stopping import Stop
+from gaaf_gp.search.toolbox import make_toolbox
+from gaaf_gp.trees.candidate import Evolved
+from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
+from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.console import Show
+
+__all__ = ["Evolution", "evolve"]
+
+
+def evolve(
+    pset: PrimitiveSet,
+    evaluator: Judge | Measure,
+    *,
+    loop: Loop | str = "generations",
+    evaluations: int = 100,
+    population_size: int = 20,
+    elite: int = 2,
+    crossover: float = 0.6,
+    mutation: float = 0.6,
+    limits: Limits = DEFAULT_LIMITS,
+    two_trees: bool = False,
+    bloat: BloatLike = None,
+    constraints: ConstraintLike | Sequence[ConstraintLike] = (),
+    initial: Sequence[str | Evolved] = (),
+    seconds: float | None = None,
+    target: float | None = None,
+    stagnation: int | None = None,
+    seed: int = 0,
+    hall_of_fame: int = 10,
+    toolbox: base.Toolbox | None = None,
+    progress: Show = False,
+    on_evaluation: Callable[[Record], None] | None = None,
+    on_generation: Callable[[Evolution], object] | None = None,
+    checkpoint: Path | str | None = None,
+) -> Evolution:
+    """Search for good activation functions.
+
+    Each generation keeps the ``elite`` best and fills up with new candidates: two parents are selected by tournaments,
+    if ``bloat`` does not choose another way, mated with probability ``crossover``, and the child is mutated with
+    probability ``mutation`` (always, if it was not mated). A child that was evaluated before, also if written in
+    another way, that training could not repair, or that would train as one that was evaluated
+    (:mod:`gaaf_gp.activations.behaviour`) is drawn again and costs nothing. Other loops are in
+    :mod:`gaaf_gp.search.loops`.
+
+    Args:
+        pset: the primitive set.
+        evaluator: an :class:`~gaaf_gp.Evaluator`, which trains candidates in its worker processes, another
+            judge, or a function that returns the fitness of an individual.
+        loop: "generations", "islands", "steady", "aging", "arrival", or one of :mod:`gaaf_gp.search.loops` with your
+            settings.
+        evaluations: number of distinct candidates to train.
+        population_size: individuals of a population.
+        elite: best individuals that live on.
+        crossover: probability of mating.
+        mutation: probability of mutating a mated child.
+        limits: static limits of every tree.
+        two_trees: whether a candidate has a forward and a backward tree, see :func:`gaaf_gp.make_toolbox`.
+        bloat: what keeps trees small: one or several controls of :mod:`gaaf_gp.search.bloat`, or their names; the
+            Tarpeian method by default, which throws some of the larger children away unevaluated.
+        constraints: what every tree must keep to, such as "no periodic inside periodic"
+            (:mod:`gaaf_gp.search.constraints`).
+        initial: known functions that the search begins with, as text or individuals; islands share them out.
+        seconds: wall time after which no new generation begins, in steady state no new candidate.
+        target: fitness at which the best is good enough.
+        stagnation: evaluations without a better best after which it ends.
+        seed: of all choices of the search; one seed gives one run, for any number of workers.
+        hall_of_fame: number of best individuals to remember.
+        toolbox: other operators than those of :func:`gaaf_gp.make_toolbox`; it must make Individuals of ``pset``, or
+            TwoTrees, and decides alone which. Islands share it.
+        progress: show candidates done, their rate, time left, the best and what failed: True, or one of auto, bar,
+            lines and json, see :mod:`gaaf_gp.util.console`.
+        on_evaluation: called with every record as it arrives.
+        on_generation: called after every generation with what was found until then; True ends the search.
+        checkpoint: file that the state of the search is written to after every generation. If it is there, this must be
+            the same search again, and come by it (:mod:`gaaf_gp.search.checkpoint`).
+
+    Returns:
+        What was found, also after Ctrl-C (``interrupted``): the candidates evaluated until then are all in it.
+
+    Raises:
+        GaafError: for settings out of their range, controls or constraints beside a toolbox, racing in steady state, or
+            a search that does not come by its checkpoint.
+    """
+    _check(population_size, elite, {"crossover": crossover, "mutation": mutation}, hall_of_fame)
+    loop, stop = as_loop(loop), Stop(evaluations, seconds, target, stagnation)
+    judge = as_judge(evaluator, pset)
+    if toolbox is not None and (bloat is not None or constraints):
+        raise GaafError("a toolbox has its own controls and constraints: give them to make_toolbox, not to evolve")
+    chosen = SEARCH_DEFAULT if bloat is None else bloat
+    found = Evolution(hall_of_fame=new_hall(hall_of_fame))
+    register: Register | None = getattr(judge, "register", None)
+    kept = None
+    if checkpoint is not None:
+        kept = RunCheckpoint(Path(checkpoint), pset, repeatable=getattr(loop, "in_order", True))
+
+    def born(child: Evolved, operation: str, parents: Sequence[Evolved]) -> None:
+        if kept is not None:
+            kept.bred(child)
+        if register is not None:
+            register.born(child.canonical, len(found.logbook), operation, [one.canonical for one in parents])
+
+    def made(rng: random.Random) -> base.Toolbox:
+        return make_toolbox(
+            pset, judge, rng=rng, limits=limits, two_trees=two_trees, bloat=chosen, constraints=constraints
+        )
+
+    def breeder(place: int, number: int) -> Breeder:
+        rng = random.Random(seed if place == 0 else f"{seed} {place}")
+        if kept is not None:
+            kept.generators.append(rng)
+        own = made(rng) if toolbox is None else toolbox
+        first = known(initial, pset, own, rng)[place::number]
+        return Breeder(own, judge, rng, found.rejected, crossover, mutation, first, born)
+
+    controls = Bloat(chosen) if toolbox is None else getattr(toolbox, "bloat", None) or Bloat("none")
+    with Progress(evaluations, show=progress, formula=formulas(pset)) as shown:
+
+        def arrived(record: Record) -> None:
+            shown.advance(record, known=recalled(judge, record))
+            if on_evaluation is not None:
+                on_evaluation(record)
+
+        search = Search(
+            found=found,
+            judge=judge,
+            breeders=lambda number: [breeder(place, number) for place in range(number)],
+            chronicle=Chronicle(found, judge, controls.selector.values, register),
+            stop=stop,
+            population_size=population_size,
+            elite=elite,
+            arrived=arrived,
+            on_generation=on_generation,
+            checkpoint=kept,
+        )
+        found.stopped = loop.run(search)
+    found.seconds = time.perf_counter() - stop.started
+    return found
+
+
+def _check(population_size: int, elite: int, rates: dict[str, float], hall_of_fame: int) -> None:
+    for name, value, least in (
+        ("population_size", population_size, 2),
+        ("elite", elite, 0),
+        ("hall_of_fame", hall_of_fame, 1),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if elite >= population_size:
+        raise GaafError(f"elite must be below population_size {population_size}, got {elite}: leave room for children")
+    for name, rate in rates.items():
+        if not 0 <= rate <= 1:
+            raise GaafError(f"{name} must be a probability from 0 to 1, got {rate!r}")

@@ -1,0 +1,483 @@
+"""The genetic algorithm of the GAAF paper, as it was published and repaired, and random search beside it.
+
+Source: Li et al. 2023 (arXiv 2206.03291), the algorithm as its authors' code has it. Thirty random individuals, each
+accepted only above a threshold. Then 200 generations of 10 children; how parents are selected is drawn anew in each:
+the two best (elitism), a tournament, or in proportion to fitness. A child is one of two parents with one operator
+changed to another one of the same arity. It replaces the worst of the population if it is fitter, and not in there yet.
+
+It works on any typed set: an operator changes to another one that takes and returns the same types, so the templates of
+``primitives.gaaf:encoding1`` and ``encoding2`` keep their form.
+
+What is wrong with the search itself is repaired, each repair a switch of :class:`~gaaf_gp.search.genetic.Repairs`.
+Other weaknesses of that code belong to its training, and this package does not have them: selection on the test split
+(no search sees it), the best of all epochs as fitness (ours is that of the last one), Adam's moments lost at every
+epoch (ours are kept), sign(0) = 0 (ours is +1).
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import heapq
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any
+
+from deap import tools
+
+from gaaf_gp.errors import GaafError
+from gaaf_gp.evaluation.fitness_function import Judge, Measure, as_judge, recalled
+from gaaf_gp.evaluation.records import Record
+from gaaf_gp.search.bloat import TOURNAMENT
+from gaaf_gp.search.progress import Progress, formulas
+from gaaf_gp.search.result import SAME, Evolution, new_statistics
+from gaaf_gp.trees.candidate import Evolved
+from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits, gen_half_and_half, starting_heights
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.operators import cx_one_point, mut_node_replacement
+from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.console import Show
+from gaaf_gp.util.randomness import as_global
+
+__all__ = ["MODES", "PUBLISHED", "REPAIRED", "Repairs", "genetic", "random_search"]
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """What is done otherwise than in the published code; :data:`PUBLISHED` has all of them off.
+
+    Attributes:
+        tournament_by_fitness: the fittest of 4 wins a tournament; published: parents are drawn without looking at it.
+        remember_all: what was evaluated before is never asked for again, and another child is bred in its place, or a
+            random individual drawn if there is no new child; published: only a genotype of the present population is
+            passed over, and its place is lost.
+        skip_same_behaviour: a candidate that would train as an earlier one is not evaluated
+            (:mod:`gaaf_gp.activations.behaviour`).
+        screen: nor is one that training could not repair.
+        side_by_side: all children of a generation are bred before the first is evaluated, so that worker processes
+            share them; off: each may be a parent of the next.
+        seeded: one seed gives one run; published: the seed is ignored.
+        crossover: probability that two parents exchange subtrees before one of them is mutated. The published code has
+            a crossover and never calls it, and so it is 0 here too unless asked for.
+
+    Raises:
+        GaafError: for a probability out of its range.
+    """
+
+    tournament_by_fitness: bool = True
+    remember_all: bool = True
+    skip_same_behaviour: bool = True
+    screen: bool = True
+    side_by_side: bool = True
+    seeded: bool = True
+    crossover: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.crossover <= 1:
+            raise GaafError(f"crossover must be a probability from 0 to 1, got {self.crossover!r}")
+
+
+REPAIRED = Repairs()
+PUBLISHED = Repairs(False, False, False, False, False, False)
+"""The algorithm with its known weaknesses."""
+
+
+class Ledger:
+    """Asks a judge, counts what that costs, and keeps an :class:`~gaaf_gp.search.result.Evolution` up to date.
+
+    It is a context manager: Ctrl-C inside ends the block quietly, and ``found.interrupted`` says so.
+
+    Args:
+        judge: gives records and behaviours.
+        budget: most evaluations that are asked for; None for no limit.
+        repairs: which candidates count as new: ``remember_all``, ``screen`` and ``skip_same_behaviour`` of it.
+        hall_of_fame: number of best individuals to remember.
+        shown: the progress.
+        on_evaluation: called with every new record as it arrives.
+
+    Attributes:
+        found: what was found until now.
+        asked: evaluations until now, also those that were answered from memory.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        budget: int | None,
+        repairs: Repairs,
+        hall_of_fame: int,
+        shown: Progress,
+        on_evaluation: Callable[[Record], None] | None = None,
+    ) -> None:
+        self.judge = judge
+        self.budget = budget
+        self.repairs = repairs
+        self.found = Evolution(hall_of_fame=tools.HallOfFame(hall_of_fame, similar=_same))
+        self.found.logbook.header = ["gen", "mode", "nevals", "taken", "evaluations", "best", "fitness", "size"]
+        self.asked = 0
+        self._shown = shown
+        self._on_evaluation = on_evaluation
+        self._given: set[str] = set()
+        self._signatures: set[str] = set()
+        self._evaluated: dict[str, Individual] = {}
+        self._statistics = new_statistics()
+        self._started = time.perf_counter()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether something may still be asked."""
+        return not self.found.exhausted and self.room(1) > 0
+
+    def room(self, wanted: int) -> int:
+        """Return how many of ``wanted`` evaluations the budget allows."""
+        return wanted if self.budget is None else max(0, min(wanted, self.budget - self.asked))
+
+    def is_new(self, child: Individual, present: Sequence[Individual]) -> bool:
+        """Whether a candidate is to be evaluated; what is rejected without that is counted in ``found.rejected``.
+
+        Args:
+            child: the candidate.
+            present: where its genotype, exactly as it stands, must not be yet.
+        """
+        if self.repairs.remember_all:
+            if child.canonical in self._given:
+                return False
+            self._given.add(child.canonical)
+        if child in present:
+            return False
+        reason = self._rejection(child)
+        if reason is not None:
+            self.found.rejected[reason] += 1
+        return reason is None
+
+    def _rejection(self, child: Individual) -> str | None:
+        if not (self.repairs.screen or self.repairs.skip_same_behaviour):
+            return None
+        behaviour = self.judge.behaviour(child)
+        if self.repairs.screen and behaviour.failure is not None:
+            return behaviour.failure
+        if self.repairs.skip_same_behaviour:
+            if behaviour.signature in self._signatures:
+                return SAME
+            self._signatures.add(behaviour.signature)
+        return None
+
+    def ask(self, children: Sequence[Individual]) -> None:
+        """Evaluate candidates, which get their fitness; what is done before an interruption is kept."""
+        new: set[str] = set()
+
+        def arrived(record: Record) -> None:
+            new.add(record.text)
+            self._shown.advance(record, known=recalled(self.judge, record))
+            if self._on_evaluation is not None:
+                self._on_evaluation(record)
+
+        try:
+            self.judge.evaluate(children, arrived)
+        finally:
+            records = self.judge.records
+            done = [child for child in children if child.canonical in records]
+            self.asked += len(done)
+            for child in done:
+                self._evaluated.setdefault(child.canonical, child)
+            self._revalue([*self.found.population, *done])
+        for child in children:
+            if child.canonical not in new:
+                self._shown.advance(records[child.canonical], known=True)
+
+    def _revalue(self, individuals: Sequence[Individual]) -> None:
+        """Bring fitness up to date: seeds that were added may have changed what earlier candidates are worth."""
+        for individual in individuals:
+            individual.fitness.values = (self.judge.records[individual.canonical].fitness,)
+
+    def log(self, mode: str, nevals: int, taken: int) -> None:
+        """Add a row to the logbook; the population is that of ``found``.
+
+        Args:
+            mode: how the candidates were made.
+            nevals: how many were asked for.
+            taken: how many of them are in the population now.
+        """
+        self.update()
+        best = self.found.best
+        self.found.logbook.record(
+            gen=len(self.found.logbook),
+            mode=mode,
+            nevals=nevals,
+            taken=taken,
+            evaluations=self.asked,
+            best=0.0 if best is None else best.fitness,
+            **(self._statistics.compile(self.found.population) if self.found.population else {}),
+        )
+
+    def update(self) -> None:
+        """Bring records, hall of fame and seconds of ``found`` up to date."""
+        found, records = self.found, self.judge.records
+        for text, individual in self._evaluated.items():  # thousands, and making their texts anew would take longest
+            individual.fitness.values = (records[text].fitness,)
+        self._revalue(found.population)
+        found.records = [records[text] for text in self._evaluated]
+        complete = [individual for text, individual in self._evaluated.items() if records[text].complete]
+        found.hall_of_fame.clear()
+        found.hall_of_fame.update(heapq.nlargest(found.hall_of_fame.maxsize, complete, key=_value))
+        found.seconds = time.perf_counter() - self._started
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.found.interrupted = isinstance(error, KeyboardInterrupt)
+        self.update()
+        return self.found.interrupted
+
+
+def _same(first: Individual, second: Individual) -> bool:
+    return first.canonical == second.canonical
+
+
+MODES = ("elitism", "tournament", "proportionate")
+"""How the parents of a generation may be selected."""
+ATTEMPTS = 20
+"""Children that are bred for one place before a random individual is drawn for it."""
+DRAWS = 2_000
+"""Random individuals that are drawn for a new one before a search ends: enough to find the last few of a thousand."""
+STALE = 30
+"""Generations without a new child, one after another, that end a search as published."""
+STARTS = 100
+"""Evaluations for each place of the first population before a search gives up on its threshold."""
+
+
+def genetic(
+    pset: PrimitiveSet,
+    evaluate: Judge | Measure,
+    *,
+    evaluations: int | None = None,
+    population_size: int = 30,
+    generations: int | None = 200,
+    children: int = 10,
+    threshold: float = 0.11,
+    repairs: Repairs = REPAIRED,
+    limits: Limits = DEFAULT_LIMITS,
+    seed: int = 0,
+    hall_of_fame: int = 10,
+    progress: Show = False,
+    on_evaluation: Callable[[Record], None] | None = None,
+) -> Evolution:
+    """Search with the paper's genetic algorithm.
+
+    An evaluation is counted whenever the algorithm asks for a fitness, also if the answer is remembered: the published
+    code would train again. What ``repairs`` keeps from being asked costs nothing.
+
+    Args:
+        pset: the primitive set.
+        evaluate: an :class:`~gaaf_gp.Evaluator`, or a function that returns the fitness of an individual.
+        evaluations: the search ends after so many; None for as many as the generations need.
+        population_size: individuals of the population.
+        generations: the search ends after so many; None if ``evaluations`` alone end it.
+        children: of a generation.
+        threshold: what the fitness of a first individual must exceed (11 %; the paper has 20 % for encoding 2).
+        repairs: how it differs from the published algorithm.
+        limits: static limits of first trees, and of what crossover makes.
+        seed: of all choices of the search; one seed gives one run, for any number of workers.
+        hall_of_fame: number of best individuals to remember.
+        progress: whether and how progress is shown, as in :func:`gaaf_gp.evolve`.
+        on_evaluation: called with every new record as it arrives.
+
+    Returns:
+        What was found, also after Ctrl-C (``interrupted``). ``exhausted`` says that no new candidate was found any
+        more, or that too few exceeded the threshold. The logbook has the columns ``mode`` (how parents were selected)
+        and ``taken`` (children that replaced another).
+
+    Raises:
+        GaafError: for settings out of their range.
+    """
+    _check(1, evaluations=evaluations, generations=generations, children=children, hall_of_fame=hall_of_fame)
+    _check(2, population_size=population_size)
+    if evaluations is None and generations is None:
+        raise GaafError("evaluations or generations must end the search, got None for both: set one of them")
+    total = population_size + (generations or 0) * children if evaluations is None else evaluations
+    with Progress(total, show=progress, formula=formulas(pset)) as shown:
+        ledger = Ledger(as_judge(evaluate, pset), evaluations, repairs, hall_of_fame, shown, on_evaluation)
+        search = _Search(pset, ledger, repairs, limits, seed)
+        with ledger:
+            search.start(population_size, threshold)
+            number = stale = 0
+            while number != generations and ledger.goes_on:
+                stale = 0 if search.generation(children) else stale + 1
+                ledger.found.exhausted = stale == (1 if repairs.remember_all else STALE)
+                number += 1
+    return ledger.found
+
+
+def random_search(
+    pset: PrimitiveSet,
+    evaluate: Judge | Measure,
+    *,
+    evaluations: int,
+    batch: int = 10,
+    repairs: Repairs = REPAIRED,
+    limits: Limits = DEFAULT_LIMITS,
+    make: Callable[[], Evolved] | None = None,
+    seed: int = 0,
+    hall_of_fame: int = 10,
+    progress: Show = False,
+    on_evaluation: Callable[[Record], None] | None = None,
+) -> Evolution:
+    """Evaluate random individuals, every distinct one once: what a search must be better than at equal budget.
+
+    The arguments are those of :func:`genetic`. Of ``repairs`` it heeds ``screen``, ``skip_same_behaviour`` and
+    ``seeded``, so that both pay for the same things. ``batch`` individuals are evaluated side by side; they are a row
+    of the logbook, and the last batch is the ``population``. ``make`` draws one individual, such as
+    ``toolbox.individual`` of a toolbox for two trees; by default it is one tree, drawn with ``seed``.
+
+    Raises:
+        GaafError: for settings out of their range.
+    """
+    _check(1, evaluations=evaluations, batch=batch, hall_of_fame=hall_of_fame)
+    every = replace(repairs, remember_all=True)
+    with Progress(evaluations, show=progress, what="random search", formula=formulas(pset)) as shown:
+        ledger = Ledger(as_judge(evaluate, pset), evaluations, every, hall_of_fame, shown, on_evaluation)
+        search = _Search(pset, ledger, every, limits, seed, make)
+        with ledger:
+            while ledger.goes_on:
+                drawn = search.brood(batch)
+                ledger.found.exhausted = not drawn
+                if drawn:
+                    ledger.ask(drawn)
+                    ledger.found.population = drawn
+                    ledger.log("random", len(drawn), len(drawn))
+    return ledger.found
+
+
+class _Search:
+    """How candidates are made, and who replaces whom."""
+
+    def __init__(
+        self,
+        pset: PrimitiveSet,
+        ledger: Ledger,
+        repairs: Repairs,
+        limits: Limits,
+        seed: int,
+        make: Callable[[], Any] | None = None,
+    ) -> None:
+        self.pset = pset
+        self.ledger = ledger
+        self.repairs = repairs
+        self.limits = limits
+        self.rng = random.Random(seed) if repairs.seeded else random.Random()
+        self.heights = starting_heights(pset, limits)
+        self.random = self._tree if make is None else make
+
+    @property
+    def population(self) -> list[Individual]:
+        return self.ledger.found.population
+
+    def start(self, size: int, threshold: float) -> None:
+        """Fill the population with random individuals whose fitness exceeds the threshold."""
+        ledger, most = self.ledger, STARTS * size
+        while len(self.population) < size and ledger.goes_on:
+            drawn = self.brood(size - len(self.population))
+            ledger.ask(drawn)
+            self.population.extend(one for one in drawn if _value(one) > threshold)
+            ledger.found.exhausted = not drawn or (ledger.asked >= most and len(self.population) < size)
+        ledger.log("random", ledger.asked, len(self.population))
+
+    def generation(self, children: int) -> int:
+        """Breed and evaluate the children of one generation, and return how many could be asked for."""
+        mode = self.rng.choice(MODES)
+        asked = taken = 0
+        for together in [children] if self.repairs.side_by_side else [1] * children:
+            brood = self.brood(together, mode)
+            self.ledger.ask(brood)
+            asked += len(brood)
+            taken += sum(map(self.replaced_worst, brood))
+        if asked:
+            self.ledger.log(mode, asked, taken)
+        return asked
+
+    def brood(self, number: int, mode: str | None = None) -> list[Individual]:
+        """Return up to ``number`` new candidates, as far as the budget goes: children, or random ones without a mode.
+
+        With ``remember_all`` a random one takes the place of a child where no new child is found.
+        """
+        found: list[Individual] = []
+        for _ in range(self.ledger.room(number)):
+            present = [*self.population, *found]
+            if mode is None:
+                new = self._first_new(DRAWS, self.random, present)
+            elif self.repairs.remember_all:
+                breed = functools.partial(self.child, mode)
+                new = self._first_new(ATTEMPTS, breed, present) or self._first_new(DRAWS, self.random, present)
+            else:
+                new = self._first_new(1, functools.partial(self.child, mode), present)
+            if new is not None:
+                found.append(new)
+            elif self.repairs.remember_all:
+                break  # what random draws cannot find now they will not find for the next place
+        return found
+
+    def _first_new(
+        self, attempts: int, make: Callable[[], Individual], present: Sequence[Individual]
+    ) -> Individual | None:
+        made = (make() for _ in range(attempts))
+        return next((one for one in made if self.ledger.is_new(one, present)), None)
+
+    def _tree(self) -> Individual:
+        """Return a random individual; where types force a template, each genotype with the same probability."""
+        nodes = gen_half_and_half(self.pset, *self.heights, rng=self.rng, max_size=self.limits.size)
+        return Individual(nodes, self.pset)
+
+    def child(self, mode: str) -> Individual:
+        """Return one of two parents with one operator changed."""
+        parents = self.parents(mode)
+        child = copy.deepcopy(self.rng.choice(parents))
+        if self.repairs.crossover and self.rng.random() < self.repairs.crossover:
+            first, second = (copy.deepcopy(parent) for parent in parents)
+            child = self.rng.choice(cx_one_point(first, second, rng=self.rng, limits=self.limits))
+        mut_node_replacement(child, rng=self.rng, limits=self.limits)
+        del child.fitness.values
+        return child
+
+    def parents(self, mode: str) -> Sequence[Individual]:
+        """Return two parents, selected by ``mode``, one of ``MODES``."""
+        if mode == "elitism":
+            return list(tools.selBest(self.population, 2))
+        if mode == "proportionate":
+            return self.rng.choices(self.population, weights=_weights(self.population), k=2)
+        if not self.repairs.tournament_by_fitness:
+            return self.rng.sample(self.population, 2)
+        with as_global(self.rng):
+            return list(tools.selTournament(self.population, 2, TOURNAMENT))
+
+    def replaced_worst(self, child: Individual) -> bool:
+        """Put a child into the place of the worst if it is fitter, and say whether it was."""
+        place = min(range(len(self.population)), key=lambda index: _value(self.population[index]))
+        better = _value(child) > _value(self.population[place])
+        if better:
+            self.population[place] = child
+        return better
+
+
+def _weights(population: Sequence[Individual]) -> list[float]:
+    """Fitness as probabilities of being drawn; where any is negative, what it exceeds the least by."""
+    values = [_value(individual) for individual in population]
+    least = min([0.0, *filter(math.isfinite, values)])
+    above = [value - least if math.isfinite(value) else 0.0 for value in values]  # a failure is never drawn
+    return above if any(above) else [1.0] * len(above)
+
+
+def _value(individual: Individual) -> float:
+    return float(individual.fitness.values[0])
+
+
+def _check(least: int, **numbers: int | None) -> None:
+    for name, value in numbers.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")

@@ -1,0 +1,130 @@
+"""A DEAP toolbox, ready for DEAP's own algorithms and for ours."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from deap import base, tools
+
+from gaaf_gp.activations.behaviour import PAPER_SURROGATE
+from gaaf_gp.activations.factory import two_signs
+from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.evaluation.fitness_function import Judge
+from gaaf_gp.search.bloat import Bloat, BloatLike, Pareto
+from gaaf_gp.search.constraints import ConstraintLike, as_constraints
+from gaaf_gp.search.semantic import semantic as keeping_apart
+from gaaf_gp.trees.candidate import TwoTrees
+from gaaf_gp.trees.compile import Activation
+from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits, gen_half_and_half, starting_heights
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.operators import MUTATIONS, cx_one_of_two, cx_one_point, init_two_trees, mut_any, mut_one_of_two
+from gaaf_gp.trees.pset import PrimitiveSet
+
+OBJECTIVES: dict[tuple[str, ...], BloatLike] = {("accuracy",): None, ("accuracy", "size"): "pareto"}
+
+
+def make_toolbox(
+    pset: PrimitiveSet,
+    evaluator: Judge,
+    *,
+    rng: random.Random | int = 0,
+    limits: Limits = DEFAULT_LIMITS,
+    heights: tuple[int, int] | None = None,
+    objectives: Sequence[str] = ("accuracy",),
+    two_trees: bool = False,
+    bloat: BloatLike = None,
+    constraints: ConstraintLike | Sequence[ConstraintLike] = (),
+    semantic: bool = False,
+    mutations: Sequence[Callable[..., tuple[Individual]]] = MUTATIONS,
+) -> base.Toolbox:
+    """Return a ``deap.base.Toolbox`` with all the aliases that DEAP's algorithms know, and ``compile``.
+
+    They are expr, individual, population, compile, evaluate, select, mate, mutate, map and clone. It runs unchanged
+    under ``deap.algorithms.eaSimple`` and ``eaMuPlusLambda``, and with ``objectives=("accuracy", "size")`` under
+    NSGA-II. Those loops draw from Python's global generator: seed it too for a repeatable run.
+
+    Args:
+        pset: the primitive set.
+        evaluator: gives the fitness: an :class:`~gaaf_gp.Evaluator`, whose processes serve ``map``, or another judge.
+        rng: generator of all choices of the registered operators, or a seed for a new one.
+        limits: static limits of height and size, kept by generation, crossover and mutation.
+        heights: least and greatest height of new trees; 1 and 3 by default, or as types and limits ask for
+            (:func:`gaaf_gp.trees.generation.starting_heights`).
+        objectives: ``("accuracy",)``, or ``("accuracy", "size")``, which stands for ``bloat="pareto"``.
+        two_trees: whether an individual has a forward and a backward tree (:class:`gaaf_gp.trees.candidate.TwoTrees`).
+            The limits then hold for each of them, its size is that of both, and ``compile`` makes a module that returns
+            signs.
+        bloat: what keeps trees small: one or several of the controls of :mod:`gaaf_gp.search.bloat`, or their names; a
+            double tournament by default. They are copied, and the copy, as ``toolbox.bloat``, learns from every
+            ``select``.
+        constraints: what every tree must keep to, see :mod:`gaaf_gp.search.constraints`.
+        semantic: whether no child behaves as a parent does, see :mod:`gaaf_gp.search.semantic`; ``evolve`` needs it
+            not.
+        mutations: those that ``mutate`` chooses from, see :func:`gaaf_gp.trees.operators.mut_any`.
+
+    Raises:
+        GaafError: for other objectives, heights beyond the limits, or controls that are none or do not go together.
+    """
+    if tuple(objectives) not in OBJECTIVES:
+        allowed = listed(" and ".join(names) for names in OBJECTIVES)
+        raise GaafError(f"objectives must be one of: {allowed}; got {list(objectives)}")
+    controls = Bloat(
+        OBJECTIVES[tuple(objectives)] if bloat is None else bloat, limits, as_constraints(constraints, pset)
+    )
+    limits, fitness = controls.limits, controls.selector.fitness
+    heights = starting_heights(pset, limits) if heights is None else heights
+    if not 0 <= heights[0] <= heights[1] <= limits.height:
+        raise GaafError(f"heights of new trees must rise and stay within the limit {limits.height}, got {heights}")
+    generator = random.Random(rng) if isinstance(rng, int) else rng
+
+    def fresh() -> Individual | TwoTrees:
+        if two_trees:
+            return init_two_trees(toolbox.expr, pset, fitness)
+        return Individual(toolbox.expr(), pset, fitness())
+
+    def signature(candidate: Individual | TwoTrees) -> str:
+        return evaluator.behaviour(candidate).signature
+
+    def evaluate_all(candidates: Sequence[Individual | TwoTrees]) -> list[tuple[float, ...]]:
+        worth = [controls.judges(candidate, generator) for candidate in candidates]
+        evaluator.evaluate([one for one, judged in zip(candidates, worth, strict=True) if judged])  # side by side
+        return [_values(one, judged) for one, judged in zip(candidates, worth, strict=True)]
+
+    def _values(candidate: Individual | TwoTrees, judged: bool) -> tuple[float, ...]:
+        accuracy = evaluator(candidate)[0] if judged else -math.inf  # from memory
+        return controls.selector.values(candidate, accuracy if controls.accepts(candidate, accuracy) else -math.inf)
+
+    def joint_map(function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
+        columns = [list(argument) for argument in arguments]
+        return evaluate_all(columns[0]) if function is toolbox.evaluate else list(map(function, *columns))
+
+    toolbox = base.Toolbox()
+    toolbox.bloat = controls
+    toolbox.register("expr", gen_half_and_half, pset, heights[0], heights[1], rng=generator, max_size=limits.size)
+    toolbox.register("individual", controls.made, fresh, generator)
+    toolbox.register("population", tools.initRepeat, list, toolbox.individual)
+    if two_trees:
+        surrogate = getattr(getattr(evaluator, "proxy", None), "surrogate", PAPER_SURROGATE)
+        toolbox.register("compile", two_signs, surrogate=surrogate)
+    else:
+        toolbox.register("compile", functools.partial(Activation, pset=pset))
+    toolbox.register("evaluate", lambda candidate: evaluate_all([candidate])[0])
+    toolbox.register("map", joint_map)
+    toolbox.register("clone", copy.deepcopy)
+    mate, mutate = (cx_one_of_two, mut_one_of_two) if two_trees else (cx_one_point, mut_any)
+    for name, operator in (("mate", mate), ("mutate", mutate)):
+        operate = functools.partial(operator, rng=generator, limits=limits)
+        if name == "mutate":
+            operate = functools.partial(operate, mutations=mutations)
+        varied = controls.varied(operate, fresh, generator)
+        toolbox.register(name, keeping_apart(varied, signature, toolbox.individual) if semantic else varied)
+    if isinstance(controls.selector, Pareto):
+        toolbox.register("select", controls.survivors)
+    else:
+        toolbox.register("select", controls.select, rng=generator)
+    return toolbox

@@ -1,0 +1,84 @@
+"""What really reaches the functions of a network: the inputs of its binary layers, on validation images."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gaaf_gp.binary import BinaryLayer
+from gaaf_gp.binary.survey import batch_statistics, watching
+from gaaf_gp.data.load import Split
+from gaaf_gp.errors import GaafError
+from gaaf_gp.training.outcome import TrainingState
+from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.trees.candidate import Candidate
+from gaaf_gp.util.devices import threads
+
+MOST = 20_000
+"""Inputs of each layer that are kept, drawn from all of them."""
+
+
+def layer_inputs(
+    proxy: Proxy, candidate: Candidate | None, state: TrainingState | None = None, *, seed: int = 0, images: int = 256
+) -> dict[str, NDArray[np.float32]]:
+    """Run a network over validation images and return what the binary layers got: the x of f(x), ahead of each sign.
+
+    A network that is not trained yet normalizes by its batch, as its first training step does.
+
+    Args:
+        proxy: the training task.
+        candidate: whose network; None for the plain sign.
+        state: of its training, as ``proxy.train(..., keep=True)`` returns it; by default the network is as it starts.
+        seed: of the network where there is no state.
+        images: how many, evenly spaced in the validation split; of images in files the first ones.
+
+    Returns:
+        Name of each layer, in order -> up to ``MOST`` of its inputs, (n,) float32.
+
+    Raises:
+        GaafError: for fewer than two images.
+    """
+    if isinstance(images, bool) or not isinstance(images, int) or images < 2:
+        raise GaafError(f"inputs are measured on 2 or more images, got {images!r}")
+    training = proxy.training(candidate, seed if state is None else state.seed)
+    if state is not None:
+        training.restore(state)
+    split = proxy.data.val
+    if isinstance(split, Split):
+        places = torch.linspace(0, len(split) - 1, min(images, len(split))).round().long().to(split.labels.device)
+        split = Split(split.images[places], split.labels[places])
+    batch, _ = next(iter(proxy.batches.scoring(split, images)))
+    with threads(proxy.threads), nullcontext() if state is not None else batch_statistics(training.model):
+        return inputs_of(training.model, batch)
+
+
+def inputs_of(model: nn.Module, images: Tensor) -> dict[str, NDArray[np.float32]]:
+    """Return what the binary layers of any model got when it ran on ``images``, as :func:`layer_inputs` does.
+
+    Args:
+        model: left in evaluation mode.
+        images: what it takes, as one tensor on its device.
+    """
+    names = {module: name for name, module in model.named_modules() if isinstance(module, BinaryLayer)}
+    found: dict[str, list[Tensor]] = {name: [] for name in names.values()}
+
+    def look(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
+        found[names[layer]].append(arguments[0].detach().flatten())  # type: ignore[index]
+
+    model.eval()
+    with torch.no_grad(), watching(names, look):
+        model(images)
+    return {name: _sample(torch.cat(parts)) for name, parts in found.items() if parts}
+
+
+def _sample(values: Tensor) -> NDArray[np.float32]:
+    order = torch.randperm(
+        len(values), generator=torch.Generator().manual_seed(0)
+    )  # any stride may meet one column only
+    sampled: NDArray[np.float32] = values.cpu()[order[:MOST]].float().numpy()
+    return sampled

@@ -1,0 +1,134 @@
+"""What a retraining found: its trainings, and each candidate against a baseline, paired by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.statistics import Comparison, compare
+from gaaf_gp.training.outcome import Epoch
+from gaaf_gp.trees.candidate import Baseline, Candidate, text_of
+
+SIGN = "sign"
+"""What the plain sign is called in tables."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that has ended.
+
+    Attributes:
+        text: canonical text of the candidate, None for the plain sign.
+        seed: of the training.
+        accuracy: on the test split (0 to 1) after the last epoch; None if the training failed.
+        failure: why it failed, None if it did not.
+        curve: training loss (nats) and accuracy on the validation split of each epoch.
+        seconds: wall time.
+        checkpoint: file of the weights, relative to the folder.
+    """
+
+    text: str | None
+    seed: int
+    accuracy: float | None
+    failure: str | None
+    curve: tuple[Epoch, ...]
+    seconds: float
+    checkpoint: str
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Trained:
+        """Return what :meth:`entry` wrote."""
+        return cls(**{**entry, "curve": tuple(Epoch(loss, accuracy) for loss, accuracy in entry["curve"])})
+
+    def entry(self) -> dict[str, Any]:
+        """Return it fit for JSON."""
+        return {**asdict(self), "curve": [[one.loss, one.accuracy] for one in self.curve]}
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """Candidates, their trainings, and how they compare.
+
+    Attributes:
+        candidates: by name, None for the plain sign.
+        seeds: of each of them.
+        trainings: those that have ended.
+        provenance: all that they depend on, fit for JSON.
+        teacher_curve: epochs of the teacher, empty without one.
+    """
+
+    candidates: Mapping[str, Candidate | None]
+    seeds: tuple[int, ...]
+    trainings: tuple[Trained, ...]
+    provenance: Mapping[str, Any]
+    teacher_curve: tuple[Epoch, ...] = ()
+
+    @property
+    def wanted(self) -> int:
+        """Trainings that there are when all have ended."""
+        return len(self.candidates) * len(self.seeds)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all have."""
+        return len(self.trainings) == self.wanted
+
+    def of(self, name: str) -> dict[int, Trained]:
+        """Return the trainings of a candidate by seed, in the order of the seeds."""
+        text = text_of(self.candidates[name])
+        ended = {one.seed: one for one in self.trainings if one.text == text}
+        return {seed: ended[seed] for seed in self.seeds if seed in ended}
+
+    def accuracies(self, name: str) -> dict[int, float]:
+        """Return the test accuracy of a candidate by seed; a training that failed has none."""
+        return {seed: one.accuracy for seed, one in self.of(name).items() if one.accuracy is not None}
+
+    def failures(self, name: str) -> list[str]:
+        """Return the reasons of the trainings of a candidate that failed."""
+        return [one.failure for one in self.of(name).values() if one.failure is not None]
+
+    def compared(self, baseline: str = SIGN) -> dict[str, Comparison]:
+        """Return each candidate against a baseline, by name.
+
+        p-values are corrected (Holm) for all functions that were tested, and for the hand-made ones, which are
+        controls, among themselves. A candidate that failed on any seed is left out: it would be seen on its good seeds
+        only.
+
+        Args:
+            baseline: a name of ``candidates``.
+
+        Raises:
+            GaafError: there is no such name, it has failed trainings, or a training is missing.
+        """
+        if baseline not in self.candidates:
+            raise GaafError(
+                f"a baseline must be one of the candidates, {listed(self.candidates)}, got {baseline!r}: choose one of "
+                "them, or train it too"
+            )
+        if not self.complete:
+            raise GaafError(
+                f"candidates are compared when all are trained, and {len(self.trainings)} of {self.wanted} trainings "
+                "have ended: go on with the same settings"
+            )
+        if failed := self.failures(baseline):
+            raise GaafError(
+                f"what others are compared with must train on every seed, but {baseline} failed ({listed(failed)}): "
+                "choose another baseline, train longer or on more images"
+            )
+        sound = [name for name in self.candidates if name != baseline and not self.failures(name)]
+        families = [[name for name in sound if self.is_control(name) == control] for control in (False, True)]
+        values = self.accuracies(baseline)
+        found = [
+            one
+            for family in families
+            if family
+            for one in compare({name: self.accuracies(name) for name in family}, values)
+        ]
+        return {one.name: one for one in found}
+
+    def is_control(self, name: str) -> bool:
+        """Return whether a candidate is a hand-made one: a control, and no function that is tested."""
+        candidate = self.candidates[name]
+        return candidate is None or isinstance(candidate, Baseline)

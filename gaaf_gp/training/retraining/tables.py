@@ -1,0 +1,236 @@
+"""The table of a retraining: as text for people, as CSV for programs, as LaTeX for a paper; and all of it as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gaaf_gp.statistics import Comparison, standard_error
+from gaaf_gp.training.retraining.result import SIGN, Retrained
+from gaaf_gp.trees.candidate import PLAIN_SIGN, text_of
+
+BASELINE, BETTER, WORSE, OPEN = "baseline", "better", "worse", "undecided"
+"""What the table says of a candidate: better or worse if the corrected p-value is at most 0.05, else undecided."""
+WIDTH = 160
+"""Characters of a line of ``table.txt``, at most."""
+WIDE = 110
+"""Characters of a line that hold a column of formulas too."""
+POINTS = 100
+_LATEX_WORDS = {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table; accuracies in per cent, differences in points.
+
+    Attributes:
+        against: the baseline.
+        name: of the candidate.
+        text: its canonical text, ``@sign`` for the plain sign.
+        formula: as a person writes it.
+        latex: in LaTeX's mathematics mode.
+        accuracy: mean on the test split over the seeds; None if a training failed.
+        standard_error: of that mean; None with fewer than two values.
+        difference: mean over the seeds of candidate minus baseline; None where it is not compared.
+        low: lower end of its 95 % interval (Student's t), for this row alone.
+        high: upper end.
+        p: of the paired t-test.
+        p_holm: the same, corrected for all functions that were tested.
+        verdict: in words.
+        seeds: trainings that did not fail.
+        failures: trainings that did.
+    """
+
+    against: str
+    name: str
+    text: str
+    formula: str
+    latex: str
+    accuracy: float | None
+    standard_error: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    verdict: str
+    seeds: int
+    failures: int
+
+
+def rows(found: Retrained, against: str = SIGN) -> list[Row]:
+    """Return a line for each candidate, in their order.
+
+    Raises:
+        GaafError: what :meth:`Retrained.compared` refuses.
+    """
+    compared = found.compared(against)
+    return [_row(found, name, against, compared.get(name)) for name in found.candidates]
+
+
+def write(found: Retrained, folder: Path, against: Sequence[str] = (SIGN,)) -> dict[str, Any]:
+    """Write table.txt, table.csv, table.tex and result.json, and return what the last one holds.
+
+    Args:
+        found: a complete retraining.
+        folder: where to; files of an earlier call are replaced.
+        against: the baselines, one table for each.
+
+    Raises:
+        GaafError: what :meth:`Retrained.compared` refuses.
+    """
+    tables = {name: rows(found, name) for name in against}
+    result = _result(found, against)
+    screen = io.StringIO()
+    show(found, tables, Console(file=screen, width=WIDTH))
+    (folder / "table.txt").write_text(screen.getvalue(), encoding="utf-8")
+    (folder / "table.tex").write_text("\n".join(latex(found, table) for table in tables.values()), encoding="utf-8")
+    with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(Row.__dataclass_fields__))
+        writer.writeheader()
+        writer.writerows(asdict(row) for table in tables.values() for row in table)
+    text = json.dumps(result, indent=2, allow_nan=False)
+    (folder / "result.json").write_text(text + "\n", encoding="utf-8")
+    return result
+
+
+def show(found: Retrained, tables: Mapping[str, Sequence[Row]], console: Console) -> None:
+    """Print tables, one for each baseline, with what their columns mean.
+
+    A narrow screen gets the formulas below the first table: figures that are broken over lines cannot be read.
+    """
+    wide = console.width >= WIDE
+    for number, (against, table) in enumerate(tables.items()):
+        shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        shown.add_column("name", no_wrap=True)
+        if wide:
+            shown.add_column("f(x)", overflow="fold")
+        for column in ("accuracy %", f"vs {against}", "95 % interval", "p (Holm)"):
+            shown.add_column(column, justify="right", no_wrap=True)
+        shown.add_column("verdict", no_wrap=True)
+        for row in table:
+            accuracy, error, *others = _cells(row)
+            both = f"{accuracy} ± {error}" if error else accuracy
+            formula = [row.formula] if wide else []
+            shown.add_row(row.name, *formula, both, *others, style="dim" if row.verdict == BASELINE else "")
+        console.print(_title(found), highlight=False, markup=False)
+        console.print(shown)
+        if not (wide or number):
+            for row in table:
+                console.print(f"{row.name}: {row.formula}", highlight=False, markup=False, soft_wrap=True)
+        console.print(_caption(found, against) + "\n", highlight=False, markup=False)
+
+
+def latex(found: Retrained, table: Sequence[Row]) -> str:
+    r"""Return a ``tabular`` for LaTeX's package booktabs, with what its columns mean as comments ahead of it."""
+    against = table[0].against
+    head = ["Name", "$f(x)$", r"Accuracy (\%)", r"$\pm$", rf"vs.\ {_escaped(against)}", r"95\,\% interval"]
+    lines = [f"% {line}" for line in f"{_title(found)}.\n{_caption(found, against)}".split("\n")]
+    lines += [r"% \usepackage{booktabs}", r"\begin{tabular}{llrrrrrl}", r"\toprule"]
+    lines += [" & ".join([*head, "$p$ (Holm)", "Verdict"]) + r" \\", r"\midrule"]
+    for row in table:
+        accuracy, error, difference, interval, p, verdict = _cells(row)
+        span = " to ".join(f"${end}$" for end in interval.split(" to ")) if interval else ""
+        numbers = [accuracy, error, f"${difference}$" if difference else "", span]
+        cells = [_escaped(row.name), f"${row.latex}$", *numbers, f"${p}$" if p else "", verdict]
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _row(found: Retrained, name: str, against: str, compared: Comparison | None) -> Row:
+    candidate, values = found.candidates[name], list(found.accuracies(name).values())
+    failed = len(found.failures(name))
+    error = standard_error(values) if values and not failed else None
+    span = None if compared is None else compared.difference
+    return Row(
+        against,
+        name,
+        text_of(candidate) or PLAIN_SIGN,
+        "x" if candidate is None else candidate.infix(),
+        "x" if candidate is None else candidate.latex(),
+        POINTS * statistics.fmean(values) if values and not failed else None,
+        None if error is None else POINTS * error,
+        None if span is None else POINTS * span.mean,
+        None if span is None else POINTS * span.low,
+        None if span is None else POINTS * span.high,
+        None if compared is None else compared.p_value,
+        None if compared is None else compared.p_holm,
+        _verdict(found, name, against, compared),
+        len(values),
+        failed,
+    )
+
+
+def _verdict(found: Retrained, name: str, against: str, compared: Comparison | None) -> str:
+    if name == against:
+        return BASELINE
+    if compared is None:
+        return f"{len(found.failures(name))}/{len(found.seeds)} failed"
+    if not compared.significant:
+        return OPEN
+    return BETTER if compared.difference.mean > 0 else WORSE
+
+
+def _cells(row: Row) -> list[str]:
+    """Return the columns from the accuracy on, for people."""
+
+    def number(value: float | None, form: str = "+.2f") -> str:
+        return "" if value is None else format(value, form)
+
+    p = "" if row.p_holm is None else "<0.001" if row.p_holm < 0.001 else f"{row.p_holm:.3f}"
+    return [
+        number(row.accuracy, ".2f"),
+        number(row.standard_error, ".2f"),
+        number(row.difference),
+        "" if row.low is None else f"{number(row.low)} to {number(row.high)}",
+        p,
+        row.verdict,
+    ]
+
+
+def _title(found: Retrained) -> str:
+    data, epochs = found.provenance["proxy"]["data"]["name"], found.provenance["epochs"]
+    stages = f" ({epochs[0]} with real weights)" if len(epochs) > 1 else ""
+    title = f"{data}, test split after {sum(epochs)} epochs{stages}, {len(found.seeds)} fresh seeds"
+    if found.teacher_curve:
+        title += f"; teacher {found.teacher_curve[-1].accuracy:.2%} on the validation split"
+    return title
+
+
+def _caption(found: Retrained, against: str) -> str:
+    tested = sum(not found.is_control(name) and name != against for name in found.candidates)
+    return (
+        f"accuracy: mean and standard error; differences to {against}: points, paired by\n"
+        "seed; intervals: Student's, each for its row alone; p: of the paired t-test,\n"
+        f"corrected (Holm) for the {tested} function(s) tested, and for the hand-made ones by\n"
+        f"themselves; {OPEN}: p above 0.05"
+    )
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX_WORDS.get(character, character) for character in text)
+
+
+def _result(found: Retrained, against: Sequence[str]) -> dict[str, Any]:
+    return {
+        "candidates": {
+            name: {"text": row.text, "formula": row.formula, "latex": row.latex}
+            for name, row in ((row.name, row) for row in rows(found, against[0]))
+        },
+        "seeds": list(found.seeds),
+        "comparisons": {name: [asdict(one) for one in found.compared(name).values()] for name in against},
+        "rows": [asdict(row) for name in against for row in rows(found, name)],
+        "trainings": [found.of(name)[seed].entry() for seed in found.seeds for name in found.candidates],
+        "teacher_curve": [[one.loss, one.accuracy] for one in found.teacher_curve],
+        **found.provenance,
+    }

@@ -1,0 +1,249 @@
+"""One training, step by step, that can be put aside between two epochs and gone on with as if it had never stopped.
+
+Here is what a training is made of: the steps, the state that is put aside, the outcome.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gaaf_gp.binary import binary_layers
+from gaaf_gp.training.adam import Adam
+from gaaf_gp.training.outcome import Epoch, Loss, TrainingState, _array
+from gaaf_gp.util.devices import lowered
+
+
+class LossScale:
+    """Keeps float16 gradients from vanishing: the loss is multiplied by a scale, and its gradients divided by it.
+
+    The scale is as large as it can be: after an overflow, whose step is skipped, it is halved, and doubled after
+    ``GROWTH`` steps without one (Micikevicius et al. 2018, arXiv 1710.03740, Section 3.2). Nothing waits for the
+    device. torch's ``GradScaler`` does the same, but only for optimisers of ``torch.optim``.
+
+    Attributes:
+        value: () float32, the scale; a power of two, so that it rounds nothing.
+        good: () int64, steps since the last change.
+
+    Args:
+        device: where the loss is.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.value = torch.full((), START, device=device)
+        self.good = torch.zeros((), dtype=torch.int64, device=device)
+
+    def overflow(self, gradients: Sequence[Tensor]) -> Tensor:
+        """Return () float32: 1 if a gradient is not finite, else 0; and choose the scale of the next step by it."""
+        finite = torch.stack([gradient.isfinite().all() for gradient in gradients]).all()
+        good = torch.where(finite, self.good + 1, 0)
+        grows = good == GROWTH
+        self.value = torch.where(finite, self.value * (1.0 + grows), self.value / 2)
+        self.good = torch.where(grows, 0, good)
+        return finite.logical_not().float()
+
+    def state(self) -> tuple[float, int]:
+        """Return the scale and the steps since its last change."""
+        return float(self.value), int(self.good)
+
+    def restore(self, state: tuple[float, int]) -> None:
+        """Go on from what :meth:`state` returned."""
+        value, good = state
+        self.value.fill_(value)
+        self.good.fill_(good)
+
+
+START = 2.0**16
+"""The first scale of a loss; it, the factor 2 and the interval are those of torch's own ``GradScaler``."""
+GROWTH = 2000
+"""Steps without an overflow after which the scale is doubled."""
+
+AHEAD = 3
+"""Steps ahead of the recording: what is made at the first use, such as Adam's moments, must be there by then."""
+
+Step = Callable[[Tensor, Tensor, Tensor | float], Tensor]
+"""Takes images, labels and the learning rate of a step, makes it, and returns losses that nothing has waited for.
+
+On a GPU it must not depend on, nor change, anything that is not on the device, and not wait for the device."""
+
+
+class Repeated:
+    """Makes a step again and again; on a CUDA device it records the step and plays the record.
+
+    A step that cannot be recorded, such as one with a primitive that reads a number back, is called every time.
+
+    Args:
+        device: where the steps run.
+        recorded: whether a CUDA device records them.
+    """
+
+    def __init__(self, device: torch.device, recorded: bool = True) -> None:
+        self._device = device
+        self._aside = torch.cuda.Stream(device) if recorded and device.type == "cuda" else None
+        self._done = 0
+        self._record: _Record | None = None
+
+    def __call__(self, step: Step, images: Tensor, labels: Tensor, learning_rate: float) -> Tensor:
+        """Make one step and return its losses, the caller's own; ``step`` must be the same in all calls."""
+        if self._aside is None:
+            return step(images, labels, learning_rate)
+        if self._record is None and self._done >= AHEAD:
+            try:
+                self._record = _Record(step, images, labels, self._device)
+            except RuntimeError:  # primitives are anybody's code
+                self._aside = None
+                return step(images, labels, learning_rate)
+        if self._record is not None and self._record.fits(images, labels):
+            return self._record.play(images, labels, learning_rate)
+        self._done += 1
+        main = torch.cuda.current_stream(self._device)
+        self._aside.wait_stream(main)
+        with torch.cuda.stream(self._aside):  # as that of a recording is: autograd keeps to the stream it meets first
+            losses = step(images, labels, torch.full((), learning_rate, device=self._device))
+        main.wait_stream(self._aside)
+        return losses
+
+    def forget(self) -> None:
+        """Record anew: what the step works on has moved to another place in memory."""
+        self._record, self._done = None, 0
+
+
+class _Record:
+    """A CUDA graph of one step, and the places where it finds its input and leaves its losses."""
+
+    def __init__(self, step: Step, images: Tensor, labels: Tensor, device: torch.device) -> None:
+        self._images, self._labels = images.clone(), labels.clone()
+        self._learning_rate = torch.zeros((), device=device)
+        self._graph = torch.cuda.CUDAGraph()
+        # other threads, such as one that copies images to the device, may go on allocating memory
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            self._losses = step(self._images, self._labels, self._learning_rate)
+
+    def fits(self, images: Tensor, labels: Tensor) -> bool:
+        return images.shape == self._images.shape and labels.shape == self._labels.shape
+
+    def play(self, images: Tensor, labels: Tensor, learning_rate: float) -> Tensor:
+        self._images.copy_(images)
+        self._labels.copy_(labels)
+        self._learning_rate.fill_(learning_rate)
+        self._graph.replay()
+        return self._losses.clone()
+
+
+LATENT_LIMIT = 1.3
+"""Latent weights are clipped to +-1.3 after each step (GAAF's published training code)."""
+
+
+class Training:
+    """A model, its optimiser and the schedule of its steps.
+
+    The loss is cross-entropy by default, the optimiser Adam; step t of ``total_steps`` has the learning rate
+    ``learning_rate (1 + cos(pi t / total_steps)) / 2``, and latent weights are clipped to +-1.3 after it.
+
+    Attributes:
+        model: the network, in channels-last memory on the device.
+        optimizer: Adam over all its parameters.
+        generator: draws the order of the batches and the augmentation, on the device.
+        steps: steps made so far.
+
+    Args:
+        model: a network, on its device already.
+        learning_rate: of the first step.
+        total_steps: those of the whole schedule, whether or not they are all made.
+        seed: of the generator.
+        precision: of the real layers, one of :data:`gaaf_gp.util.devices.PRECISIONS`.
+        loss: another one than cross-entropy.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        learning_rate: float,
+        total_steps: int,
+        seed: int,
+        precision: str = "float32",
+        loss: Loss | None = None,
+    ) -> None:
+        self.model: nn.Module = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = Adam(self.model.parameters())
+        self.steps = 0
+        self._learning_rate = learning_rate
+        self._total_steps = total_steps
+        self._latent = [layer.weight for layer in binary_layers(self.model)]
+        self._device = next(self.model.parameters()).device
+        self._precision = precision
+        self._loss = loss
+        self._scale = LossScale(self._device) if precision == "float16" else None
+        self.generator = torch.Generator(self._device).manual_seed(seed)
+        # a loss of its own, or a scale of it, may keep what a recording must not change
+        plain = loss is None and precision == "float32"
+        self._repeated = Repeated(self._device, recorded=plain)
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Make one step and return its loss, a 0-dim tensor on the device that nothing has waited for.
+
+        Args:
+            images: (B,C,H,W) normalized floats.
+            labels: (B,) int64.
+        """
+        cosine = math.cos(math.pi * self.steps / self._total_steps)
+        self.steps += 1
+        return self._repeated(self._step, images, labels, self._learning_rate * (1 + cosine) / 2)
+
+    def _step(self, images: Tensor, labels: Tensor, learning_rate: Tensor | float) -> Tensor:
+        logits = self.logits(images)
+        loss = functional.cross_entropy(logits, labels) if self._loss is None else self._loss(logits, images, labels)
+        self.optimizer.zero_grad()
+        self._descend(loss, learning_rate)
+        with torch.no_grad():
+            for weight in self._latent:
+                weight.clamp_(-LATENT_LIMIT, LATENT_LIMIT)
+        return loss.detach()
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return what the network makes of normalized ``images``, in the precision of the training, as float32."""
+        if self._precision == "float32":
+            y: Tensor = self.model(images)
+            return y
+        with lowered(self._precision, self._device):
+            return self.model(images).float()  # type: ignore[no-any-return]
+
+    def _descend(self, loss: Tensor, learning_rate: Tensor | float) -> None:
+        if self._scale is None:
+            loss.backward()
+            self.optimizer.step(learning_rate)
+            return
+        scale = self._scale.value
+        (loss * scale).backward()
+        gradients = [one.grad for one in self.optimizer.parameters if one.grad is not None]
+        self.optimizer.step(learning_rate, scale, self._scale.overflow(gradients))
+
+    def state(self, text: str | None, seed: int, history: tuple[Epoch, ...], seconds: float) -> TrainingState:
+        """Return a copy of all that the steps to come depend on; the arguments go into it as they are."""
+        moments = {
+            number: {name: _array(value) for name, value in kept.items()}
+            for number, kept in self.optimizer.moments().items()
+        }
+        model = {name: _array(value) for name, value in self.model.state_dict().items()}
+        generator, scale = _array(self.generator.get_state()), None if self._scale is None else self._scale.state()
+        return TrainingState(text, seed, history, seconds, self.steps, model, moments, generator, scale)
+
+    def restore(self, state: TrainingState) -> None:
+        """Go back, or on, to ``state``, which a training of the same candidate in the same network left."""
+        self.model.load_state_dict({name: torch.from_numpy(value) for name, value in state.model.items()})
+        self.optimizer.restore(
+            {
+                number: {name: torch.from_numpy(value) for name, value in kept.items()}
+                for number, kept in state.moments.items()
+            }
+        )
+        self._repeated.forget()
+        self.steps = state.steps
+        self.generator.set_state(torch.from_numpy(state.generator))
+        if self._scale is not None and state.scale is not None:
+            self._scale.restore(state.scale)

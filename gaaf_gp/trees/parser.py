@@ -1,0 +1,172 @@
+"""Reads a tree from text. Nothing is evaluated: a name is looked up in the set, a number is a number.
+
+The text may come from a file or a stranger, so its length and the tree's size and height are bounded, the reader does
+not recurse, and every refusal shows the text, marks the place and lists what would fit there.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from deap import gp
+
+from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.pset import PrimitiveSet
+
+MOST_CHARACTERS = 100_000
+MOST_NODES = 10_000
+MOST_HEIGHT = 1_000
+CONTEXT = 30
+"""Characters of a long text shown on either side of the marked place."""
+
+_TOKEN = re.compile(
+    r"\s*(?:([A-Za-z_][A-Za-z_0-9]*)|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|([(),])|(\S))", re.ASCII
+)
+_END = ""
+
+
+@dataclass
+class _Frame:
+    """A primitive whose arguments are being read."""
+
+    node: Any
+    read: int = 0
+
+
+@dataclass
+class _Reader:
+    """The state of reading one text: the token at hand, its place, and the primitives still open."""
+
+    source: str
+    pset: PrimitiveSet
+    token: str = _END
+    kind: str = "end"
+    start: int = 0
+    stop: int = 0
+    nodes: list[Any] = field(default_factory=list)
+    frames: list[_Frame] = field(default_factory=list)
+
+    def advance(self) -> None:
+        match = _TOKEN.match(self.source, self.stop)
+        if match is None:
+            self.token, self.kind, self.start = _END, "end", len(self.source)
+            return
+        self.kind = ("name", "number", "mark", "strange")[(match.lastindex or 1) - 1]
+        self.token, self.start, self.stop = match[match.lastindex or 1], match.start(match.lastindex or 1), match.end()
+
+    def fail(self, what: str) -> GaafError:
+        before, token, after = self.source[: self.start], self.token, self.source[self.start + len(self.token) :]
+        if len(before) > CONTEXT:
+            before = "..." + before[-CONTEXT:]
+        if len(token) > CONTEXT:
+            token = token[:CONTEXT] + "..."
+        if len(after) > CONTEXT:
+            after = after[:CONTEXT] + "..."
+        shown = _printable(f"{before}>>{token}<<{after}")
+        return GaafError(f'cannot read "{shown}" at character {self.start + 1}: {what}')
+
+    def fitting(self, marker: type) -> str:
+        terminals = [t.name for t in self.pset.terminals.get(marker, ()) if not isinstance(t, gp.MetaEphemeral)]
+        numbers = ["a number"] if self.pset.takes_numbers(marker) else []
+        calls = [f"{p.name}({', '.join(a.__name__ for a in p.args)})" for p in self.pset.primitives.get(marker, ())]
+        return f"a {marker.__name__} fits here: {listed(terminals + numbers + calls, 40)}"
+
+
+def _printable(text: str) -> str:
+    # A message is one line and moves no cursor, whatever the text holds.
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _cut(token: str) -> str:
+    return repr(token if len(token) <= CONTEXT else token[:CONTEXT] + "...")
+
+
+def parse(text: str, pset: PrimitiveSet) -> Individual:
+    """Return the individual written as ``text`` in DEAP's notation, such as ``add(sin(x), const(0.5))``.
+
+    ``parse(str(tree), pset) == tree`` for every tree of the set.
+
+    Args:
+        text: at most 100,000 characters, 10,000 nodes and a height of 1,000.
+        pset: the set in which names are looked up.
+
+    Raises:
+        GaafError: for text that is truncated, too long, ill-typed or names something that is not in the set; the
+            message repeats the text, marks the place and lists what fits there.
+    """
+    if not isinstance(text, str):
+        raise GaafError(f'an expression must be text such as "sin(x)", got {type(text).__name__}')
+    if len(text) > MOST_CHARACTERS:
+        raise GaafError(
+            f"an expression may have at most {MOST_CHARACTERS} characters, got {len(text)}: "
+            f'"{_printable(text[:CONTEXT])}..."'
+        )
+    pset.check()
+    reader = _Reader(text, pset)
+    reader.advance()
+    _read_operand(reader, pset.ret)
+    while reader.frames:
+        _continue(reader)
+    if reader.kind != "end":
+        raise reader.fail("the expression is complete before this; one expression is allowed: remove the rest")
+    return Individual(reader.nodes, pset)
+
+
+def _read_operand(reader: _Reader, marker: type) -> None:
+    """Read one name or number where ``marker`` is asked for; a primitive is opened and its arguments follow."""
+    if len(reader.nodes) >= MOST_NODES:
+        raise reader.fail(f"a tree may have at most {MOST_NODES} nodes")
+    if reader.kind == "number":
+        reader.nodes.append(_number(reader, marker))
+        reader.advance()
+        return
+    if reader.kind != "name":
+        what = "the text ends early" if reader.kind == "end" else f"{_cut(reader.token)} cannot stand here"
+        raise reader.fail(f"{what}; {reader.fitting(marker)}")
+    node = reader.pset.mapping.get(reader.token)
+    if node is None or isinstance(node, gp.MetaEphemeral):
+        raise reader.fail(f"{_cut(reader.token)} is not in set {reader.pset.name!r}; {reader.fitting(marker)}")
+    if not issubclass(node.ret, marker):
+        raise reader.fail(f"{_cut(reader.token)} returns a {node.ret.__name__}; {reader.fitting(marker)}")
+    reader.nodes.append(node)
+    if node.arity:
+        if len(reader.frames) >= MOST_HEIGHT:
+            raise reader.fail(f"a tree may be at most {MOST_HEIGHT} high")
+        reader.advance()
+        if reader.token != "(":
+            raise reader.fail(f"{node.name} takes {node.arity} argument(s): write {node.name}(...)")
+        reader.frames.append(_Frame(node))
+    reader.advance()
+
+
+def _number(reader: _Reader, marker: type) -> Any:
+    value = float(reader.token)
+    node = reader.pset.constant(value, marker) if math.isfinite(value) else None
+    if node is None:
+        why = "is not a finite number" if not math.isfinite(value) else "is a number"
+        raise reader.fail(f"{_cut(reader.token)} {why}; {reader.fitting(marker)}")
+    return node
+
+
+def _continue(reader: _Reader) -> None:
+    """Read the next argument of the innermost open primitive, or close it."""
+    frame = reader.frames[-1]
+    if frame.read < frame.node.arity:
+        if frame.read:
+            if reader.token != ",":
+                raise reader.fail(
+                    f"{frame.node.name} takes {frame.node.arity} argument(s), {frame.read} came before this: "
+                    'put "," and the next one here'
+                )
+            reader.advance()
+        frame.read += 1
+        _read_operand(reader, frame.node.args[frame.read - 1])
+        return
+    if reader.token != ")":
+        raise reader.fail(f'{frame.node.name} takes {frame.node.arity} argument(s) and has them: put ")" here')
+    reader.frames.pop()
+    reader.advance()

@@ -1,0 +1,99 @@
+"""The verdict is honest, and figures that are compared are of the same seeds."""
+
+import pytest
+
+from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.evaluation.records import Record
+from gaaf_gp.experiments.run_folder import sign_accuracy, standing, summary, verdict
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.search.genetic import random_search
+from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.toolbox import make_toolbox
+from gaaf_gp.training.outcome import Outcome
+
+
+def _compared(low, mean, high):
+    return {"seeds": [1, 2, 3], "difference": {"low": low, "mean": mean, "high": high}}
+
+
+def test_the_verdict_is_honest():
+    assert verdict(_compared(0.01, 0.02, 0.03), "").startswith(
+        "The evolved activation is better than the plain sign (+2.00"
+    )
+    assert verdict(_compared(-0.01, 0.02, 0.05), "").startswith("The evolved activation is NOT shown to be better")
+    assert "it is worse (-2.00 points" in verdict(_compared(-0.03, -0.02, -0.01), "")
+    assert verdict(None, "no disk.") == "Not compared on the test split: no disk."
+    assert "95 % interval +1.00 to +3.00, 3 fresh seeds" in verdict(_compared(0.01, 0.02, 0.03), "")
+
+
+def test_the_plain_sign_is_seen_on_the_same_seeds():
+    sign = {0: 0.5, 1: 0.6, 2: 0.8}
+    record = Record("x", 0.9, tuple(Outcome(seed, 0.9, (), 0.0) for seed in (0, 1)), None)
+    assert sign_accuracy(sign, record) == pytest.approx(0.55)
+    assert sign_accuracy({0: 0.5}, record) == 0.5
+    assert sign_accuracy(sign, None) == pytest.approx(1.9 / 3)
+    assert sign_accuracy({}, record) is None
+    assert sign_accuracy({}, None) is None
+
+
+def test_a_summary_counts_what_was_done(stub_proxy, free):
+    with Evaluator(stub_proxy, free, seeds=(4, 5)) as evaluator:
+        found = evolve(free, evaluator, evaluations=30, population_size=8, seed=3)
+    result = summary(found, {4: 0.25, 5: 0.35}, None)
+    record = evaluator.records[found.hall_of_fame[0].canonical]
+    assert result["best"] == str(found.hall_of_fame[0])
+    assert result["validation"] == {
+        "best": record.accuracy,
+        "best_standard_error": record.standard_error,
+        "sign": pytest.approx(0.3),
+        "seeds": [4, 5],
+    }
+    assert result["evaluations"] == 30
+    assert result["epochs_trained"] == 2 * 30
+    assert result["duplicates"] == found.rejected["same behaviour"] > 0
+    assert result["dropped"] == {}
+
+
+def test_a_summary_of_nothing_is_empty():
+    result = summary(Evolution(), {7: 0.5}, None)
+    assert result["best"] is None
+    assert result["validation"] == {"best": None, "best_standard_error": None, "sign": 0.5, "seeds": [7]}
+    assert result["evaluations"] == result["epochs_trained"] == 0
+
+
+def _competitor(mean, significant):
+    return {"difference": mean and {"mean": mean, "low": mean, "high": mean}, "significant": significant}
+
+
+def test_the_standing_names_every_competitor_once():
+    test = {
+        "competitors": {
+            "sign": _competitor(0.02, True),
+            "rsign": _competitor(0.01, False),
+            "rprelu": _competitor(None, None),
+            "random": _competitor(-0.01, True),
+            "forward": _competitor(0.03, True),
+        }
+    }
+    assert standing(test) == (
+        "Against 5 competitors, p-values corrected for all (Holm, 5 %): better than plain sign, forward tree alone; "
+        "worse than best of random search; not told apart from RSign; not compared with RPReLU."
+    )
+    assert standing(None) is None
+
+
+def test_a_summary_says_what_random_search_found(stub_proxy, free):
+    with Evaluator(stub_proxy, free) as evaluator:
+        found = evolve(free, evaluator, evaluations=20, population_size=6, seed=3)
+        toolbox = make_toolbox(free, evaluator, rng=3, heights=(1, 3))
+        drawn = random_search(free, evaluator, evaluations=12, batch=6, make=toolbox.individual)
+    result = summary(found, {0: 0.25}, None, drawn)["random_search"]
+    assert result["best"] == str(drawn.hall_of_fame[0])
+    assert result["best_infix"] == drawn.hall_of_fame[0].infix()
+    assert result["validation"] == max(record.accuracy for record in drawn.records)
+    assert result["evaluations"] == 12
+    assert result["of_the_search"] == len({one.text for one in drawn.records} & {one.text for one in found.records})
+    assert result["of_the_search"] >= 6, "the first ones are those of the search"
+    assert len(stub_proxy.trained) == 20 + 12 - result["of_the_search"], "what both meet is trained once"
+    assert summary(found, {0: 0.25}, None)["random_search"] is None
+    assert summary(found, {}, None, Evolution())["random_search"]["best"] is None

@@ -1,0 +1,303 @@
+"""Retraining, for real at a tiny scale: one result for any number of workers and interruptions, the test split last.
+
+Images are 8x8, trainings take a fraction of a second; the teacher is torchvision's SqueezeNet.
+"""
+
+import dataclasses
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gaaf_gp.data.load import load_data, open_test_split
+from gaaf_gp.errors import GaafError
+from gaaf_gp.experiments.experiment import FRESH
+from gaaf_gp.training.checkpoint import read_checkpoint
+from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.training.retraining import retrain as retraining
+from gaaf_gp.training.retraining import stages, teachers
+from gaaf_gp.training.retraining.distillation import Distillation
+from gaaf_gp.training.retraining.recipe import Recipe
+from gaaf_gp.training.retraining.retrain import fresh_seeds, retrain
+from gaaf_gp.trees.candidate import Baseline, parse_candidate
+from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.types import Feature
+
+PROXY = {"batch_size": 3, "learning_rate": 0.03, "pad": 0, "network_settings": {"widths": (4, 8)}}
+RECIPE = Recipe(3, two_stage=0.34, proxy=PROXY)
+TAUGHT = Recipe(2, distillation=Distillation("squeezenet1_1", epochs=3), proxy=PROXY)
+SEEDS = fresh_seeds(2)
+
+
+@pytest.fixture(scope="module")
+def data(image_folder):
+    return load_data(image_folder, val_fraction=0.25)
+
+
+@pytest.fixture
+def candidates(free):
+    return {"sign": None, "rsign": Baseline("rsign"), "f1": parse_candidate("add(sin(x), x)", free)}
+
+
+@pytest.fixture
+def trained(candidates, data, free, tmp_path):
+    """The function that retrains these candidates, with other arguments where they are given."""
+
+    def call(out="out", recipe=RECIPE, **others):
+        settings = {"candidates": candidates, "data": data, "seeds": SEEDS, "pset": free, **others}
+        return retrain(recipe=recipe, out=tmp_path / out, **settings)
+
+    return call
+
+
+def numbers(found):
+    """What must not depend on how it came about: all but wall time."""
+    return {(one.text, one.seed): dataclasses.replace(one, seconds=0.0) for one in found.trainings}
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "retrain.jsonl").read_text().splitlines()]
+
+
+def test_seeds_are_far_from_those_of_a_search():
+    assert len({*fresh_seeds(5), *fresh_seeds(5, seed=1)}) == 10
+    searched = set(range(1000)) | {FRESH * (seed + 1) + place for seed in range(500) for place in range(20)}
+    assert searched.isdisjoint(fresh_seeds(20))
+    with pytest.raises(GaafError, match="seeds must be a whole number of at least 2, got 1"):
+        fresh_seeds(1)
+
+
+def test_it_is_what_the_proxy_does(trained, data, tmp_path, free):
+    found = trained()
+    assert found.complete
+    assert found.seeds == SEEDS
+    split = open_test_split(data)
+    tasks = RECIPE.stages(data)
+    for name, candidate in found.candidates.items():
+        for seed, one in found.of(name).items():
+            first = tasks[0].train(candidate, seed, keep=True)
+            second = tasks[1].train(candidate, seed + stages.STAGE_SEEDS, initial=first.state.model, keep=True)
+            assert one.curve == first.history + second.history
+            assert one.accuracy == tasks[1].score(candidate, second.state, split)
+            weights = read_checkpoint(tmp_path / "out" / one.checkpoint).weights
+            assert all(np.array_equal(value.numpy(), second.state.model[key]) for key, value in weights.items())
+    assert len({one.checkpoint for one in found.trainings}) == 6
+    provenance, *entries = lines(tmp_path / "out")
+    assert len(entries) == 6
+    assert provenance["provenance"]["epochs"] == [1, 2]
+    assert provenance["provenance"]["versions"]["torch"]
+
+
+def test_workers_change_nothing(trained):
+    one, two = trained("one", workers=1), trained("two", workers=2)
+    assert numbers(one) == numbers(two)
+    assert {name: one.compared()[name] for name in ("f1", "rsign")} == two.compared()
+
+
+def interrupt_at(monkeypatch, call):
+    """Let Ctrl-C come in the middle of an epoch: the given call of the function that trains one."""
+    calls, real = [], Proxy.train
+
+    def train(*arguments, **settings):
+        calls.append(1)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return real(*arguments, **settings)
+
+    monkeypatch.setattr(Proxy, "train", train)
+
+
+@pytest.mark.parametrize("call", [1, 2, 5, 12])
+def test_interrupted_and_gone_on_with_is_never_interrupted(trained, monkeypatch, tmp_path, call):
+    whole = trained("whole")
+    interrupt_at(monkeypatch, call)
+    part = trained("part")
+    monkeypatch.undo()
+    assert not part.complete
+    assert len(part.trainings) == (call - 1) // RECIPE.epochs
+    journal = tmp_path / "part" / "retrain.jsonl"
+    journal.write_bytes(journal.read_bytes() + b'{"text": nu')  # and the machine went down with a line half written
+    epochs = []
+    real = Proxy.train
+    monkeypatch.setattr(Proxy, "train", lambda *a, **k: epochs.append(1) or real(*a, **k))
+    again = trained("part")
+    assert again.complete
+    assert numbers(again) == numbers(whole)
+    assert len(epochs) == 6 * RECIPE.epochs - (call - 1), "no epoch that was over is trained again"
+
+
+def test_what_has_ended_is_not_trained_again(trained, monkeypatch):
+    whole = trained()
+    monkeypatch.setattr(Proxy, "train", None)
+    assert trained().trainings == whole.trainings
+
+
+def test_the_test_split_is_opened_after_the_last_epoch_only(trained, monkeypatch):
+    events = []
+    real_train, real_open = Proxy.train, retraining.open_test_split
+    monkeypatch.setattr(Proxy, "train", lambda *a, **k: events.append(k["epochs"]) or real_train(*a, **k))
+    monkeypatch.setattr(retraining, "_test_split", lambda data: events.append("test") or real_open(data))
+    trained(recipe=Recipe(3, proxy=PROXY))
+    assert events == [1, 2, 3, "test"] * 6
+
+
+def test_more_candidates_go_on_and_fewer_are_refused(trained, candidates, free, tmp_path):
+    before = trained()
+    more = {**candidates, "f2": parse_candidate("cos(x)", free)}
+    after = trained(candidates=more)
+    assert after.trainings[:6] == before.trainings
+    assert len(after.trainings) == 8
+    with pytest.raises(GaafError, match=r"holds others too: name cos\(x\) as well, or choose another folder"):
+        trained()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"recipe": Recipe(4, proxy=PROXY)}, r"begun with epochs \[1, 2\], now \[4\]"),
+        ({"seeds": fresh_seeds(3)}, "begun with seeds"),
+        ({"recipe": Recipe(3, 0.34, proxy={**PROXY, "batch_size": 4})}, "begun with proxy.batch_size 3, now 4"),
+    ],
+)
+def test_another_retraining_in_the_folder_is_refused(trained, change, message):
+    trained()
+    with pytest.raises(GaafError, match=message):
+        trained(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeds": [1]}, r"seeds must be two or more different whole numbers, got \[1\]"),
+        ({"seeds": [1, 1]}, r"seeds must be two or more different whole numbers, got \[1, 1\]"),
+        ({"candidates": {}}, "a retraining needs at least one candidate, got none"),
+        ({"candidates": {"a": None, "b": None}}, "each candidate is trained once, and a, b are all the plain sign"),
+        ({"workers": 0}, "workers must be a whole number of at least 1, got 0"),
+        ({"recipe": Recipe(1, proxy={"batch_size": 1000})}, "batch_size must be at most the 27 training images"),
+        ({"recipe": Recipe(1, distillation=Distillation("resnet19"), proxy=PROXY)}, "got 'resnet19'; known: "),
+        (
+            {"recipe": Recipe(1, distillation=Distillation("no/teacher.safetensors"), proxy=PROXY)},
+            r"none at no/teacher\.safetensors",
+        ),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_written(trained, tmp_path, change, message):
+    with pytest.raises(GaafError, match=message):
+        trained(**change)
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_without_a_test_split_is_refused(trained, tiny_data):
+    with pytest.raises(GaafError, match="trainings are scored on the test split, but tiny has none"):
+        trained(data=tiny_data)
+
+
+def test_a_candidate_that_fails_costs_only_itself(trained, candidates, free):
+    found = trained(
+        candidates={**candidates, "dead": parse_candidate("square(x)", free)}, recipe=Recipe(2, proxy=PROXY)
+    )
+    assert found.complete
+    assert found.failures("dead") == ["constant sign"] * 2
+    assert found.accuracies("dead") == {}
+    assert list(found.compared()) == ["f1", "rsign"]
+    assert found.trainings == trained(candidates=found.candidates, recipe=Recipe(2, proxy=PROXY)).trainings
+
+
+def deadly(x):
+    if len(x) == PROXY["batch_size"]:
+        os._exit(9)
+    return x * 1
+
+
+def hungry(x):
+    if len(x) == PROXY["batch_size"]:
+        raise MemoryError
+    return x * 1
+
+
+@pytest.fixture(scope="module")
+def bad():
+    pset = PrimitiveSet("bad")
+    pset.addPrimitive(deadly, [Feature], Feature)
+    pset.addPrimitive(hungry, [Feature], Feature)
+    return pset.check()
+
+
+def test_a_lost_worker_leaves_the_others_to_their_end(trained, bad, tmp_path):
+    candidates = {"f1": parse_candidate("deadly(x)", bad), "sign": None}
+    recipe = Recipe(1, proxy={**PROXY, "tables": False})
+    with pytest.raises(
+        GaafError, match=rf"those of f1, seed {SEEDS[0]}, f1, seed {SEEDS[1]} were killed or crashed three times"
+    ):
+        trained(candidates=candidates, pset=bad, recipe=recipe, workers=2)
+    assert sorted(entry["seed"] for entry in lines(tmp_path / "out")[1:]) == list(SEEDS)
+
+
+def test_memory_that_runs_out_is_no_result(trained, bad, tmp_path):
+    recipe = Recipe(1, proxy={**PROXY, "tables": False})
+    with pytest.raises(GaafError, match=r"that of hungry\(x\) ran out of it: use fewer workers"):
+        trained(candidates={"sign": None, "f1": parse_candidate("hungry(x)", bad)}, pset=bad, recipe=recipe)
+    assert [entry["text"] for entry in lines(tmp_path / "out")[1:]] == [None]
+
+
+def test_a_damaged_checkpoint_stops_the_run_with_a_line(trained, monkeypatch, tmp_path):
+    interrupt_at(monkeypatch, 2)
+    trained()
+    monkeypatch.undo()
+    (path,) = (tmp_path / "out" / "checkpoints").iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(GaafError, match="remove the file, and its training starts again"):
+        trained()
+    path.unlink()
+    assert numbers(trained()) == numbers(trained("whole"))
+
+
+def test_the_teacher_is_trained_once_and_kept(trained, data, monkeypatch, tmp_path):
+    found = trained(recipe=TAUGHT)
+    kept = read_checkpoint(tmp_path / "out" / "teacher.safetensors")
+    assert kept.state.epochs == 3
+    assert found.teacher_curve == kept.state.history
+    assert numbers(found) != numbers(trained("alone", recipe=Recipe(2, proxy=PROXY)))
+    monkeypatch.setattr(teachers.Teaching, "train", None)
+    assert trained(recipe=TAUGHT).trainings == found.trainings
+    given = Distillation(str(tmp_path / "out" / "teacher.safetensors"))
+    again = trained("given", recipe=dataclasses.replace(TAUGHT, distillation=given))
+    assert numbers(again) == numbers(found), "the same teacher, from its file"
+    assert again.teacher_curve == found.teacher_curve
+    provenance = lines(tmp_path / "given")[0]["provenance"]
+    assert provenance["teacher"]["teacher"] == "squeezenet1_1"
+    assert len(provenance["teacher"]["sha256"]) == 64
+
+
+def test_a_student_s_file_is_no_teacher(trained, tmp_path):
+    trained(recipe=Recipe(1, proxy=PROXY))
+    (path, *_) = sorted((tmp_path / "out" / "checkpoints").iterdir())
+    with pytest.raises(GaafError, match=r"must be the teacher\.safetensors of a retraining, and .* is TrainingState"):
+        trained("other", recipe=Recipe(1, distillation=Distillation(str(path)), proxy=PROXY))
+
+
+def test_an_interrupted_teacher_goes_on(trained, monkeypatch, tmp_path):
+    whole = trained("whole", recipe=TAUGHT)
+    interrupt_at(monkeypatch, 2)
+    part = trained("part", recipe=TAUGHT)
+    monkeypatch.undo()
+    assert part.trainings == ()
+    assert read_checkpoint(tmp_path / "part" / "teacher.safetensors").state.epochs == 1
+    assert numbers(trained("part", recipe=TAUGHT)) == numbers(whole)
+
+
+def test_progress_is_shown_when_wanted(trained, capfd):
+    trained(progress=True)
+    assert "18/18" in capfd.readouterr().err
+    trained()
+    assert capfd.readouterr().err == ""
+
+
+def test_only_this_and_the_confirmation_of_a_search_open_the_test_split():
+    package = Path(retraining.__file__).parent
+    opens = re.compile(r"^from gaaf_gp\.data import .*\bopen_test_split\b", re.MULTILINE)
+    openers = {path.name for path in package.rglob("*.py") if opens.search(path.read_text())}
+    assert openers == {"experiment.py", "retraining.py"}
