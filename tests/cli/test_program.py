@@ -87,7 +87,9 @@ def test_races_and_added_seeds_can_be_asked_for(capsys, image_folder, tmp_path):
         found[option] = json.loads((out / "result.json").read_text())
         assert ("dropped out of races" in text) == (option == "--racing")
         assert " ± " in text
-    assert found["--racing"]["dropped"] == {"1": 6}
+    (count,) = found["--racing"]["dropped"].items()
+    assert count[0] == "1"
+    assert 1 <= count[1] <= 6, "a third of nine goes on, and whoever is as good as the last of them"
     assert found["--no-racing"]["dropped"] == {}
     assert found["--racing"]["epochs_trained"] < found["--no-racing"]["epochs_trained"]
 
