@@ -9,13 +9,14 @@ from gaaf_gp.archive import Archive, Register, check, connection
 from gaaf_gp.errors import GaafError
 
 RATED = ("ALTER TABLE evaluations ADD COLUMN rating INTEGER", "UPDATE evaluations SET rating = id * 10")
-NEWEST = len(connection.MIGRATIONS)
+BEFORE = connection.MIGRATIONS
+NEWEST = len(BEFORE)
 NAMED = ("CREATE TABLE names (text TEXT NOT NULL) STRICT", "CREATE INDEX names_by_text ON names (text)")
 
 
 def later(monkeypatch, *steps):
     """Make this program one of a later version."""
-    monkeypatch.setattr(connection, "MIGRATIONS", (*connection.MIGRATIONS, *steps))
+    monkeypatch.setattr(connection, "MIGRATIONS", (*BEFORE, *steps))
 
 
 def version(path):
@@ -27,7 +28,7 @@ def version(path):
 
 
 def test_a_new_file_has_the_newest_version_and_our_mark(filled):
-    assert version(filled) == (len(connection.MIGRATIONS), int.from_bytes(b"GAAF", "big"))
+    assert version(filled) == (NEWEST, int.from_bytes(b"GAAF", "big"))
 
 
 def test_a_writer_brings_an_older_file_up_to_date_and_keeps_its_rows(filled, monkeypatch, make):

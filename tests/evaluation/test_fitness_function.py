@@ -74,7 +74,7 @@ def test_deap_and_our_loop_take_one_too(minimal):
 def test_behaviours_are_computed_once(minimal, monkeypatch):
     judge = FunctionJudge(len, minimal)
     first = judge.behaviour(parse("add(sin(x), x)", minimal))
-    monkeypatch.setattr("gaaf_gp.activations.behaviour.behaviour", None)
+    monkeypatch.setattr("gaaf_gp.evaluation.fitness_function.behaviour", None)
     assert judge.behaviour(parse("add(x, sin(x))", minimal)) is first
 
 

@@ -1,5 +1,6 @@
 """The table of a whole space: every tree is known as behaviour() has it, and a table with gaps is refused."""
 
+import importlib
 import statistics
 from dataclasses import replace
 
@@ -34,7 +35,7 @@ def test_every_tree_is_what_behaviour_says(tiny_table, tiny_proxy, forced_trees)
 
 def test_a_look_up_computes_nothing(tiny_table, forced_trees, monkeypatch):
     monkeypatch.setattr("torch.Tensor.backward", None)
-    monkeypatch.setattr("gaaf_gp.activations.behaviour.behaviour", None)
+    monkeypatch.setattr(importlib.import_module("gaaf_gp.activations.behaviour"), "behaviour", None)
     monkeypatch.setattr("gaaf_gp.trees.compile.evaluate", None)
     assert {tiny_table.behaviour(tree.canonical).failure for tree in forced_trees} == {None, "constant sign"}
 

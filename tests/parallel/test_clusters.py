@@ -269,7 +269,7 @@ def test_a_scheduler_that_is_not_there_is_named_in_one_line(monkeypatch):
 
 def test_without_dask_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "gaaf_gp.parallel.dask", None)
-    monkeypatch.delattr(gaaf_gp, "dask_link")
+    monkeypatch.delattr(gaaf_gp.parallel, "dask", raising=False)
     with pytest.raises(GaafError, match=r"pip install 'gaaf-gp\[dask\]'"):
         Workers(1, 1, "dask")
 

@@ -1,6 +1,7 @@
 """The paper's algorithm, replayed from what it asked: who bred, who was replaced, what each repair changes."""
 
 import hashlib
+import importlib
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,6 @@ import pytest
 from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.search import genetic as module
 from gaaf_gp.search.genetic import MODES, PUBLISHED, REPAIRED, STARTS, Ledger, Repairs, genetic, random_search
 from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.trees.candidate import TwoTrees
@@ -16,6 +16,8 @@ from gaaf_gp.trees.generation import Limits
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.parser import parse
 from primitives import gaaf
+
+MODULE = importlib.import_module("gaaf_gp.search.genetic")  # the package has a function of that name
 
 AS_PUBLISHED = replace(PUBLISHED, seeded=True)
 ONE_BY_ONE = replace(REPAIRED, side_by_side=False, screen=False, skip_same_behaviour=False)
@@ -126,7 +128,7 @@ def test_children_that_are_evaluated_together_have_their_parents_in_the_populati
 
 
 def test_elitism_breeds_from_the_two_best(two, monkeypatch):
-    monkeypatch.setattr(module, "MODES", ("elitism",))
+    monkeypatch.setattr(MODULE, "MODES", ("elitism",))
     table = Table()
     genetic(two, table, population_size=12, generations=20, threshold=0.2, repairs=ONE_BY_ONE)
     used = set()
@@ -139,7 +141,7 @@ def test_elitism_breeds_from_the_two_best(two, monkeypatch):
 
 
 def test_proportionate_selection_draws_by_fitness(two, monkeypatch):
-    monkeypatch.setattr(module, "MODES", ("proportionate",))
+    monkeypatch.setattr(MODULE, "MODES", ("proportionate",))
     asked = []
 
     def only_the_first(individual):
@@ -152,7 +154,7 @@ def test_proportionate_selection_draws_by_fitness(two, monkeypatch):
 
 
 def test_a_repaired_tournament_prefers_the_fit_and_the_published_one_does_not(two, monkeypatch):
-    monkeypatch.setattr(module, "MODES", ("tournament",))
+    monkeypatch.setattr(MODULE, "MODES", ("tournament",))
 
     def ranks(repairs):
         """The mean rank, 0 for the best and 1 for the worst, of the parents that can be told."""

@@ -210,7 +210,7 @@ def test_a_table_that_cannot_be_made_is_its_candidates_failure(proxy, odd, monke
         return real(individual, *args, **kwargs)
 
     monkeypatch.setattr(stacked, "activation_factory", fragile)
-    monkeypatch.setattr("gaaf_gp.activations.factory.activation_factory", fragile)
+    monkeypatch.setattr("gaaf_gp.training.proxy.activation_factory", fragile)
     outcomes = train_stacked(proxy, [None, bad, parse("sin(sin(x))", odd)], 0)
     assert [one.failure for one in outcomes] == [None, "RuntimeError: no such kernel", None]
 

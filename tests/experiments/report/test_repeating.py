@@ -6,7 +6,6 @@ import shlex
 import pytest
 
 from gaaf_gp import cli
-from gaaf_gp.experiments import experiment
 from gaaf_gp.experiments.report.repeating import commands
 from gaaf_gp.experiments.run_data import find_run, read_run
 from gaaf_gp.trees.generation import Limits
@@ -33,7 +32,7 @@ def test_it_gives_the_same_settings(tmp_path, make_run, monkeypatch, chosen):
         given.update(json.loads(json.dumps(settings.as_json())))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "run", taken)
+    monkeypatch.setattr("gaaf_gp.cli.evolve.run", taken)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         cli.main([*shlex.split(found.repeat)[1:], "--workers", "1"])
