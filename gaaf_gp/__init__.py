@@ -1,6 +1,24 @@
 """gaaf-gp: strongly typed genetic programming that evolves activation functions for binary neural networks.
 
-The names below are the public interface; the marker types of the trees are in :mod:`gaaf_gp.types`.
+- ``PrimitiveSet``: what trees are made of
+- ``Individual``: one tree of a set
+- ``Fitness``: its fitness, one value to maximise
+- ``parse``: text -> individual
+- ``Activation``: individual -> ``torch.nn.Module``
+- ``evolve``: a whole search
+- ``make_toolbox``: a DEAP toolbox for stock algorithms
+- ``Evaluator``: fitness by training
+- ``Proxy``: the training task of an evaluator
+- ``Racing``: rules by which weak candidates stop early
+- ``TableEvaluator``: fitness from a table of trainings
+- ``load_table``: such a table
+- ``load_data``: a data set by name or folder
+- ``load_activation``: a function of the catalogue
+- ``BinaryConv2d``, ``BinaryLinear``: binary layers
+- ``binarize``: the sign with a surrogate gradient
+- ``GaafError``: what every bad input raises
+
+The marker types of trees are in :mod:`gaaf_gp.types`; each package lists its own names.
 """
 
 from gaaf_gp.activations.catalogue import load_activation
