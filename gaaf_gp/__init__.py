@@ -39,7 +39,7 @@ from gaaf_gp.util.old_paths import keep_old_paths
 
 keep_old_paths()
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 @draw_with

@@ -23,7 +23,9 @@ from matplotlib.textpath import text_to_path
 from gaaf_gp.errors import GaafError, listed
 
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
-BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+PURPLE = "#CC79A7"
 INK = "#1A1A1A"
 """Text on fills of the palette, whatever the paper is."""
 ENDINGS = (".png", ".svg", ".pdf")

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import importlib.metadata
 import json
 import math
 import os
@@ -174,7 +175,7 @@ def test_another_set_is_refused_at_once(make_stub, free, path, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 2}, "must have format 1 and be of gaaf-gp 0.1.0, and "),
+        ({"format": 2}, f"must have format 1 and be of gaaf-gp {importlib.metadata.version('gaaf-gp')}, and "),
         ({"gaaf-gp": "0.0.1"}, "has format 1 of gaaf-gp '0.0.1': go on with that version"),
         ({"step": "2"}, "ended with ValueError: it must have step"),
         ({"population": 7}, "ended with ValueError: it must have population"),

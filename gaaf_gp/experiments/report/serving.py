@@ -28,7 +28,7 @@ class LivePage:
 
     Args:
         path: of the run's folder, or of an archive.
-        key: of the run, see :func:`gaaf_gp.experiments.report.find_run`.
+        key: of the run, see :func:`gaaf_gp.experiments.run_data.find_run`.
         pset: the set of its candidates, if it may be loaded.
         most: candidates that have a card.
 
