@@ -15,9 +15,10 @@ from torch import Tensor
 from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.plots.style import GREEN, ORANGE, PURPLE, SKY, YELLOW
 from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.primitive import Traits, try_out
 from gaaf_gp.trees.render import vector_names
 from gaaf_gp.trees.tree import Constant, fold
-from gaaf_gp.types import Scalar
+from gaaf_gp.types import Feature, Scalar
 
 LAYOUTS = ("auto", "own", "graphviz")
 """Names of the layouts; "auto" is Graphviz where it is there and works, else our own."""
@@ -186,6 +187,8 @@ ARITHMETIC: dict[int, tuple[Callable[..., Tensor], ...]] = {
     ),
 }
 """Number of arguments -> what counts as arithmetic: sums, products and quotients of the arguments."""
+PASSING_ON: dict[int, tuple[Callable[..., Tensor], ...]] = {1: (lambda x: x,)}
+"""Likewise: what only passes a number on."""
 
 
 def tree_graph(individual: Individual) -> nx.DiGraph[int]:
@@ -226,18 +229,17 @@ def node_kind(node: Any, individual: Individual) -> str:
         return "learnable"
     if not node.arity:
         return "argument" if node.name in individual.pset.arguments else "constant"
-    if node.arity == 1 and issubclass(node.args[0], Scalar) and _computes(traits.function, 1, (lambda x: x,)):
+    if node.arity == 1 and issubclass(node.args[0], Scalar) and _computes(node.name, traits, PASSING_ON, 1):
         return "constant"
-    arithmetic = _computes(traits.function, node.arity, ARITHMETIC.get(node.arity, ()))
-    return "arithmetic" if arithmetic else "other operator"
+    return "arithmetic" if _computes(node.name, traits, ARITHMETIC, node.arity) else "other operator"
 
 
-def _computes(function: Any, arity: int, references: Sequence[Callable[..., Tensor]]) -> bool:
+def _computes(name: str, traits: Traits, references: Mapping[int, Sequence[Callable[..., Tensor]]], arity: int) -> bool:
     """Return whether a function is one of these, but for what protects it from a division by zero."""
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(arity, 64, 1, generator=generator, dtype=torch.float64).unbind()
+    inputs = torch.randn(arity, 64, generator=generator, dtype=torch.float64).unbind()
     try:
-        found = function(*inputs)
-        return any(torch.allclose(found, reference(*inputs), rtol=1e-4) for reference in references)
-    except Exception:  # anybody's code: what cannot be tried is nothing that we know
+        values = try_out(name, traits, [Feature] * arity, inputs)
+    except GaafError:  # what cannot be tried is nothing that we know
         return False
+    return any(torch.allclose(values, reference(*inputs), rtol=1e-4) for reference in references.get(arity, ()))
