@@ -1,168 +1,21 @@
-"""Where the nodes of a tree stand: a tidy layout of our own, or that of Graphviz where it is installed."""
+"""An expression tree as a graph: what its nodes are called, what kind each is of, and where they stand."""
 
 from __future__ import annotations
 
-import itertools
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import networkx as nx
 import torch
 from torch import Tensor
 
-from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.errors import GaafError
 from gaaf_gp.plots.style import GREEN, ORANGE, PURPLE, SKY, YELLOW
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.primitive import Traits, try_out
 from gaaf_gp.trees.render import vector_names
 from gaaf_gp.trees.tree import Constant, fold
 from gaaf_gp.types import Feature, Scalar
-
-LAYOUTS = ("auto", "own", "graphviz")
-"""Names of the layouts; "auto" is Graphviz where it is there and works, else our own."""
-
-
-def tree_layout(
-    graph: nx.DiGraph[int], widths: Mapping[int, float] | None = None, gap: float = 1.0
-) -> dict[int, tuple[float, float]]:
-    """Return a place (x, y) for every node of a rooted tree: tidy, and as narrow as its order allows.
-
-    y is minus the distance from the root, whose x is 0. A parent stands halfway between its first and its last child.
-    The subtrees of one parent stand as close as they can from left to right: on no level is less than ``gap`` between
-    two nodes (Reingold and Tilford, Tidier drawings of trees, 1981; here for nodes of any width).
-
-    Args:
-        graph: edges go from parents to children, in the order of the children.
-        widths: of the nodes, in the unit of x; 0 by default.
-        gap: between the edges of two neighbours.
-
-    Raises:
-        GaafError: if the graph is not one rooted tree.
-    """
-    if not len(graph) or not nx.is_arborescence(graph):
-        raise GaafError(
-            f"a layout needs a graph that is one tree with edges from parents to children, got {len(graph)} nodes and "
-            f"{graph.number_of_edges()} edges: make it with tree_graph(individual)"
-        )
-    root = next(node for node, degree in graph.in_degree() if degree == 0)
-    outlines: dict[int, _Outline] = {}
-    beside: dict[int, float] = {root: 0.0}
-    for node in nx.dfs_postorder_nodes(graph, root):
-        outline, places = _joined([outlines.pop(child) for child in graph.successors(node)], gap)
-        beside.update(zip(graph.successors(node), places, strict=True))
-        half = widths[node] / 2 if widths is not None else 0.0
-        outline.left.append(-half)
-        outline.right.append(half)
-        outlines[node] = outline
-    found = {root: (0.0, 0.0)}
-    for parent, child in nx.dfs_edges(graph, root):
-        x, y = found[parent]
-        found[child] = (x + beside[child], y - 1)
-    return {node: found[node] for node in graph}
-
-
-class _Outline:
-    """How far a subtree reaches to both sides of its root on each level, the lowest level first."""
-
-    def __init__(self, left: list[float], right: list[float]) -> None:
-        self.left = left
-        self.right = right
-
-
-def _joined(outlines: list[_Outline], gap: float) -> tuple[_Outline, list[float]]:
-    """Return the outline of all subtrees of a parent, and where beside it each of their roots stands."""
-    if len(outlines) < 2:  # deep chains are nothing but this: no list is copied
-        return (outlines[0] if outlines else _Outline([], [])), [0.0] * len(outlines)
-    left, right = outlines[0].left[::-1], outlines[0].right[::-1]  # the roots first
-    places = [0.0]
-    for outline in outlines[1:]:
-        own_left, own_right = outline.left[::-1], outline.right[::-1]
-        place = max(side + gap - other for side, other in zip(right, own_left, strict=False))
-        places.append(place)
-        left += [side + place for side in own_left[len(left) :]]
-        right[: len(own_right)] = [side + place for side in own_right]
-    middle = places[-1] / 2
-    joined = _Outline([side - middle for side in left[::-1]], [side - middle for side in right[::-1]])
-    return joined, [place - middle for place in places]
-
-
-def graphviz_layout(graph: nx.DiGraph[int], widths: Mapping[int, float], gap: float) -> dict[int, tuple[float, float]]:
-    """Return the places that Graphviz's ``dot`` gives the nodes of a rooted tree, as :func:`tree_layout` does.
-
-    Args:
-        graph: as there.
-        widths: of the nodes, in inches, the unit of x.
-        gap: there.
-
-    Raises:
-        GaafError: if Graphviz is not installed, or fails.
-    """
-    place = _graphviz()
-    if place is None:
-        raise GaafError(
-            "the layout 'graphviz' needs Graphviz's program dot and Python's pygraphviz or pydot, and they are not "
-            "installed: install them, or use layout='own'"
-        )
-    plain: nx.DiGraph[int] = nx.DiGraph(graph.edges)
-    # argument order is kept, and every box has its width; a label would be drawn by nobody
-    plain.add_nodes_from((node, {"width": f"{widths[node]:.4f}", "label": '" "'}) for node in graph)
-    plain.graph["graph"] = {"ordering": "out", "nodesep": f"{gap:.4f}"}
-    plain.graph["node"] = {"shape": "box", "fixedsize": "true", "height": "0.3"}
-    try:
-        points = place(plain, prog="dot")
-        columns = {node: points[node][0] / 72 for node in graph}
-    except Exception as error:  # whatever the two packages and a program make of it
-        raise GaafError(
-            f"Graphviz must lay the tree out, and ended with {one_line(error)}: use layout='own'"
-        ) from error
-    root = next(node for node, degree in graph.in_degree() if degree == 0)
-    levels = nx.single_source_shortest_path_length(graph, root)
-    return {node: (columns[node] - columns[root], -float(levels[node])) for node in graph}
-
-
-def _graphviz() -> Callable[..., dict[int, tuple[float, float]]] | None:
-    """Return what asks Graphviz, None where it is not installed."""
-    if shutil.which("dot") is None:
-        return None
-    if find_spec("pygraphviz") is not None:
-        return nx.nx_agraph.graphviz_layout
-    return nx.nx_pydot.graphviz_layout if find_spec("pydot") is not None else None
-
-
-def places(
-    graph: nx.DiGraph[int], widths: Mapping[int, float], gap: float, layout: str = "auto"
-) -> dict[int, tuple[float, float]]:
-    """Return the places of a layout, one of ``LAYOUTS``; x in inches.
-
-    Where two boxes are nearer than ``gap`` after all, "auto" prefers our own.
-
-    Raises:
-        GaafError: for an unknown layout, or what the layout raises.
-    """
-    if layout not in LAYOUTS:
-        raise GaafError(f"layout must be one of {listed(LAYOUTS)}, got {layout!r}: choose one of them")
-    if layout == "graphviz":
-        return graphviz_layout(graph, widths, gap)
-    if layout == "auto" and _graphviz() is not None:
-        try:
-            found = graphviz_layout(graph, widths, gap)
-        except GaafError:
-            return tree_layout(graph, widths, gap)
-        if _apart(found, widths):
-            return found
-    return tree_layout(graph, widths, gap)
-
-
-def _apart(found: Mapping[int, tuple[float, float]], widths: Mapping[int, float]) -> bool:
-    """Return whether no two boxes of one level touch."""
-    ordered = sorted(found, key=lambda node: (found[node][1], found[node][0]))
-    return all(
-        found[a][1] != found[b][1] or found[a][0] + widths[a] / 2 < found[b][0] - widths[b] / 2
-        for a, b in itertools.pairwise(ordered)
-    )
-
 
 COLOURS = {
     "periodic": ORANGE,
@@ -234,6 +87,45 @@ def node_kind(node: Any, individual: Individual) -> str:
     return "arithmetic" if _computes(node.name, traits, ARITHMETIC, node.arity) else "other operator"
 
 
+def tree_layout(
+    graph: nx.DiGraph[int], widths: Mapping[int, float] | None = None, gap: float = 1.0
+) -> dict[int, tuple[float, float]]:
+    """Return a place (x, y) for every node of a rooted tree: tidy, and as narrow as its order allows.
+
+    y is minus the distance from the root, whose x is 0. A parent stands halfway between its first and its last child.
+    The subtrees of one parent stand as close as they can from left to right: on no level is less than ``gap`` between
+    two nodes (Reingold and Tilford, Tidier drawings of trees, 1981; here for nodes of any width).
+
+    Args:
+        graph: edges go from parents to children, in the order of the children.
+        widths: of the nodes, in the unit of x; 0 by default.
+        gap: between the edges of two neighbours.
+
+    Raises:
+        GaafError: if the graph is not one rooted tree.
+    """
+    if not len(graph) or not nx.is_arborescence(graph):
+        raise GaafError(
+            f"a layout needs a graph that is one tree with edges from parents to children, got {len(graph)} nodes and "
+            f"{graph.number_of_edges()} edges: make it with tree_graph(individual)"
+        )
+    root = next(node for node, degree in graph.in_degree() if degree == 0)
+    outlines: dict[int, _Outline] = {}
+    beside: dict[int, float] = {root: 0.0}
+    for node in nx.dfs_postorder_nodes(graph, root):
+        outline, places = _joined([outlines.pop(child) for child in graph.successors(node)], gap)
+        beside.update(zip(graph.successors(node), places, strict=True))
+        half = widths[node] / 2 if widths is not None else 0.0
+        outline.left.append(-half)
+        outline.right.append(half)
+        outlines[node] = outline
+    found = {root: (0.0, 0.0)}
+    for parent, child in nx.dfs_edges(graph, root):
+        x, y = found[parent]
+        found[child] = (x + beside[child], y - 1)
+    return {node: found[node] for node in graph}
+
+
 def _computes(name: str, traits: Traits, references: Mapping[int, Sequence[Callable[..., Tensor]]], arity: int) -> bool:
     """Return whether a function is one of these, but for what protects it from a division by zero."""
     generator = torch.Generator().manual_seed(0)
@@ -243,3 +135,28 @@ def _computes(name: str, traits: Traits, references: Mapping[int, Sequence[Calla
     except GaafError:  # what cannot be tried is nothing that we know
         return False
     return any(torch.allclose(values, reference(*inputs), rtol=1e-4) for reference in references.get(arity, ()))
+
+
+class _Outline:
+    """How far a subtree reaches to both sides of its root on each level, the lowest level first."""
+
+    def __init__(self, left: list[float], right: list[float]) -> None:
+        self.left = left
+        self.right = right
+
+
+def _joined(outlines: list[_Outline], gap: float) -> tuple[_Outline, list[float]]:
+    """Return the outline of all subtrees of a parent, and where beside it each of their roots stands."""
+    if len(outlines) < 2:  # deep chains are nothing but this: no list is copied
+        return (outlines[0] if outlines else _Outline([], [])), [0.0] * len(outlines)
+    left, right = outlines[0].left[::-1], outlines[0].right[::-1]  # the roots first
+    places = [0.0]
+    for outline in outlines[1:]:
+        own_left, own_right = outline.left[::-1], outline.right[::-1]
+        place = max(side + gap - other for side, other in zip(right, own_left, strict=False))
+        places.append(place)
+        left += [side + place for side in own_left[len(left) :]]
+        right[: len(own_right)] = [side + place for side in own_right]
+    middle = places[-1] / 2
+    joined = _Outline([side - middle for side in left[::-1]], [side - middle for side in right[::-1]])
+    return joined, [place - middle for place in places]
