@@ -18,11 +18,10 @@ from torch import Tensor
 
 from gaaf_gp.binary import Surrogate, binarize, windowed_slope
 from gaaf_gp.errors import one_line
-from gaaf_gp.trees.candidate import Baseline, Candidate, TwoTrees, parse_candidate
+from gaaf_gp.trees.candidate import Baseline, Candidate
 from gaaf_gp.trees.compile import Activation, evaluate
 from gaaf_gp.trees.grid import compared, in_full, place_of_one, vector_settings, visited
 from gaaf_gp.trees.individual import Individual
-from gaaf_gp.trees.parser import parse
 
 __all__ = ["CONSTANT_SIGN", "NOT_A_NUMBER", "OUT_OF_MEMORY", "failure_reason", "positive_share", "screen"]
 
@@ -86,7 +85,8 @@ def behaviour(candidate: Candidate, surrogate: Surrogate = PAPER_SURROGATE, nega
     if isinstance(candidate, Baseline):
         return Behaviour(_digest("baseline", repr(surrogate), candidate.canonical), 1, None)
     try:
-        trees = _canonical_trees(candidate)
+        sides = (candidate,) if isinstance(candidate, Individual) else (candidate.forward, candidate.backward)
+        trees = [tree.in_canonical_order() for tree in sides]
         starts = [[start for node in tree for start in _learnable(tree, node)] for tree in trees]
         judge = _learning if any(starts) else _fixed
         return judge(trees, starts, surrogate, negation)
@@ -101,14 +101,6 @@ def failure_reason(error: BaseException) -> str:
         isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in words or "of memory" in words
     )
     return OUT_OF_MEMORY if memory else one_line(error)
-
-
-def _canonical_trees(candidate: Individual | TwoTrees) -> tuple[Individual, ...]:
-    if isinstance(candidate, Individual):
-        return (parse(candidate.canonical, candidate.pset),)
-    again = parse_candidate(candidate.canonical, candidate.pset)
-    assert isinstance(again, TwoTrees)
-    return again.forward, again.backward
 
 
 def _fixed(

@@ -27,7 +27,7 @@ from gaaf_gp.plots.style import (
     text_width,
     wrapped,
 )
-from gaaf_gp.plots.tree_layout import COLOURS, places, tree_graph
+from gaaf_gp.plots.tree_layout import COLOURS, tree_graph, tree_layout
 from gaaf_gp.trees.candidate import Evolved, TwoTrees
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.tree import Nodes, subtree_ends
@@ -90,7 +90,6 @@ def plot_tree(
     *,
     highlight: int | None = None,
     compare_to: Individual | None = None,
-    layout: str = "auto",
     style: Style = LIGHT,
 ) -> Axes:
     """Draw the expression tree with its formula as the title and a legend of the kinds of nodes in it.
@@ -102,7 +101,6 @@ def plot_tree(
         highlight: index of the root of a subtree, in depth-first order, whose nodes get a ring.
         compare_to: the parent, or another tree; nodes get a ring that differ from it
             (:func:`gaaf_gp.plots.tree.differing_nodes`).
-        layout: "own", "graphviz", or "auto" for Graphviz where it is installed.
         style: the colours.
 
     Returns:
@@ -110,11 +108,11 @@ def plot_tree(
         ``ring-`` and its index, also in SVG files.
 
     Raises:
-        GaafError: for both kinds of marks at once, an index that no node has, or a layout that is not there.
+        GaafError: for both kinds of marks at once, or an index that no node has.
     """
     marked, what = _marks(individual, highlight, compare_to)
     graph = tree_graph(individual)
-    boxes = _boxes(graph, layout)
+    boxes = _boxes(graph)
     legend = _legend(graph, what if marked else None, style)
     formula = individual.infix()
     width = max(boxes.width, _legend_width(legend), min(TITLE_WIDTH, text_width(formula, TITLE_POINTS)))
@@ -151,9 +149,9 @@ class _Boxes:
     height: float
 
 
-def _boxes(graph: nx.DiGraph[int], layout: str) -> _Boxes:
+def _boxes(graph: nx.DiGraph[int]) -> _Boxes:
     widths = {node: text_width(graph.nodes[node]["label"], LABEL_POINTS) + 2 * PADDING for node in graph}
-    found = places(graph, widths, GAP, layout)
+    found = tree_layout(graph, widths, GAP)
     left = min(x - widths[node] / 2 for node, (x, _) in found.items())
     width = max(x + widths[node] / 2 for node, (x, _) in found.items()) - left
     row = min(max(ROW, width / 16), HIGHEST_ROW)

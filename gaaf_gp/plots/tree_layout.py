@@ -1,26 +1,90 @@
-"""Where the nodes of a tree stand: a tidy layout of our own, or that of Graphviz where it is installed."""
+"""An expression tree as a graph: what its nodes are called, what kind each is of, and where they stand."""
 
 from __future__ import annotations
 
-import itertools
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import networkx as nx
 import torch
 from torch import Tensor
 
-from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.errors import GaafError
 from gaaf_gp.plots.style import GREEN, ORANGE, PURPLE, SKY, YELLOW
 from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.primitive import Traits, try_out
 from gaaf_gp.trees.render import vector_names
 from gaaf_gp.trees.tree import Constant, fold
-from gaaf_gp.types import Scalar
+from gaaf_gp.types import Feature, Scalar
 
-LAYOUTS = ("auto", "own", "graphviz")
-"""Names of the layouts; "auto" is Graphviz where it is there and works, else our own."""
+COLOURS = {
+    "periodic": ORANGE,
+    "learnable": PURPLE,
+    "constant": YELLOW,
+    "argument": SKY,
+    "arithmetic": GREEN,
+    "other operator": "#E0E0E0",
+}
+"""Fill of a node by kind: Okabe and Ito's palette, safe for colour-blind readers, and a light grey for the rest."""
+
+ARITHMETIC: dict[int, tuple[Callable[..., Tensor], ...]] = {
+    1: (lambda x: -x, lambda x: x * x, lambda x: x * x * x, lambda x: 1 / x),
+    2: (
+        lambda x, y: x + y,
+        lambda x, y: x - y,
+        lambda x, y: y - x,
+        lambda x, y: x * y,
+        lambda x, y: x / y,
+        lambda x, y: y / x,
+        lambda x, y: x / (x + y),
+    ),
+}
+"""Number of arguments -> what counts as arithmetic: sums, products and quotients of the arguments."""
+PASSING_ON: dict[int, tuple[Callable[..., Tensor], ...]] = {1: (lambda x: x,)}
+"""Likewise: what only passes a number on."""
+
+
+def tree_graph(individual: Individual) -> nx.DiGraph[int]:
+    """Return the tree as a graph.
+
+    Returns:
+        A graph whose nodes are the indices in the individual, with attributes ``label`` (the primitive's name, a
+        constant with 4 digits; behind a learnable node's name that of its vector, as in the formula) and ``kind`` (a
+        key of ``COLOURS``, see :func:`node_kind`). Edges go from a node to its arguments, in their order.
+    """
+    vectors = {index: f" {', '.join(names)}" for index, names in vector_names(individual, individual.pset).items()}
+    graph: nx.DiGraph[int] = nx.DiGraph()
+    for index, node in enumerate(individual):
+        label = f"{node.value:.4g}" if isinstance(node, Constant) else node.name + vectors.get(index, "")
+        graph.add_node(index, label=label, kind=node_kind(node, individual))
+
+    def connect(index: int, _node: Any, children: list[int]) -> int:
+        graph.add_edges_from((index, child) for child in children)
+        return index
+
+    fold(individual, connect)
+    return graph
+
+
+def node_kind(node: Any, individual: Individual) -> str:
+    """Return the first of these that is true of a node.
+
+    ``periodic`` and ``learnable`` are what the set says of the primitive; a ``constant`` is a number, named or not, or
+    what passes one on; an ``argument`` is one of the set; ``arithmetic`` is what computes one of ``ARITHMETIC``, found
+    out by trying, whatever its name; all else is ``other operator``.
+    """
+    if isinstance(node, Constant):
+        return "constant"
+    traits = individual.pset.traits[node.name]
+    if traits.periodic:
+        return "periodic"
+    if traits.learnable:
+        return "learnable"
+    if not node.arity:
+        return "argument" if node.name in individual.pset.arguments else "constant"
+    if node.arity == 1 and issubclass(node.args[0], Scalar) and _computes(node.name, traits, PASSING_ON, 1):
+        return "constant"
+    return "arithmetic" if _computes(node.name, traits, ARITHMETIC, node.arity) else "other operator"
 
 
 def tree_layout(
@@ -62,6 +126,17 @@ def tree_layout(
     return {node: found[node] for node in graph}
 
 
+def _computes(name: str, traits: Traits, references: Mapping[int, Sequence[Callable[..., Tensor]]], arity: int) -> bool:
+    """Return whether a function is one of these, but for what protects it from a division by zero."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(arity, 64, generator=generator, dtype=torch.float64).unbind()
+    try:
+        values = try_out(name, traits, [Feature] * arity, inputs)
+    except GaafError:  # what cannot be tried is nothing that we know
+        return False
+    return any(torch.allclose(values, reference(*inputs), rtol=1e-4) for reference in references.get(arity, ()))
+
+
 class _Outline:
     """How far a subtree reaches to both sides of its root on each level, the lowest level first."""
 
@@ -85,159 +160,3 @@ def _joined(outlines: list[_Outline], gap: float) -> tuple[_Outline, list[float]
     middle = places[-1] / 2
     joined = _Outline([side - middle for side in left[::-1]], [side - middle for side in right[::-1]])
     return joined, [place - middle for place in places]
-
-
-def graphviz_layout(graph: nx.DiGraph[int], widths: Mapping[int, float], gap: float) -> dict[int, tuple[float, float]]:
-    """Return the places that Graphviz's ``dot`` gives the nodes of a rooted tree, as :func:`tree_layout` does.
-
-    Args:
-        graph: as there.
-        widths: of the nodes, in inches, the unit of x.
-        gap: there.
-
-    Raises:
-        GaafError: if Graphviz is not installed, or fails.
-    """
-    place = _graphviz()
-    if place is None:
-        raise GaafError(
-            "the layout 'graphviz' needs Graphviz's program dot and Python's pygraphviz or pydot, and they are not "
-            "installed: install them, or use layout='own'"
-        )
-    plain: nx.DiGraph[int] = nx.DiGraph(graph.edges)
-    # argument order is kept, and every box has its width; a label would be drawn by nobody
-    plain.add_nodes_from((node, {"width": f"{widths[node]:.4f}", "label": '" "'}) for node in graph)
-    plain.graph["graph"] = {"ordering": "out", "nodesep": f"{gap:.4f}"}
-    plain.graph["node"] = {"shape": "box", "fixedsize": "true", "height": "0.3"}
-    try:
-        points = place(plain, prog="dot")
-        columns = {node: points[node][0] / 72 for node in graph}
-    except Exception as error:  # whatever the two packages and a program make of it
-        raise GaafError(
-            f"Graphviz must lay the tree out, and ended with {one_line(error)}: use layout='own'"
-        ) from error
-    root = next(node for node, degree in graph.in_degree() if degree == 0)
-    levels = nx.single_source_shortest_path_length(graph, root)
-    return {node: (columns[node] - columns[root], -float(levels[node])) for node in graph}
-
-
-def _graphviz() -> Callable[..., dict[int, tuple[float, float]]] | None:
-    """Return what asks Graphviz, None where it is not installed."""
-    if shutil.which("dot") is None:
-        return None
-    if find_spec("pygraphviz") is not None:
-        return nx.nx_agraph.graphviz_layout
-    return nx.nx_pydot.graphviz_layout if find_spec("pydot") is not None else None
-
-
-def places(
-    graph: nx.DiGraph[int], widths: Mapping[int, float], gap: float, layout: str = "auto"
-) -> dict[int, tuple[float, float]]:
-    """Return the places of a layout, one of ``LAYOUTS``; x in inches.
-
-    Where two boxes are nearer than ``gap`` after all, "auto" prefers our own.
-
-    Raises:
-        GaafError: for an unknown layout, or what the layout raises.
-    """
-    if layout not in LAYOUTS:
-        raise GaafError(f"layout must be one of {listed(LAYOUTS)}, got {layout!r}: choose one of them")
-    if layout == "graphviz":
-        return graphviz_layout(graph, widths, gap)
-    if layout == "auto" and _graphviz() is not None:
-        try:
-            found = graphviz_layout(graph, widths, gap)
-        except GaafError:
-            return tree_layout(graph, widths, gap)
-        if _apart(found, widths):
-            return found
-    return tree_layout(graph, widths, gap)
-
-
-def _apart(found: Mapping[int, tuple[float, float]], widths: Mapping[int, float]) -> bool:
-    """Return whether no two boxes of one level touch."""
-    ordered = sorted(found, key=lambda node: (found[node][1], found[node][0]))
-    return all(
-        found[a][1] != found[b][1] or found[a][0] + widths[a] / 2 < found[b][0] - widths[b] / 2
-        for a, b in itertools.pairwise(ordered)
-    )
-
-
-COLOURS = {
-    "periodic": ORANGE,
-    "learnable": PURPLE,
-    "constant": YELLOW,
-    "argument": SKY,
-    "arithmetic": GREEN,
-    "other operator": "#E0E0E0",
-}
-"""Fill of a node by kind: Okabe and Ito's palette, safe for colour-blind readers, and a light grey for the rest."""
-
-ARITHMETIC: dict[int, tuple[Callable[..., Tensor], ...]] = {
-    1: (lambda x: -x, lambda x: x * x, lambda x: x * x * x, lambda x: 1 / x),
-    2: (
-        lambda x, y: x + y,
-        lambda x, y: x - y,
-        lambda x, y: y - x,
-        lambda x, y: x * y,
-        lambda x, y: x / y,
-        lambda x, y: y / x,
-        lambda x, y: x / (x + y),
-    ),
-}
-"""Number of arguments -> what counts as arithmetic: sums, products and quotients of the arguments."""
-
-
-def tree_graph(individual: Individual) -> nx.DiGraph[int]:
-    """Return the tree as a graph.
-
-    Returns:
-        A graph whose nodes are the indices in the individual, with attributes ``label`` (the primitive's name, a
-        constant with 4 digits; behind a learnable node's name that of its vector, as in the formula) and ``kind`` (a
-        key of ``COLOURS``, see :func:`node_kind`). Edges go from a node to its arguments, in their order.
-    """
-    vectors = {index: f" {', '.join(names)}" for index, names in vector_names(individual, individual.pset).items()}
-    graph: nx.DiGraph[int] = nx.DiGraph()
-    for index, node in enumerate(individual):
-        label = f"{node.value:.4g}" if isinstance(node, Constant) else node.name + vectors.get(index, "")
-        graph.add_node(index, label=label, kind=node_kind(node, individual))
-
-    def connect(index: int, _node: Any, children: list[int]) -> int:
-        graph.add_edges_from((index, child) for child in children)
-        return index
-
-    fold(individual, connect)
-    return graph
-
-
-def node_kind(node: Any, individual: Individual) -> str:
-    """Return the first of these that is true of a node.
-
-    ``periodic`` and ``learnable`` are what the set says of the primitive; a ``constant`` is a number, named or not, or
-    what passes one on; an ``argument`` is one of the set; ``arithmetic`` is what computes one of ``ARITHMETIC``, found
-    out by trying, whatever its name; all else is ``other operator``.
-    """
-    if isinstance(node, Constant):
-        return "constant"
-    traits = individual.pset.traits[node.name]
-    if traits.periodic:
-        return "periodic"
-    if traits.learnable:
-        return "learnable"
-    if not node.arity:
-        return "argument" if node.name in individual.pset.arguments else "constant"
-    if node.arity == 1 and issubclass(node.args[0], Scalar) and _computes(traits.function, 1, (lambda x: x,)):
-        return "constant"
-    arithmetic = _computes(traits.function, node.arity, ARITHMETIC.get(node.arity, ()))
-    return "arithmetic" if arithmetic else "other operator"
-
-
-def _computes(function: Any, arity: int, references: Sequence[Callable[..., Tensor]]) -> bool:
-    """Return whether a function is one of these, but for what protects it from a division by zero."""
-    generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(arity, 64, 1, generator=generator, dtype=torch.float64).unbind()
-    try:
-        found = function(*inputs)
-        return any(torch.allclose(found, reference(*inputs), rtol=1e-4) for reference in references)
-    except Exception:  # anybody's code: what cannot be tried is nothing that we know
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -10,13 +11,12 @@ import numpy as np
 import torch
 from deap import gp
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.trees.primitive import Traits
+from gaaf_gp.trees.primitive import Traits, try_out
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.trees.tree import Constant
-from gaaf_gp.types import Feature, Scalar, kind_of
+from gaaf_gp.types import Feature, kind_of
 
 Array: TypeAlias = NDArray[np.float64]
 RANGE = (-3.0, 3.0)
@@ -161,7 +161,7 @@ def _function(name: str, node: gp.Primitive, traits: Traits) -> Entry:
         tags,
         traits.learnable,
         f"f({', '.join(['x', *['1'] * (node.arity - 1)])})",
-        _computed(traits, node.args),
+        _computed(name, traits, node.args),
     )
 
 
@@ -170,37 +170,20 @@ def _filled(template: str, arguments: Sequence[str], vectors: Sequence[str]) -> 
     return template.format(*map(_Name, arguments), **named)
 
 
-def _computed(traits: Traits, types: Sequence[type]) -> Callable[[Array], Array]:
-    """Return what computes a function for rows of arguments, (n, arity) -> (n,); NaN where it raises."""
-    function, features = traits.function, [kind_of(marker) is Feature for marker in types]
-    assert function is not None
-    starts = [torch.full((1, 1), start, dtype=torch.float64) for start in traits.learnable]
+def _computed(name: str, traits: Traits, types: Sequence[type]) -> Callable[[Array], Array]:
+    """Return what computes a function for rows of arguments, (n, arity) -> (n,); NaN where it cannot be computed."""
+    features = [kind_of(marker) is Feature for marker in types]
 
     def values(rows: Array) -> Array:
-        still = [bool((column == column[0]).all()) for column in rows.T]
-        whole = all(feature or same for feature, same in zip(features, still, strict=True)) and any(features)
+        constant = [bool((column == column[0]).all()) for column in rows.T]
+        together = any(features) and all(map(operator.or_, features, constant))
         try:
-            with torch.no_grad():
-                parts = [rows] if whole else [row[None] for row in rows]
-                return np.concatenate([_called(function, part, types, starts) for part in parts])
-        except Exception:
+            parts = [rows] if together else [row[None] for row in rows]
+            return np.concatenate([try_out(name, traits, types, list(torch.tensor(part.T))) for part in parts])
+        except GaafError:
             return np.full(len(rows), np.nan)
 
     return values
-
-
-def _called(function: Callable[..., Tensor], rows: Array, types: Sequence[type], starts: Sequence[Tensor]) -> Array:
-    arguments: list[Tensor] = []
-    for column, marker in zip(rows.T, types, strict=True):
-        kind = kind_of(marker)
-        if kind is Feature:
-            arguments.append(torch.tensor(column, dtype=torch.float64)[:, None])
-        else:
-            number = torch.tensor(float(column[0]), dtype=torch.float64)
-            arguments.append(number if kind is Scalar else number.view(1, 1))
-    found = torch.as_tensor(function(*arguments, *starts)).to(torch.float64)
-    flat: Array = found.expand(len(rows), 1).flatten().numpy() if found.dim() else np.full(len(rows), float(found))
-    return flat
 
 
 def _first(rows: Array) -> Array:

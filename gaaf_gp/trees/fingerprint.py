@@ -13,11 +13,9 @@ from typing import Any
 
 import torch
 from deap import gp
-from torch import Tensor
 
-from gaaf_gp.trees.primitive import Traits
+from gaaf_gp.trees.primitive import Traits, try_out
 from gaaf_gp.trees.pset import PrimitiveSet
-from gaaf_gp.types import Feature, Scalar, kind_of
 from gaaf_gp.util.randomness import as_global
 
 POINTS = (-2.3, -0.7, 0.0, 0.37, 1.9)
@@ -81,12 +79,9 @@ def _entry(pset: PrimitiveSet, name: str, node: Any) -> Entry:
 
 def _values(pset: PrimitiveSet, name: str, node: Any, traits: Traits) -> list[float]:
     if isinstance(node, gp.Primitive):
-        assert traits.function is not None
-        arguments = [_argument(kind_of(marker), place) for place, marker in enumerate(node.args)]
-        arguments += [torch.full((1, 1, 1, 1), start) for start in traits.learnable]
-        with torch.no_grad():
-            found = traits.function(*arguments)
-        return [*traits.learnable, *map(float, found.flatten().tolist())]
+        shifts = [place % len(POINTS) for place in range(node.arity)]
+        points = [torch.tensor([*POINTS[shift:], *POINTS[:shift]]) for shift in shifts]
+        return [*traits.learnable, *try_out(name, traits, node.args, points).tolist()]
     if isinstance(node, gp.MetaEphemeral):
         with as_global(random.Random(0)):
             return [node().value for _ in range(DRAWS)]
@@ -94,10 +89,3 @@ def _values(pset: PrimitiveSet, name: str, node: Any, traits: Traits) -> list[fl
         return list(traits.learnable)
     number = pset.context.get(name, node.value)  # DEAP keeps the number of a named terminal there
     return [float(number)] if isinstance(number, int | float) else []
-
-
-def _argument(kind: type | None, place: int) -> Tensor:
-    points = torch.tensor([*POINTS[place % len(POINTS) :], *POINTS[: place % len(POINTS)]])
-    if kind is Feature:
-        return points.view(-1, 1, 1, 1)
-    return points[-1] if kind is Scalar else points[-1].view(1, 1, 1, 1)

@@ -101,6 +101,10 @@ class Individual(gp.PrimitiveTree):  # type: ignore[misc]
         """The identity of the tree: its text with commutative arguments in a fixed order."""
         return render.canonical(self, self.pset)
 
+    def in_canonical_order(self) -> Individual:
+        """Return a new tree, without fitness, whose text is :attr:`canonical`: the form in which trees are trained."""
+        return Individual(render.canonical_nodes(self, self.pset), self.pset, type(self.fitness)())
+
     def infix(self, digits: int = 4) -> str:
         """Return the formula as a person writes it, such as ``sin(x) + x``."""
         return render.infix(self, self.pset, digits)

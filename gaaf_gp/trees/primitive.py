@@ -1,4 +1,9 @@
-"""What is known of a primitive beyond its function and types: price, looks, periodicity, learnable vectors."""
+"""What is known of a primitive beyond its types, and what it computes when it is tried out.
+
+:class:`Traits` holds its function, price, looks, periodicity and learnable vectors. :func:`probe` refuses a function
+that breaks a rule of the trees, before a search meets it (gplearn probes functions in the same way when they are
+registered); :func:`try_out` computes its values at chosen points.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +20,15 @@ from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.types import Feature, Scalar, kind_of
 
 NONFINITE = ("value", "gradient")
+"""What a primitive may declare to be infinite or NaN somewhere."""
 ATOM = 9
 """Precedence of a call or a name, which never needs parentheses. Sums have 1, products 2, a minus sign 3, powers 4."""
+POINTS: tuple[float, ...] = (0.0, 1.0, -1.0, 0.5, -2.5, 1e4, -1e4)
+"""Values that :func:`probe` tries each argument at; all combinations for up to three arguments."""
+DTYPES = (torch.float32, torch.bfloat16)
+"""Of the arguments that :func:`probe` passes."""
+CHANNELS = 3
+"""Of the inputs that :func:`probe` passes, (batch, CHANNELS, 1, 2)."""
 
 
 @dataclass(frozen=True)
@@ -100,21 +112,8 @@ def check_types(owner: str, markers: Sequence[object]) -> None:
             )
 
 
-POINTS: tuple[float, ...] = (0.0, 1.0, -1.0, 0.5, -2.5, 1e4, -1e4)
-"""Values that each argument is tried at; all combinations for up to three arguments."""
-DTYPES = (torch.float32, torch.bfloat16)
-CHANNELS = 3
-
-
-def probe(
-    name: str,
-    function: Callable[..., Tensor],
-    in_types: Sequence[type],
-    ret_type: type,
-    learnable: Sequence[float] = (),
-    nonfinite: frozenset[str] = frozenset(),
-) -> None:
-    """Call ``function`` on hard inputs and refuse it if it breaks a rule of the trees.
+def probe(name: str, traits: Traits, in_types: Sequence[type], nonfinite: frozenset[str] = frozenset()) -> None:
+    """Call a primitive on hard inputs and refuse it if it breaks a rule of the trees.
 
     The rules: it returns a tensor of its arguments' broadcast shape and of their dtype, with finite values and finite
     gradients, unless ``nonfinite`` declares "value" or "gradient" as an exception.
@@ -123,23 +122,57 @@ def probe(
         GaafError: naming the primitive, the rule, what came and the fix.
     """
     for dtype in DTYPES:
-        for arguments in _arguments(in_types, learnable, dtype):
-            before = [argument.detach().clone() for argument in arguments]
-            try:
-                result = function(*arguments)
-            except Exception as error:
-                kind, _, text = one_line(error).partition(": ")
-                raise GaafError(
-                    f"primitive {name!r} must accept {_signature(in_types, learnable)} tensors, but it raised "
-                    f"{kind} ({text}): write it with torch operations"
-                ) from error
-            if not all(torch.equal(one, other) for one, other in zip(before, arguments, strict=True)):
-                raise GaafError(f"primitive {name!r} must not change an argument in place: make a new tensor instead")
-            _check_result(name, result, arguments, ret_type)
+        for arguments in _arguments(in_types, traits.learnable, dtype):
+            result = _called(name, traits, in_types, arguments)
             if "value" not in nonfinite:
                 _check_finite(name, "value", result.detach(), arguments)
             if "gradient" not in nonfinite and result.requires_grad:
                 _check_gradient(name, result, arguments)
+
+
+@torch.no_grad()
+def try_out(name: str, traits: Traits, in_types: Sequence[type], points: Sequence[Tensor]) -> Tensor:
+    """Return what a primitive computes at chosen points, its learnable vectors being as they start.
+
+    Args:
+        name: of the primitive, for messages.
+        traits: what it computes, and where its vectors start.
+        in_types: marker types of its arguments.
+        points: one floating (points,) for each argument; a Channel or a Scalar is the last of its points.
+
+    Returns:
+        (points,) of the dtype of ``points``; (1,) if no argument is a Feature. It may hold what is not finite.
+
+    Raises:
+        GaafError: it raises, changes an argument in place, or does not keep shape and dtype.
+    """
+    arguments = [_at_points(marker, values) for marker, values in zip(in_types, points, strict=True)]
+    arguments += [torch.full((1, 1, 1, 1), start, dtype=points[0].dtype) for start in traits.learnable]
+    return _called(name, traits, in_types, arguments).flatten()
+
+
+def _at_points(marker: type, points: Tensor) -> Tensor:
+    if kind_of(marker) is Feature:
+        return points.view(-1, 1, 1, 1)
+    return points[-1] if kind_of(marker) is Scalar else points[-1].view(1, 1, 1, 1)
+
+
+def _called(name: str, traits: Traits, in_types: Sequence[type], arguments: Sequence[Tensor]) -> Tensor:
+    """Call a primitive and refuse it if it raises, changes an argument, or does not keep shape and dtype."""
+    assert traits.function is not None
+    before = [argument.detach().clone() for argument in arguments]
+    try:
+        result = traits.function(*arguments)
+    except Exception as error:  # primitives are anybody's code
+        kind, _, text = one_line(error).partition(": ")
+        raise GaafError(
+            f"primitive {name!r} must accept {_signature(in_types, traits.learnable)} tensors, but it raised "
+            f"{kind} ({text}): write it with torch operations"
+        ) from error
+    if not all(torch.equal(old, now) for old, now in zip(before, arguments, strict=True)):
+        raise GaafError(f"primitive {name!r} must not change an argument in place: make a new tensor instead")
+    _check_result(name, result, arguments)
+    return result
 
 
 def _signature(in_types: Sequence[type], learnable: Sequence[float]) -> str:
@@ -181,14 +214,14 @@ def _vector(value: float, dtype: torch.dtype) -> Tensor:
     return torch.full((1, CHANNELS, 1, 1), value, dtype=dtype, requires_grad=True)
 
 
-def _check_result(name: str, result: object, arguments: list[Tensor], ret_type: type) -> None:
+def _check_result(name: str, result: object, arguments: Sequence[Tensor]) -> None:
     if not isinstance(result, Tensor):
         raise GaafError(f"primitive {name!r} must return a tensor, got {type(result).__name__}: use torch operations")
     shape = torch.broadcast_shapes(*(argument.shape for argument in arguments))
     if result.shape != shape:
         raise GaafError(
-            f"primitive {name!r} must keep the shape of its arguments {tuple(shape)}, got {tuple(result.shape)} "
-            f"for a {ret_type.__name__}: work element by element, or expand the result"
+            f"primitive {name!r} must keep the shape of its arguments {tuple(shape)}, got {tuple(result.shape)}: work "
+            "element by element, or expand the result"
         )
     if result.dtype != arguments[0].dtype:
         raise GaafError(

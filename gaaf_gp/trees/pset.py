@@ -222,7 +222,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         starts = tuple(Constant(start, Channel).value for start in learnable)
         traits = Traits(primitive, cost, infix or "", latex or "", precedence, periodic, commutative, starts)
         check_traits(label, traits, in_types)
-        probe(label, primitive, in_types, ret_type, starts, frozenset(nonfinite))
+        probe(label, traits, in_types, frozenset(nonfinite))
         self._add_primitive(label, tuple(in_types), ret_type, traits)
 
     def _add_primitive(self, name: str, in_types: tuple[type, ...], ret_type: type, traits: Traits) -> None:

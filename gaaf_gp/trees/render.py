@@ -107,3 +107,14 @@ def canonical(nodes: Nodes, pset: PrimitiveSet) -> str:
 
     # One object for one text: a search keeps that of a candidate in many places.
     return sys.intern(fold(nodes, piece))
+
+
+def canonical_nodes(nodes: Nodes, pset: PrimitiveSet) -> list[Any]:
+    """Return the nodes with the arguments of commutative primitives in the order of :func:`canonical`."""
+
+    def piece(_index: int, node: Any, children: list[list[Any]]) -> list[Any]:
+        if node.name in pset.traits and pset.traits[node.name].commutative:
+            children = sorted(children, key=text)
+        return [node, *itertools.chain(*children)]
+
+    return fold(nodes, piece)

@@ -16,12 +16,15 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
+from gaaf_gp.errors import GaafError
 from gaaf_gp.trees.candidate import Evolved, TwoTrees
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.trees.grid import visited
 from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.primitive import Traits, try_out
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.trees.tree import Constant, Nodes, fold, slot_types
+from gaaf_gp.types import Feature
 
 UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
@@ -62,7 +65,7 @@ class Algebra:
             for primitive in primitives:
                 traits = pset.traits[primitive.name]
                 if primitive.name not in self.kinds and not traits.learnable:
-                    self.kinds[primitive.name] = _kind(traits.function, len(primitive.args))
+                    self.kinds[primitive.name] = _kind(primitive.name, traits, len(primitive.args))
 
     def kind(self, node: Any) -> str:
         """Return the kind of a node, or nothing."""
@@ -77,33 +80,31 @@ class Algebra:
         return None
 
 
-def _kind(function: Any, arity: int) -> str:
+def _kind(name: str, traits: Traits, arity: int) -> str:
     references: dict[int, dict[str, Callable[..., Tensor]]] = {1: {**UNARY}, 2: {**BINARY}}
     inputs: Sequence[Tensor] = _values()[:arity]
+    features = [Feature] * arity
     try:
-        found = function(*inputs)
+        values = try_out(name, traits, features, inputs)
         for kind, reference in references.get(arity, {}).items():
-            if _equal(found, reference(*inputs)):
+            if torch.equal(values, reference(*inputs)):
                 return kind
-        if arity == 1 and torch.equal(function(visited()) >= 0, visited() >= 0):
+        every = visited().flatten()
+        if arity == 1 and torch.equal(try_out(name, traits, features, [every]) >= 0, every >= 0):
             return KEEPS_SIGN
-    except Exception:  # anybody's code: what cannot be tried has no kind
+    except GaafError:  # what cannot be tried has no kind
         return ""
     return ""
 
 
-def _equal(found: Any, expected: Tensor) -> bool:
-    return isinstance(found, Tensor) and found.shape == expected.shape and torch.equal(found, expected)
-
-
 @functools.cache
 def _values() -> tuple[Tensor, Tensor]:
-    """Two times (257, 1) float32 of both signs and many magnitudes, both zeros and equal pairs among them."""
+    """Two times (257,) float32 of both signs and many magnitudes, both zeros and equal pairs among them."""
     generator = torch.Generator().manual_seed(0)
     size = torch.exp2(torch.rand(2, 250, generator=generator) * 24 - 16)
     signs = torch.randint(2, (2, 250), generator=generator) * 2 - 1
     extra = torch.tensor([[0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 64.0], [1.0, 0.5, 1.0, 0.0, 0.5, -2.0, -64.0]])
-    both = torch.cat([size * signs, extra], 1).unsqueeze(2)
+    both = torch.cat([size * signs, extra], 1)
     return both[0], both[1]
 
 

@@ -242,12 +242,10 @@ def test_tree_refuses_a_subtree_that_is_not_there(index: int) -> None:
         plot_tree(parse("add(x, x)", PSET), highlight=index)
 
 
-def test_tree_refuses_two_kinds_of_marks_and_unknown_layouts() -> None:
+def test_tree_refuses_two_kinds_of_marks() -> None:
     one = parse("add(x, x)", PSET)
     with pytest.raises(GaafError, match="got highlight and compare_to: pass one"):
         plot_tree(one, highlight=1, compare_to=one)
-    with pytest.raises(GaafError, match="layout must be one of auto, own, graphviz, got 'spring'"):
-        plot_tree(one, layout="spring")
 
 
 def test_tree_in_the_dark_has_the_same_boxes_on_another_paper() -> None:

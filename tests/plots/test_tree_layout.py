@@ -1,14 +1,10 @@
-"""Layouts: tidy, as narrow as can be, without recursion; Graphviz only where it is installed."""
+"""The layout is tidy, as narrow as can be, and made without recursion."""
 
 from __future__ import annotations
 
 import itertools
 import random
-import shutil
-import sys
 from collections.abc import Mapping
-from pathlib import Path
-from types import ModuleType
 
 import networkx as nx
 import pytest
@@ -16,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plots.tree_layout import graphviz_layout, places, tree_graph, tree_layout
+from gaaf_gp.plots.tree_layout import tree_graph, tree_layout
 from gaaf_gp.trees.generation import gen_half_and_half
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.parser import parse
@@ -109,122 +105,3 @@ def test_layout_refuses_what_is_not_one_tree(edges: list[tuple[int, int]], nodes
     message = f"one tree .* got {len(graph)} nodes and {len(edges)} edges: make it with tree_graph"
     with pytest.raises(GaafError, match=message):
         tree_layout(graph)
-
-
-GRAPH = tree_graph(parse("add(sin(x), mul(x, x))", PSET))
-WIDTHS = dict.fromkeys(GRAPH, 0.5)
-
-
-class FakeNode:
-    """A node as pydot returns it."""
-
-    def __init__(self, place: str) -> None:
-        self.place = place
-
-    def get_pos(self) -> str:
-        return self.place
-
-
-class FakeDot:
-    """Stands for pydot.Dot: notes what it is given; its program puts node n at x = 72 n points."""
-
-    last: FakeDot
-    broken = False
-
-    def __init__(self, *_: object, **settings: object) -> None:
-        FakeDot.last = self
-        self.settings: dict[str, object] = settings
-        self.nodes: dict[str, dict[str, str]] = {}
-        self.edges: list[tuple[str, str]] = []
-
-    def set_node_defaults(self, **settings: str) -> None:
-        self.settings.update(settings)
-
-    def set_edge_defaults(self, **settings: str) -> None:
-        raise AssertionError(f"edges have no look here, got {settings}")
-
-    def add_node(self, node: tuple[str, dict[str, str]]) -> None:
-        self.nodes[node[0]] = node[1]
-
-    def add_edge(self, edge: tuple[str, str]) -> None:
-        self.edges.append(edge)
-
-    def create_dot(self, prog: str) -> bytes:
-        if FakeDot.broken:
-            raise OSError("dot ended with status 1")
-        return f"{prog} of {len(self.nodes)}".encode()
-
-    def get_node(self, name: str) -> list[FakeNode]:
-        return [FakeNode(f'"{72 * int(name)},36"')]
-
-
-@pytest.fixture
-def graphviz(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A program called dot and a module called pydot, as far as networkx uses it."""
-    program = tmp_path / "dot"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    fake = ModuleType("pydot")
-    fake.__spec__ = sys.__spec__
-    fake.Dot = FakeDot  # type: ignore[attr-defined]
-    fake.Node = lambda name, **settings: (name, settings)  # type: ignore[attr-defined]
-    fake.Edge = lambda a, b, **_: (a, b)  # type: ignore[attr-defined]
-    fake.quote_id_if_necessary = str  # type: ignore[attr-defined]
-    fake.graph_from_dot_data = lambda text: [FakeDot.last] if text == f"dot of {len(GRAPH)}" else []  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pydot", fake)
-    monkeypatch.setattr(FakeDot, "broken", False)
-
-
-@pytest.mark.usefixtures("graphviz")
-def test_graphviz_gives_the_columns_where_it_is_installed() -> None:
-    found = graphviz_layout(GRAPH, WIDTHS, 0.2)
-    assert found == {node: (float(node), tree_layout(GRAPH)[node][1]) for node in GRAPH}, "points are 1/72 inch"
-    given = FakeDot.last
-    assert given.settings["ordering"] == "out", "arguments keep their order"
-    assert float(str(given.settings["nodesep"])) == 0.2
-    assert (given.settings["shape"], given.settings["fixedsize"]) == ("box", "true")
-    assert {float(settings["width"]) for settings in given.nodes.values()} == {0.5}
-    assert given.edges == [(str(a), str(b)) for a, b in GRAPH.edges]
-    for layout in ("auto", "graphviz"):
-        assert places(GRAPH, WIDTHS, 0.2, layout) == found
-    assert places(GRAPH, WIDTHS, 0.2, "own") == tree_layout(GRAPH, WIDTHS, 0.2) != found
-
-
-@pytest.mark.usefixtures("graphviz")
-def test_a_graphviz_that_fails_costs_nobody_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeDot, "broken", True)
-    assert places(GRAPH, WIDTHS, 0.2) == tree_layout(GRAPH, WIDTHS, 0.2)
-    with pytest.raises(GaafError, match="ended with OSError: dot ended with status 1: use layout='own'"):
-        places(GRAPH, WIDTHS, 0.2, "graphviz")
-
-
-@pytest.mark.usefixtures("graphviz")
-def test_a_graphviz_that_lets_boxes_touch_is_not_used() -> None:
-    wide = dict.fromkeys(GRAPH, 5.0)
-    assert places(GRAPH, wide, 0.2) == tree_layout(GRAPH, wide, 0.2)
-
-
-def test_without_graphviz_the_layout_is_our_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert places(GRAPH, WIDTHS, 0.2) == tree_layout(GRAPH, WIDTHS, 0.2)
-    with pytest.raises(GaafError, match="needs Graphviz's program dot and Python's pygraphviz or pydot"):
-        places(GRAPH, WIDTHS, 0.2, "graphviz")
-    with pytest.raises(GaafError, match="layout must be one of auto, own, graphviz, got 'neato': choose one"):
-        places(GRAPH, WIDTHS, 0.2, "neato")
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of pydot itself
-@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
-def test_the_real_graphviz_keeps_the_order_of_arguments_and_boxes_apart() -> None:
-    pytest.importorskip("pydot")
-    individual = Individual(gen_half_and_half(PSET, 5, 8, rng=random.Random(3), max_size=60), PSET)
-    graph = tree_graph(individual)
-    widths = {node: 0.2 + 0.1 * len(graph.nodes[node]["label"]) for node in graph}
-    found = graphviz_layout(graph, widths, 0.16)
-    for a, b in itertools.combinations(graph, 2):
-        if level(found, a) == level(found, b):
-            assert abs(found[a][0] - found[b][0]) >= (widths[a] + widths[b]) / 2 + 0.1
-    for parent in graph:
-        columns = [found[child][0] for child in graph.successors(parent)]
-        assert columns == sorted(columns)

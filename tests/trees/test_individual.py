@@ -145,6 +145,7 @@ def test_it_says_what_it_is(free: PrimitiveSet) -> None:
     assert individual.latex() == r"\sin\left(x\right) + s_{0} \cdot 0.25"
     assert individual.latex(digits=1) == r"\sin\left(x\right) + s_{0} \cdot 0.2"
     assert individual.canonical == "add(scale(const(0.25)), sin(x))"
+    assert str(individual.in_canonical_order()) == individual.canonical
 
 
 def test_it_can_be_made_of_nodes_of_another_individual_and_of_a_stock_tree(minimal: PrimitiveSet) -> None:

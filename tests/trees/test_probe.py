@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.trees.primitive import CHANNELS, DTYPES, POINTS, probe
+from gaaf_gp.trees.primitive import CHANNELS, DTYPES, POINTS, Traits, probe, try_out
 from gaaf_gp.types import Channel, Feature, Scalar
 
 ALL = frozenset({"value", "gradient"})
@@ -29,7 +29,7 @@ def recorded(in_types: Sequence[type], learnable: Sequence[float] = ()) -> list[
         shape = torch.broadcast_shapes(*(argument.shape for argument in arguments))
         return torch.zeros(shape, dtype=arguments[0].dtype)
 
-    probe("f", f, in_types, Feature, learnable)
+    probe("f", Traits(f, learnable=tuple(learnable)), in_types)
     return calls
 
 
@@ -40,7 +40,7 @@ def refusal(
     nonfinite: frozenset[str] = frozenset(),
 ) -> str:
     with pytest.raises(GaafError, match=r"^primitive 'f' must ") as caught:
-        probe("f", function, in_types, Feature, learnable, nonfinite)
+        probe("f", Traits(function, learnable=tuple(learnable)), in_types, nonfinite)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -106,7 +106,11 @@ def raises_nothing_said(x: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("function", "in_types", "said"),
     [
-        (lambda x: x.sum(), (Feature,), r"keep the shape of its arguments \(7, 3, 1, 2\), got \(\) for a Feature"),
+        (
+            lambda x: x.sum(),
+            (Feature,),
+            r"keep the shape of its arguments \(7, 3, 1, 2\), got \(\): work element by element",
+        ),
         (lambda x: x.mean(1, keepdim=True), (Feature,), r"got \(7, 1, 1, 2\)"),
         (lambda _x, s: s, (Feature, Channel), r"\(7, 3, 1, 2\), got \(1, 3, 1, 1\)"),
         (in_float32, (Feature,), r"dtype of its arguments torch.bfloat16, got torch.float32: .*\.to\(x\.dtype\)"),
@@ -159,11 +163,11 @@ def test_a_value_or_gradient_that_is_not_finite_is_shown_with_its_place(
     assert f"must have a finite {said}" in message
     word = said.split(",", maxsplit=1)[0]
     assert f'nonfinite=("{word}",)' in message
-    probe("f", function, in_types, Feature, learnable, ALL)
+    probe("f", Traits(function, learnable=tuple(learnable)), in_types, ALL)
     if word == "value":
         refusal(function, in_types, learnable, frozenset({"gradient"}))
     else:
-        probe("f", function, in_types, Feature, learnable, frozenset({"gradient"}))
+        probe("f", Traits(function, learnable=tuple(learnable)), in_types, frozenset({"gradient"}))
         refusal(function, in_types, learnable, frozenset({"value"}))
 
 
@@ -191,7 +195,7 @@ class Broken(torch.autograd.Function):
 def test_a_backward_pass_that_fails_is_refused(error: Exception) -> None:
     Broken.error = error
     assert "must have a gradient, but its backward pass failed: " in refusal(Broken.apply)
-    probe("f", Broken.apply, [Feature], Feature, (), frozenset({"gradient"}))
+    probe("f", Traits(Broken.apply), [Feature], frozenset({"gradient"}))
 
 
 def test_a_backward_failure_of_many_lines_is_told_on_one() -> None:
@@ -214,7 +218,7 @@ def test_a_backward_failure_of_many_lines_is_told_on_one() -> None:
     ],
 )
 def test_what_keeps_the_rules_is_taken(function: Callable[..., Any], in_types: Sequence[type]) -> None:
-    probe("f", function, in_types, Feature)
+    probe("f", Traits(function), in_types)
 
 
 def test_an_argument_changed_in_place_is_refused() -> None:
@@ -223,3 +227,27 @@ def test_an_argument_changed_in_place_is_refused() -> None:
 
 def test_the_dtypes_tried_are_those_of_training() -> None:
     assert set(DTYPES) == {torch.float32, torch.bfloat16}
+
+
+def test_values_at_chosen_points_have_the_vectors_as_they_start() -> None:
+    points = torch.tensor([0.5, -2.0, 3.0], dtype=torch.float64)
+    scaled = Traits(lambda x, c, s: x * c + s, learnable=(0.25,))
+    assert torch.equal(try_out("f", scaled, (Feature, Channel), [points, points]), points * 3.0 + 0.25)
+    assert torch.equal(try_out("f", scaled, (Feature, Scalar), [points, -points]), points * -3.0 + 0.25)
+    assert try_out("f", Traits(torch.neg), (Scalar,), [points]).tolist() == [-3.0]
+    assert try_out("f", Traits(torch.log), (Leaf,), [points])[1].isnan(), "whether it is finite is not asked here"
+
+
+@pytest.mark.parametrize(
+    ("function", "rule"),
+    [
+        (lambda x: x.sum(), r"keep the shape of its arguments \(2, 1, 1, 1\), got \(\)"),
+        (lambda x: x.float(), "keep the dtype of its arguments torch.float64, got torch.float32"),
+        (lambda x: x.add_(1), "not change an argument in place"),
+        (lambda x: x @ torch.ones(3, 3), r"accept \(Feature\) tensors, but it raised RuntimeError"),
+        (lambda x: 1.0, "return a tensor, got float"),
+    ],
+)
+def test_a_function_that_breaks_a_rule_at_chosen_points_is_refused(function: Callable[..., Any], rule: str) -> None:
+    with pytest.raises(GaafError, match=f"^primitive 'f' must {rule}"):
+        try_out("f", Traits(function), (Feature,), [torch.ones(2, dtype=torch.float64)])

@@ -19,7 +19,7 @@ from torch import Tensor
 from gaaf_gp.trees.generation import generate
 from gaaf_gp.trees.parser import parse
 from gaaf_gp.trees.pset import PrimitiveSet
-from gaaf_gp.trees.render import canonical, infix, latex, text, vector_names
+from gaaf_gp.trees.render import canonical, canonical_nodes, infix, latex, text, vector_names
 from gaaf_gp.types import Channel, Feature, Scalar
 
 Reader = Callable[[Sequence[Any], type], Any]
@@ -316,6 +316,7 @@ def test_the_canonical_text_forgets_the_order_of_commutative_arguments_only(
         assert canonical(swapped(nested(nodes, pset.ret), rng), pset) == written
         again = parse(written, pset)
         assert again.canonical == written == str(again)
+        assert canonical_nodes(nodes, pset) == list(again)
         assert form(nested(again, pset.ret)) == form(nested(nodes, pset.ret))
     for first, second in itertools.pairwise(trees):
         same = form(nested(first, pset.ret)) == form(nested(second, pset.ret))
