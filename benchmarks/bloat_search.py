@@ -30,7 +30,7 @@ from gaaf_gp.evaluation.journaled import JournaledEvaluator
 from gaaf_gp.evaluation.records import OnRecord, Record
 from gaaf_gp.search.best_so_far import Watched
 from gaaf_gp.search.evolve import evolve
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import Candidate
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
@@ -181,7 +181,7 @@ def search(judge: JournaledEvaluator, choice: Choice, seed: int, evaluations: in
     """
     course: list[tuple[int, float]] = []
 
-    def watched(found: Evolution) -> None:
+    def watched(found: SearchResult) -> None:
         course.append((len(found.records), statistics.fmean(map(len, found.population))))
 
     pset, proxy = judge.evaluator.pset, judge.evaluator.proxy

@@ -16,7 +16,7 @@ from benchmarks.task import SMALL
 from gaaf_gp.data.load import Split, load_data
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.search.evolve import evolve
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.training.outcome import Epoch, Outcome
 from gaaf_gp.training.proxy import Proxy
@@ -44,7 +44,7 @@ def null_evaluator(workers: int) -> Evaluator:
     return evaluator
 
 
-def search(candidates: int, population: int, workers: int = 1, seed: int = 0) -> tuple[float, Evolution]:
+def search(candidates: int, population: int, workers: int = 1, seed: int = 0) -> tuple[float, SearchResult]:
     """Return the seconds of a search without training, process start excluded, and what it left behind."""
     with null_evaluator(workers) as evaluator:
         started = time.perf_counter()

@@ -25,7 +25,7 @@ from gaaf_gp.evaluation.fitness_function import FunctionJudge, OnRecord
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.search.bloat import BloatLike, Pareto
 from gaaf_gp.search.evolve import evolve
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.trees.generation import Limits
 from gaaf_gp.trees.individual import Individual
@@ -182,7 +182,7 @@ def _stock(toolbox: base.Toolbox, judge: Judge, population: int, _seed: int, wat
 def _evolved(toolbox: base.Toolbox, judge: Judge, population: int, seed: int, watched: Any) -> None:
     """Run our loop until the judge ends it."""
 
-    def generation(found: Evolution) -> None:
+    def generation(found: SearchResult) -> None:
         watched([len(one) for one in found.population])
 
     evolve(

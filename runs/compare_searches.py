@@ -39,7 +39,7 @@ from gaaf_gp.plots.searches import plot_searches
 from gaaf_gp.search.best_so_far import Asked, Value, Watched, best_share, best_so_far, summary
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.genetic import PUBLISHED, REPAIRED, genetic, random_search
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.statistics import band
 from gaaf_gp.training.proxy import DEFAULT_EPOCHS, Proxy
 from gaaf_gp.trees.parser import parse
@@ -78,10 +78,10 @@ OUT = Path("out/compare_searches")
 AS_PUBLISHED = replace(PUBLISHED, seeded=True)  # the published code ignores its seed; repeatable it is the same
 
 
-def searches(pset: PrimitiveSet, threshold: float) -> dict[str, Callable[[Judge, int, int, bool], Evolution]]:
+def searches(pset: PrimitiveSet, threshold: float) -> dict[str, Callable[[Judge, int, int, bool], SearchResult]]:
     """Return the searches by name; each takes a judge, a budget, a seed and whether to show progress."""
 
-    def paper(repairs: Any) -> Callable[[Judge, int, int, bool], Evolution]:
+    def paper(repairs: Any) -> Callable[[Judge, int, int, bool], SearchResult]:
         return lambda judge, evaluations, seed, shown: genetic(
             pset,
             judge,

@@ -17,7 +17,7 @@ from gaaf_gp.experiments import run_folder
 from gaaf_gp.experiments.experiment import run
 from gaaf_gp.experiments.settings import Settings
 from gaaf_gp.search.genetic import random_search
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.training.proxy import DEFAULT_EPOCHS
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.console import Show
@@ -57,7 +57,7 @@ def main(
         data_settings={"limit": limit},
     )
 
-    def search(chosen: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show) -> Evolution:
+    def search(chosen: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show) -> SearchResult:
         return random_search(
             pset, evaluator, evaluations=chosen.evaluations, batch=BATCH, seed=chosen.seed, progress=shown
         )

@@ -47,7 +47,7 @@ from gaaf_gp.plots import (
 )
 from gaaf_gp.search.best_so_far import Watched, best_so_far
 from gaaf_gp.search.genetic import random_search
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.statistics import Band, band
 from gaaf_gp.training.layer_inputs import layer_inputs
 from gaaf_gp.trees import describe
@@ -66,7 +66,7 @@ pset = gaaf.free()
 class Run:
     """A search and its populations, generation by generation."""
 
-    found: Evolution
+    found: SearchResult
     populations: list[list[Any]] = field(default_factory=list)
 
 

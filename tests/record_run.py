@@ -24,7 +24,7 @@ from gaaf_gp.binary import Surrogate
 from gaaf_gp.data.load import Data, Split
 from gaaf_gp.evaluation.cache import ArchivedTrainings
 from gaaf_gp.search.genetic import genetic, random_search
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.training.checkpoint import write_checkpoint
 from gaaf_gp.training.outcome import Epoch, Outcome, TrainingState
 from gaaf_gp.trees.candidate import parse_candidate
@@ -54,7 +54,7 @@ def digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def shown(found: Evolution) -> dict[str, Any]:
+def shown(found: SearchResult) -> dict[str, Any]:
     """Return what a search found, but for times."""
     return {
         "texts": [record.text for record in found.records],

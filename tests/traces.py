@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 
 
-def trace(found: Evolution) -> tuple[Any, ...]:
+def trace(found: SearchResult) -> tuple[Any, ...]:
     """Return all that a search left behind but times."""
     return (
         [(record.text, record.fitness) for record in found.records],

@@ -13,7 +13,7 @@ from gaaf_gp.experiments import run_folder
 from gaaf_gp.experiments.experiment import Search, run
 from gaaf_gp.experiments.settings import Settings
 from gaaf_gp.search.genetic import PUBLISHED, REPAIRED, Repairs, genetic
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.console import Show
 from gaaf_gp.util.devices import available_cores
@@ -96,7 +96,7 @@ class PaperSearch:
     def search(self, repairs: Repairs) -> Search:
         """Return the algorithm as :func:`gaaf_gp.experiments.experiment.run` takes it; the evaluations alone end it."""
 
-        def search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show) -> Evolution:
+        def search(settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show) -> SearchResult:
             return genetic(
                 pset,
                 evaluator,

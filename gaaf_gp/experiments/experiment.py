@@ -25,7 +25,7 @@ from gaaf_gp.search.bloat import measured_in
 from gaaf_gp.search.checkpoint import CHECKPOINT
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.genetic import random_search
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.search.tensorboard import TensorBoard, open_log
 from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.training.proxy import Proxy
@@ -36,7 +36,7 @@ from gaaf_gp.util.console import Show, as_mode
 __all__ = ["FRESH", "Search", "run"]
 
 
-Search = Callable[[Settings, PrimitiveSet, Evaluator, Show], Evolution]
+Search = Callable[[Settings, PrimitiveSet, Evaluator, Show], SearchResult]
 """Searches with the settings; the last argument says whether and how progress is shown."""
 
 
@@ -55,7 +55,7 @@ def chosen_search(search: Search | None, log: TensorBoard | None) -> Search:
 
 def _search(
     settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show, log: TensorBoard | None = None
-) -> Evolution:
+) -> SearchResult:
     with nullcontext() if log is None else log.following(evaluator.recalled):
         return evolve(
             pset,
@@ -82,7 +82,7 @@ def _search(
 
 def search_at_random(
     settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, evaluations: int, shown: Show
-) -> Evolution:
+) -> SearchResult:
     """Spend the evaluations of the search once more, on random candidates.
 
     The first ones are those of the search, unless that begins with known functions.
@@ -107,7 +107,7 @@ def search_at_random(
     )
 
 
-def check_found(found: Evolution, pset: PrimitiveSet) -> None:
+def check_found(found: SearchResult, pset: PrimitiveSet) -> None:
     """Refuse a search that ended without a candidate that could be trained.
 
     Raises:
@@ -205,8 +205,8 @@ def _searched(
 class _Known:
     """What is known of a run so far: the search, random search, validation and test; ``why`` there is no test."""
 
-    found: Evolution = field(default_factory=Evolution)
-    drawn: Evolution | None = None
+    found: SearchResult = field(default_factory=SearchResult)
+    drawn: SearchResult | None = None
     sign: dict[int, float] = field(default_factory=dict)
     test: dict[str, Any] | None = None
     why: str = INTERRUPTED
@@ -216,7 +216,7 @@ class _NotConfirmedError(Exception):
     """The test split could not be read; the message says why."""
 
 
-def _added(found: Evolution, evaluator: Evaluator) -> list[int]:
+def _added(found: SearchResult, evaluator: Evaluator) -> list[int]:
     """Return the seeds that were added to any in the hall of fame: the plain sign is to be seen on them too."""
     used = {seed for individual in found.hall_of_fame for seed in evaluator.records[individual.canonical].by_seed}
     return [seed for seed in evaluator.extra if seed in used]

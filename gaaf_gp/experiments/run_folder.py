@@ -16,14 +16,14 @@ from rich.table import Table
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.experiments.confirm import COMPETITORS
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.util.files import replacing
 from gaaf_gp.util.provenance import versions
 
 
 def summary(
-    found: Evolution, sign: Mapping[int, float], test: dict[str, Any] | None, drawn: Evolution | None = None
+    found: SearchResult, sign: Mapping[int, float], test: dict[str, Any] | None, drawn: SearchResult | None = None
 ) -> dict[str, Any]:
     """Return the part of ``result.json`` that a search and its confirmation make.
 
@@ -59,7 +59,7 @@ def summary(
     }
 
 
-def _random_search(drawn: Evolution, found: Evolution) -> dict[str, Any]:
+def _random_search(drawn: SearchResult, found: SearchResult) -> dict[str, Any]:
     best, record = drawn.hall_of_fame[0] if len(drawn.hall_of_fame) else None, drawn.best
     seen = {one.text for one in found.records}
     return {
@@ -159,7 +159,7 @@ def start(folder: Path, config: dict[str, Any]) -> None:
         raise GaafError(f"the output folder must be writable, but {folder} is not ({error.strerror})") from error
 
 
-def write(folder: Path, result: dict[str, Any], found: Evolution, sign: Mapping[int, float]) -> None:
+def write(folder: Path, result: dict[str, Any], found: SearchResult, sign: Mapping[int, float]) -> None:
     """Write result.json, logbook.csv, hall_of_fame.csv, population.csv, best_tree.png and history.png.
 
     The figures need at least one evaluated candidate and are left out without. The history shows the candidates that
@@ -284,7 +284,7 @@ def _text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def _logbook_rows(found: Evolution) -> Iterable[dict[str, Any]]:
+def _logbook_rows(found: SearchResult) -> Iterable[dict[str, Any]]:
     chapters = found.logbook.chapters
     for index, row in enumerate(found.logbook):
         flat = dict(row)
@@ -299,7 +299,7 @@ def _population_row(individual: Evolved) -> dict[str, Any]:
     return {"text": str(individual), "infix": individual.infix(), "fitness": fitness, "size": individual.size}
 
 
-def _hall_rows(found: Evolution, sign: Mapping[int, float]) -> Iterable[dict[str, Any]]:
+def _hall_rows(found: SearchResult, sign: Mapping[int, float]) -> Iterable[dict[str, Any]]:
     records = {record.text: record for record in found.records}
     for rank, individual in enumerate(found.hall_of_fame, 1):
         record = records[individual.canonical]

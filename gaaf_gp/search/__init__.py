@@ -1,7 +1,7 @@
 """Search: evolution of candidates; :mod:`gaaf_gp.search.bloat` keeps trees small.
 
 - ``evolve``: a whole search: population, loop, budget -> result
-- ``Evolution``: what a search found
+- ``SearchResult``: what a search found
 - ``make_toolbox``: a DEAP toolbox for stock algorithms
 - ``LOOPS``: loops by name
 - ``Loop``: what a loop must do
@@ -22,17 +22,17 @@ from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.genetic import genetic, random_search
 from gaaf_gp.search.loops import LOOPS, Islands, Loop, Steady
 from gaaf_gp.search.progress import Progress
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.search.toolbox import make_toolbox
 
 __all__ = [
     "LOOPS",
     "Constraint",
-    "Evolution",
     "Islands",
     "Loop",
     "Progress",
     "RunCheckpoint",
+    "SearchResult",
     "Steady",
     "evolve",
     "genetic",

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gaaf_gp.errors import GaafError, one_line
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.trees.fingerprint import first_difference, plain_number, same_numbers, set_signature
 from gaaf_gp.trees.pset import PrimitiveSet
@@ -92,7 +92,7 @@ class RunCheckpoint:
                 f"another one: {REMEDY}"
             )
 
-    def stepped(self, found: Evolution) -> None:
+    def stepped(self, found: SearchResult) -> None:
         """Take what the search found until now, after a whole step: a generation, or as many children as it has.
 
         Raises:
@@ -105,7 +105,7 @@ class RunCheckpoint:
         elif self._step == self._before["step"]:
             self._compare(found, self._before)
 
-    def _state(self, found: Evolution) -> Content:
+    def _state(self, found: SearchResult) -> Content:
         """Return what is compared."""
         return {
             "evaluations": len(found.records),
@@ -116,7 +116,7 @@ class RunCheckpoint:
             "hall_of_fame": _individuals(found.hall_of_fame),
         }
 
-    def _compare(self, found: Evolution, before: Content) -> None:
+    def _compare(self, found: SearchResult, before: Content) -> None:
         for name, now in self._state(found).items():
             if not same_numbers(before[name], now, TOLERANCE):
                 raise AnotherWayError(
@@ -124,7 +124,7 @@ class RunCheckpoint:
                     f"as {self.path} has it: {REMEDY}"
                 )
 
-    def _write(self, found: Evolution) -> None:
+    def _write(self, found: SearchResult) -> None:
         content = {**self._about, "step": self._step, **self._state(found)}
         content |= {"bred": "".join(self._bred), "primitives": self._signature}
         text = json.dumps({"sha256": _digest(content), **content}, allow_nan=False)

@@ -19,7 +19,7 @@ from gaaf_gp.search.checkpoint import RunCheckpoint
 from gaaf_gp.search.constraints import ConstraintLike
 from gaaf_gp.search.loops import Loop, Search, as_loop
 from gaaf_gp.search.progress import Progress, formulas
-from gaaf_gp.search.result import Chronicle, Evolution, new_hall
+from gaaf_gp.search.result import Chronicle, SearchResult, new_hall
 from gaaf_gp.search.stopping import Stop
 from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.trees.candidate import Evolved
@@ -27,7 +27,7 @@ from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.console import Show
 
-__all__ = ["Evolution", "evolve"]
+__all__ = ["evolve"]
 
 
 def evolve(
@@ -53,9 +53,9 @@ def evolve(
     toolbox: base.Toolbox | None = None,
     progress: Show = False,
     on_evaluation: Callable[[Record], None] | None = None,
-    on_generation: Callable[[Evolution], object] | None = None,
+    on_generation: Callable[[SearchResult], object] | None = None,
     checkpoint: Path | str | None = None,
-) -> Evolution:
+) -> SearchResult:
     """Search for good activation functions.
 
     Each generation keeps the ``elite`` best and fills up with new candidates: two parents are selected by tournaments,
@@ -110,7 +110,7 @@ def evolve(
     if toolbox is not None and (bloat is not None or constraints):
         raise GaafError("a toolbox has its own controls and constraints: give them to make_toolbox, not to evolve")
     chosen = SEARCH_DEFAULT if bloat is None else bloat
-    found = Evolution(hall_of_fame=new_hall(hall_of_fame))
+    found = SearchResult(hall_of_fame=new_hall(hall_of_fame))
     register: Register | None = getattr(judge, "register", None)
     kept = None
     if checkpoint is not None:

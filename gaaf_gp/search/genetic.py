@@ -34,7 +34,7 @@ from gaaf_gp.evaluation.fitness_function import Judge, Measure, as_judge, recall
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.search.bloat import TOURNAMENT
 from gaaf_gp.search.progress import Progress, formulas
-from gaaf_gp.search.result import SAME, Evolution, new_statistics
+from gaaf_gp.search.result import SAME, SearchResult, new_statistics
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits, gen_half_and_half, starting_heights
 from gaaf_gp.trees.individual import Individual
@@ -87,7 +87,7 @@ PUBLISHED = Repairs(False, False, False, False, False, False)
 
 
 class Ledger:
-    """Asks a judge, counts what that costs, and keeps an :class:`~gaaf_gp.search.result.Evolution` up to date.
+    """Asks a judge, counts what that costs, and keeps an :class:`~gaaf_gp.search.result.SearchResult` up to date.
 
     It is a context manager: Ctrl-C inside ends the block quietly, and ``found.interrupted`` says so.
 
@@ -116,7 +116,7 @@ class Ledger:
         self.judge = judge
         self.budget = budget
         self.repairs = repairs
-        self.found = Evolution(hall_of_fame=tools.HallOfFame(hall_of_fame, similar=_same))
+        self.found = SearchResult(hall_of_fame=tools.HallOfFame(hall_of_fame, similar=_same))
         self.found.logbook.header = ["gen", "mode", "nevals", "taken", "evaluations", "best", "fitness", "size"]
         self.asked = 0
         self._shown = shown
@@ -268,7 +268,7 @@ def genetic(
     hall_of_fame: int = 10,
     progress: Show = False,
     on_evaluation: Callable[[Record], None] | None = None,
-) -> Evolution:
+) -> SearchResult:
     """Search with the paper's genetic algorithm.
 
     An evaluation is counted whenever the algorithm asks for a fitness, also if the answer is remembered: the published
@@ -328,7 +328,7 @@ def random_search(
     hall_of_fame: int = 10,
     progress: Show = False,
     on_evaluation: Callable[[Record], None] | None = None,
-) -> Evolution:
+) -> SearchResult:
     """Evaluate random individuals, every distinct one once: what a search must be better than at equal budget.
 
     The arguments are those of :func:`genetic`. Of ``repairs`` it heeds ``screen``, ``skip_same_behaviour`` and

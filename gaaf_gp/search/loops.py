@@ -13,7 +13,7 @@ from gaaf_gp.evaluation.fitness_function import Judge, streamed
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.search.breeding import Breeder
 from gaaf_gp.search.checkpoint import RunCheckpoint
-from gaaf_gp.search.result import Chronicle, Evolution
+from gaaf_gp.search.result import Chronicle, SearchResult
 from gaaf_gp.search.stopping import Stop
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.util.checks import check_whole
@@ -41,7 +41,7 @@ class Search:
         checkpoint: is told of every whole step.
     """
 
-    found: Evolution
+    found: SearchResult
     judge: Judge
     breeders: Callable[[int], list[Breeder]]
     chronicle: Chronicle
@@ -49,7 +49,7 @@ class Search:
     population_size: int
     elite: int
     arrived: Callable[[Record], None]
-    on_generation: Callable[[Evolution], object] | None = None
+    on_generation: Callable[[SearchResult], object] | None = None
     checkpoint: RunCheckpoint | None = None
 
     @property

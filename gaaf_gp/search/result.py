@@ -1,4 +1,4 @@
-"""What a search leaves behind, whatever loop it ran in."""
+"""What a search found, whatever loop it ran in."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ TOO_LARGE = "too large to be evaluated"
 
 
 @dataclass
-class Evolution:
-    """What a run leaves behind.
+class SearchResult:
+    """What a search found, kept up to date while it runs.
 
     Attributes:
         population: the last generation: Individuals, or TwoTrees where a search breeds those.
@@ -116,7 +116,7 @@ class Chronicle:
         register: of the generations; None without an archive.
     """
 
-    def __init__(self, found: Evolution, judge: Judge, values: Values, register: Register | None = None) -> None:
+    def __init__(self, found: SearchResult, judge: Judge, values: Values, register: Register | None = None) -> None:
         self.found = found
         self._judge = judge
         self._values = values

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Stop:
         if self.target is not None and not math.isfinite(self.target):
             raise GaafError(f"the target of a search must be a number or None, got {self.target!r}")
 
-    def reason(self, found: Evolution) -> str:
+    def reason(self, found: SearchResult) -> str:
         """Return why the search ends now, in words; nothing if it goes on."""
         done, best = len(found.records), found.best
         if best is not None and best.fitness > self._best:

@@ -13,7 +13,7 @@ from typing import Any
 
 from gaaf_gp.errors import GaafError, one_line
 from gaaf_gp.evaluation.records import Record, reasons
-from gaaf_gp.search.result import Evolution, value
+from gaaf_gp.search.result import SearchResult, value
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.util.console import Pace
 
@@ -87,7 +87,7 @@ class TensorBoard:
         if record.failure is not None:
             self._failures[record.failure] += 1
 
-    def generation(self, found: Evolution) -> None:
+    def generation(self, found: SearchResult) -> None:
         """Write where a search is; for ``on_generation`` of :func:`gaaf_gp.evolve`."""
         step = int(found.logbook[-1]["evaluations"])
         for name, number in self._scalars(found).items():
@@ -99,7 +99,7 @@ class TensorBoard:
             self._writer.add_text("best", f"`{best.infix()}`", step)
         self._writer.flush()
 
-    def _scalars(self, found: Evolution) -> dict[str, float | None]:
+    def _scalars(self, found: SearchResult) -> dict[str, float | None]:
         population: list[Evolved] = found.population
         fitness = [one for one in map(value, population) if math.isfinite(one)]
         best = found.hall_of_fame[0] if len(found.hall_of_fame) else None

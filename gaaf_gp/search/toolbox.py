@@ -17,7 +17,6 @@ from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evaluation.fitness_function import Judge
 from gaaf_gp.search.bloat import Bloat, BloatLike, Pareto
 from gaaf_gp.search.constraints import ConstraintLike, as_constraints
-from gaaf_gp.search.semantic import semantic as keeping_apart
 from gaaf_gp.trees.candidate import TwoTrees
 from gaaf_gp.trees.compile import Activation
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits, gen_half_and_half, starting_heights
@@ -39,7 +38,6 @@ def make_toolbox(
     two_trees: bool = False,
     bloat: BloatLike = None,
     constraints: ConstraintLike | Sequence[ConstraintLike] = (),
-    semantic: bool = False,
     mutations: Sequence[Callable[..., tuple[Individual]]] = MUTATIONS,
 ) -> base.Toolbox:
     """Return a ``deap.base.Toolbox`` with all the aliases that DEAP's algorithms know, and ``compile``.
@@ -63,8 +61,6 @@ def make_toolbox(
             double tournament by default. They are copied, and the copy, as ``toolbox.bloat``, learns from every
             ``select``.
         constraints: what every tree must keep to, see :mod:`gaaf_gp.search.constraints`.
-        semantic: whether no child behaves as a parent does, see :mod:`gaaf_gp.search.semantic`; ``evolve`` needs it
-            not.
         mutations: those that ``mutate`` chooses from, see :func:`gaaf_gp.trees.operators.mut_any`.
 
     Raises:
@@ -86,9 +82,6 @@ def make_toolbox(
         if two_trees:
             return init_two_trees(toolbox.expr, pset, fitness)
         return Individual(toolbox.expr(), pset, fitness())
-
-    def signature(candidate: Individual | TwoTrees) -> str:
-        return evaluator.behaviour(candidate).signature
 
     def evaluate_all(candidates: Sequence[Individual | TwoTrees]) -> list[tuple[float, ...]]:
         worth = [controls.judges(candidate, generator) for candidate in candidates]
@@ -121,8 +114,7 @@ def make_toolbox(
         operate = functools.partial(operator, rng=generator, limits=limits)
         if name == "mutate":
             operate = functools.partial(operate, mutations=mutations)
-        varied = controls.varied(operate, fresh, generator)
-        toolbox.register(name, keeping_apart(varied, signature, toolbox.individual) if semantic else varied)
+        toolbox.register(name, controls.varied(operate, fresh, generator))
     if isinstance(controls.selector, Pareto):
         toolbox.register("select", controls.survivors)
     else:

@@ -1,4 +1,4 @@
-"""Modules of version 0.1 that moved: their names still work, with a DeprecationWarning, until version 0.3."""
+"""Modules and names of version 0.1 that changed: the old ones still work, with a DeprecationWarning, until 0.3."""
 
 from __future__ import annotations
 
@@ -63,9 +63,7 @@ MOVED = {
     "gaaf_gp.results": ("gaaf_gp.experiments.run_folder", "gaaf_gp.util.provenance"),
     "gaaf_gp.retraining": ("gaaf_gp.training.retraining.retrain",),
     "gaaf_gp.search_comparison": ("gaaf_gp.search.best_so_far", "gaaf_gp.statistics"),
-    "gaaf_gp.semantic": ("gaaf_gp.search.semantic",),
     "gaaf_gp.semantics": ("gaaf_gp.activations.behaviour",),
-    "gaaf_gp.sharing": ("gaaf_gp.search.sharing",),
     "gaaf_gp.simplify": ("gaaf_gp.trees.simplify",),
     "gaaf_gp.stacked": ("gaaf_gp.training.stacked",),
     "gaaf_gp.streamed_data": ("gaaf_gp.data.streamed",),
@@ -80,6 +78,12 @@ MOVED = {
 }
 """Old module -> where its names are now."""
 
+RENAMED = {
+    "gaaf_gp.evolution:Evolution": "gaaf_gp.search.result:SearchResult",
+    "gaaf_gp.evolve:Evolution": "gaaf_gp.search.result:SearchResult",
+}
+"""Old module and name -> module and name now."""
+
 
 class _Moved(ModuleType):
     """Stands for a module that moved."""
@@ -87,15 +91,16 @@ class _Moved(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        for place in MOVED[self.__name__]:
+        renamed, _, new = RENAMED.get(f"{self.__name__}:{name}", f":{name}").partition(":")
+        for place in (renamed,) if renamed else MOVED[self.__name__]:
             module = importlib.import_module(place)
-            if hasattr(module, name):
+            if hasattr(module, new):
                 warnings.warn(
-                    f"{self.__name__}.{name} has moved to {place}: import it from there",
+                    f"{self.__name__}.{name} has moved to {place}.{new}: import it from there",
                     DeprecationWarning,
                     stacklevel=2,
                 )
-                return getattr(module, name)
+                return getattr(module, new)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 

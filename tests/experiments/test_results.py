@@ -7,7 +7,7 @@ from gaaf_gp.evaluation.records import Record
 from gaaf_gp.experiments.run_folder import sign_accuracy, standing, summary, verdict
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.genetic import random_search
-from gaaf_gp.search.result import Evolution
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.training.outcome import Outcome
 
@@ -55,7 +55,7 @@ def test_a_summary_counts_what_was_done(stub_proxy, free):
 
 
 def test_a_summary_of_nothing_is_empty():
-    result = summary(Evolution(), {7: 0.5}, None)
+    result = summary(SearchResult(), {7: 0.5}, None)
     assert result["best"] is None
     assert result["validation"] == {"best": None, "best_standard_error": None, "sign": 0.5, "seeds": [7]}
     assert result["evaluations"] == result["epochs_trained"] == 0
@@ -96,4 +96,4 @@ def test_a_summary_says_what_random_search_found(stub_proxy, free):
     assert result["of_the_search"] >= 6, "the first ones are those of the search"
     assert len(stub_proxy.trained) == 20 + 12 - result["of_the_search"], "what both meet is trained once"
     assert summary(found, {0: 0.25}, None)["random_search"] is None
-    assert summary(found, {}, None, Evolution())["random_search"]["best"] is None
+    assert summary(found, {}, None, SearchResult())["random_search"]["best"] is None

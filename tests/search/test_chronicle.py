@@ -3,7 +3,7 @@
 import random
 
 from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.search.result import Chronicle, Evolution, new_hall
+from gaaf_gp.search.result import Chronicle, SearchResult, new_hall
 from gaaf_gp.trees.generation import generate
 from gaaf_gp.trees.individual import Individual
 
@@ -16,7 +16,7 @@ def test_what_was_entered_is_in_order_and_the_best_are_in_the_hall(make_stub, fr
         trees.setdefault(tree.canonical, tree)
     batches = [list(trees.values())[start : start + 8] for start in range(0, 40, 8)]
     with Evaluator(make_stub(noise=0.05), free, extra_seeds=1) as evaluator:
-        found = Evolution(hall_of_fame=new_hall(5))
+        found = SearchResult(hall_of_fame=new_hall(5))
         chronicle = Chronicle(found, evaluator, lambda individual, fitness: (fitness,))
         for number, batch in enumerate(batches):
             evaluator.evaluate(batch)
