@@ -29,6 +29,11 @@ class FailedError(Exception):
     """Ends the training of one candidate; the message is the reason that is kept."""
 
 
+def out_of_time(seconds: float) -> str:
+    """Return why a training of more than ``seconds`` has failed."""
+    return f"time budget of {seconds:g} s exhausted"
+
+
 class Budget:
     """Wall time and memory of one training.
 
@@ -75,7 +80,7 @@ class Budget:
 
     def _exhausted(self) -> str | None:
         if self.seconds is not None and time.perf_counter() - self.started > self.seconds:
-            return f"time budget of {self.seconds:g} s exhausted"
+            return out_of_time(self.seconds)
         if self.memory is not None and self._grown() > self.memory:
             return f"memory budget of {self.memory:g} GiB exceeded"
         return None

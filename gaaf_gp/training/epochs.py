@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,63 +14,114 @@ from gaaf_gp.data.load import AnySplit
 from gaaf_gp.errors import GaafError
 from gaaf_gp.training.budget import Budget, FailedError
 from gaaf_gp.training.outcome import Epoch
-from gaaf_gp.training.step import Training
-
-__all__ = ["Budget", "FailedError", "UnreadableError", "accuracy", "epoch", "run_epoch"]
+from gaaf_gp.training.step import Training, TrainingSteps
 
 
 class UnreadableError(GaafError):
     """Images cannot be read, such as a file that is damaged: that is not the candidate's failure, and ends the run."""
 
 
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a network makes of a split: the accuracy (0 to 1), and why it fails, None if it does not."""
+
+    accuracy: float
+    failure: str | None
+
+
+def mean_losses(training: TrainingSteps, batches: TrainingBatches, before_step: Callable[[], None]) -> list[float]:
+    """Train for one epoch and return the mean loss (nats) of each candidate. Only its end waits for the device.
+
+    Raises:
+        FailedError: ``before_step``, which is called ahead of each step, raises it.
+        UnreadableError: the images cannot be read.
+    """
+    training.model.train()
+    total = torch.zeros((), device=training.generator.device)
+    for images, labels in _read(batches.epoch(training.generator)):
+        before_step()
+        total = total + training.step(images, labels)
+    return [loss / len(batches) for loss in torch.atleast_1d(total).tolist()]
+
+
+def loss_failure(mean: float, number: int) -> str | None:
+    """Return why a training with this mean loss in epoch ``number`` has failed, None if it has not."""
+    return None if math.isfinite(mean) else f"non-finite loss in epoch {number}"
+
+
 def run_epoch(training: Training, batches: TrainingBatches, number: int, budget: Budget) -> float:
-    """Train for one epoch and return its mean loss (nats). Only its end waits for the device.
+    """Train one candidate for one epoch and return its mean loss (nats).
 
     Raises:
         FailedError: the budget is exhausted, or the loss is not finite.
         UnreadableError: the images cannot be read.
     """
-    training.model.train()
-    loss = torch.zeros((), device=training.generator.device)
-    for images, labels in _read(batches.epoch(training.generator)):
-        budget.check(number)
-        loss += training.step(images, labels)
-    mean = float(loss) / len(batches)
-    if not math.isfinite(mean):
-        raise FailedError(f"non-finite loss in epoch {number}")
+    (mean,) = mean_losses(training, batches, lambda: budget.check(number))
+    if (failure := loss_failure(mean, number)) is not None:
+        raise FailedError(failure)
     return mean
 
 
 @torch.no_grad()
-def accuracy(
-    training: Training, batches: TrainingBatches, split: AnySplit | None, classes: tuple[str, ...] | None
-) -> float:
-    """Return the share of a split that a network calls right (0 to 1).
+def scores(
+    training: TrainingSteps,
+    batches: TrainingBatches,
+    split: AnySplit | None,
+    classes: tuple[str, ...] | None,
+    size: int | None = None,
+) -> list[Score]:
+    """Score each candidate on a split.
 
     Args:
         training: has the network; it is left in evaluation mode.
         batches: what reads the images.
         split: the images; None for the validation split.
         classes: names of the classes, where one class for all images is a failure.
+        size: images that are scored at once, None for the usual number.
+
+    Raises:
+        UnreadableError: the images cannot be read.
+    """
+    training.model.eval()
+    predictions, hits, finite = [], [], []
+    for images, labels in _read(batches.scoring(split, size)):
+        logits = training.logits(images)
+        predictions.append(logits.argmax(-1))
+        hits.append(predictions[-1] == labels)
+        finite.append(logits.isfinite().flatten(-2).all(-1))
+    predicted = torch.cat(predictions, -1)
+    columns = (
+        torch.cat(hits, -1).double().mean(-1),
+        torch.stack(finite).all(0),
+        (predicted == predicted[..., :1]).all(-1),
+        predicted[..., 0],
+    )
+    result = []
+    for accuracy, is_finite, is_constant, first in zip(
+        *(torch.atleast_1d(column).tolist() for column in columns), strict=True
+    ):
+        failure = None
+        if not is_finite:
+            failure = "non-finite output"
+        elif classes is not None and is_constant:
+            failure = f"constant output: every image is called {classes[first]!r}"
+        result.append(Score(accuracy, failure))
+    return result
+
+
+def accuracy(
+    training: Training, batches: TrainingBatches, split: AnySplit | None, classes: tuple[str, ...] | None
+) -> float:
+    """Return the share of a split that one network calls right (0 to 1), see :func:`scores`.
 
     Raises:
         FailedError: an output is not finite, or all images are of one class and ``classes`` is given.
         UnreadableError: the images cannot be read.
     """
-    training.model.eval()
-    called, right, finite = [], [], []
-    for images, labels in _read(batches.scoring(split)):
-        logits = training.logits(images)
-        predicted = logits.argmax(1)
-        called.append(predicted)
-        right.append(predicted == labels)
-        finite.append(torch.isfinite(logits).all())
-    if not bool(torch.stack(finite).all()):
-        raise FailedError("non-finite output")
-    predicted = torch.cat(called)
-    if classes is not None and bool((predicted == predicted[0]).all()):
-        raise FailedError(f"constant output: every image is called {classes[int(predicted[0])]!r}")
-    return float(torch.cat(right).double().mean())
+    (score,) = scores(training, batches, split, classes)
+    if score.failure is not None:
+        raise FailedError(score.failure)
+    return score.accuracy
 
 
 def epoch(

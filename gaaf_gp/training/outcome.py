@@ -1,14 +1,17 @@
-"""NEW gaaf_gp/training/outcome.py."""
+"""How a training ended, epoch by epoch, and the state from which a training is resumed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+"""Arrays by name."""
 WORST_ACCURACY = 0.0
 """The declared fitness of a candidate that failed: below anything that a trained network reaches."""
 
@@ -45,8 +48,8 @@ class TrainingState:
     history: tuple[Epoch, ...]
     seconds: float
     steps: int
-    model: dict[str, NDArray[Any]]
-    moments: dict[int, dict[str, NDArray[Any]]]
+    model: Arrays
+    moments: dict[int, Arrays]
     generator: NDArray[np.uint8]
     scale: tuple[float, int] | None = None
 
@@ -75,6 +78,20 @@ class Outcome:
     failure: str | None = None
     state: TrainingState | None = field(default=None, compare=False, repr=False)
 
+    @classmethod
+    def of(
+        cls,
+        seed: int,
+        history: tuple[Epoch, ...],
+        seconds: float,
+        failure: str | None,
+        state: TrainingState | None,
+    ) -> Outcome:
+        """Return the outcome of a training with ``history``; one that failed has no state and the worst accuracy."""
+        if failure is None:
+            return cls(seed, history[-1].accuracy, history, seconds, None, state)
+        return cls(seed, WORST_ACCURACY, history, seconds, failure)
+
     @property
     def epochs(self) -> int:
         """Epochs trained."""
@@ -91,5 +108,11 @@ class Loss(Protocol):
         """Return all that it depends on, fit for JSON."""
 
 
-def _array(tensor: Tensor) -> NDArray[Any]:
+def as_array(tensor: Tensor) -> NDArray[Any]:
+    """Return a copy of ``tensor`` on the CPU, of the same shape and dtype, in C order."""
     return tensor.detach().cpu().contiguous().numpy().copy()
+
+
+def as_tensors(arrays: Arrays) -> dict[str, Tensor]:
+    """Return tensors that share the memory of ``arrays``."""
+    return {name: torch.from_numpy(value) for name, value in arrays.items()}

@@ -230,8 +230,7 @@ class Proxy:
             failure = str(failed)
         except Exception as error:  # primitives are anybody's code, and one bad candidate must not end a run
             failure = failure_reason(error)
-        accuracy = history[-1].accuracy if failure is None else WORST_ACCURACY
-        return Outcome(seed, accuracy, tuple(history), time.perf_counter() - started, failure, kept)
+        return Outcome.of(seed, tuple(history), time.perf_counter() - started, failure, kept)
 
     def training(self, individual: Candidate | None, seed: int) -> Training:
         """Return a training at its start: the network on its device, the optimiser and the schedule.

@@ -6,7 +6,6 @@ with the same augmentation.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,108 +25,96 @@ from gaaf_gp.data.batches import SCORED
 from gaaf_gp.data.load import AnySplit
 from gaaf_gp.errors import GaafError
 from gaaf_gp.training.adam import Adam
-from gaaf_gp.training.outcome import WORST_ACCURACY, Epoch, Outcome, TrainingState
+from gaaf_gp.training.budget import FailedError, out_of_time
+from gaaf_gp.training.epochs import loss_failure, mean_losses, scores
+from gaaf_gp.training.outcome import Arrays, Epoch, Outcome, TrainingState
 from gaaf_gp.training.proxy import Proxy
-from gaaf_gp.training.step import LATENT_LIMIT, Repeated, Training
+from gaaf_gp.training.step import Training, TrainingSteps
 from gaaf_gp.trees.candidate import Candidate, text_of
 from gaaf_gp.util.devices import threads
 
 
-class Stack:
-    """One network, trained for many candidates side by side; the steps are those of :class:`Training`.
+class Stack(TrainingSteps):
+    """One network, trained for many candidates side by side; each makes the steps of its own :class:`Training`.
 
     Attributes:
         parameters: by name, each (candidates, ...), leaves of the graph.
         buffers: by name, each (candidates, ...): running statistics.
-        generator: draws the order of the batches and the augmentation, on the device.
-        steps: steps made so far.
 
     Args:
-        training: a training of the plain sign from tables, at its start; the stack takes its model and generator over.
+        training: a training of the plain sign from tables, at its start; the stack takes over its model, its generator
+            and its schedule.
         activations: the tables of each candidate, on the device of the model.
         orientations: +1, or -1 for a candidate whose latent weights start negated.
-        learning_rate: of the first step.
-        total_steps: those of the whole schedule, whether or not they are all made.
     """
 
-    def __init__(
-        self,
-        training: Training,
-        activations: Sequence[TableActivation],
-        orientations: Sequence[int],
-        *,
-        learning_rate: float,
-        total_steps: int,
-    ) -> None:
-        self.generator = training.generator
-        self.steps = 0
-        self._learning_rate = learning_rate
-        self._total_steps = total_steps
-        self._model = training.model
-        layers = {name: one for name, one in self._model.named_modules() if isinstance(one, BinaryLayer)}
-        self._latent = {f"{name}.weight": layer.weight_surrogate for name, layer in layers.items()}
+    def __init__(self, training: Training, activations: Sequence[TableActivation], orientations: Sequence[int]) -> None:
+        model, generator, count = training.model, training.generator, len(activations)
+        layers = {name: module for name, module in model.named_modules() if isinstance(module, BinaryLayer)}
         for layer in layers.values():
             _take_signs(layer)
-        for module in self._model.modules():
+        for module in model.modules():
             if isinstance(module, BatchNorm):
                 _fold(module)
+        self._surrogates = {f"{name}.weight": layer.weight_surrogate for name, layer in layers.items()}
         tables = {kind: torch.stack([getattr(one, kind) for one in activations]) for kind in ("sign", "slope")}
         self._tables = {f"{name}.activation.{kind}": table for name in layers for kind, table in tables.items()}
-        turns = torch.tensor(orientations, device=self.generator.device)
+        turns = torch.tensor(orientations, device=generator.device)
         self.parameters: dict[str, Tensor] = {}
-        for name, value in self._model.named_parameters():
-            copies = _copies(value, len(activations))
-            if name in self._latent:
+        for name, value in model.named_parameters():
+            copies = _copies(value, count)
+            if name in self._surrogates:
                 copies *= turns.view(-1, *(1,) * value.dim())
             self.parameters[name] = copies.requires_grad_()
-        learned = self._model.state_dict().keys() - self.parameters.keys()
-        self.buffers = {
-            name: _copies(value, len(activations)) for name, value in self._model.named_buffers() if name in learned
-        }
-        self.optimizer = Adam(self.parameters.values(), rows=True)
-        self._repeated = Repeated(self.generator.device)
+        learned = model.state_dict().keys() - self.parameters.keys()
+        self.buffers = {name: _copies(value, count) for name, value in model.named_buffers() if name in learned}
+        super().__init__(
+            model,
+            Adam(self.parameters.values(), rows=True),
+            [self.parameters[name] for name in self._surrogates],
+            generator,
+            learning_rate=training.learning_rate,
+            total_steps=training.total_steps,
+        )
 
-    def step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Make one step for every candidate; return their losses, (candidates,), which nothing has waited for.
+    def logits(self, images: Tensor) -> Tensor:
+        """Return the logits of all candidates for the same images.
 
         Args:
-            images: (B,C,H,W) normalized floats, the same for all.
-            labels: (B,) int64.
-        """
-        self._model.train()
-        cosine = math.cos(math.pi * self.steps / self._total_steps)
-        self.steps += 1
-        return self._repeated(self._step, images, labels, self._learning_rate * (1 + cosine) / 2)
+            images: (B,C,H,W) normalized floats.
 
-    def _step(self, images: Tensor, labels: Tensor, learning_rate: Tensor | float) -> Tensor:
-        logits = self._logits(images)
+        Returns:
+            (candidates, B, classes) float32.
+        """
+        signs = {name: binarize(self.parameters[name], surrogate) for name, surrogate in self._surrogates.items()}
+
+        def of_one(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+            # layers share tables, but each of them is handed its own name for them
+            return cast(Tensor, functional_call(self.model, (parameters, buffers), (images,), tie_weights=False))
+
+        return vmap(of_one)(self.parameters | signs, self.buffers | self._tables)
+
+    def losses(self, logits: Tensor, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002  as in a Training
+        """Return the cross-entropy (nats) of each candidate, (candidates,).
+
+        Args:
+            logits: (candidates, B, classes).
+            images: not used.
+            labels: (B,) int64, the same for all.
+        """
         targets = labels.expand(len(logits), -1)
         losses = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-        losses = losses.view_as(targets).mean(1)
-        self.optimizer.zero_grad()
-        losses.sum().backward()  # no slice meets another, so each loss gets its own gradients
-        self.optimizer.step(learning_rate)
-        with torch.no_grad():
-            for name in self._latent:
-                self.parameters[name].clamp_(-LATENT_LIMIT, LATENT_LIMIT)
-        return losses.detach()
+        return losses.view_as(targets).mean(1)
 
-    @torch.no_grad()
-    def scores(self, images: Tensor) -> Tensor:
-        """Return the logits of normalized ``images`` with the running statistics, (candidates, B, classes)."""
-        self._model.eval()
-        return self._logits(images)
+    def tensors(self) -> dict[str, Tensor]:
+        """Return parameters and buffers by name, each (candidates, ...)."""
+        return self.parameters | self.buffers
 
     def states(
         self, texts: Sequence[str | None], seed: int, histories: Sequence[Sequence[Epoch]], seconds: Sequence[float]
     ) -> list[TrainingState]:
         """Return for each candidate what :meth:`Training.state` would: single trainings can go on from it too."""
-        model = {name: _array(value) for name, value in (self.parameters | self.buffers).items()}
-        moments = {
-            number: {name: _array(value) for name, value in kept.items()}
-            for number, kept in self.optimizer.moments().items()
-        }
-        generator = _array(self.generator.get_state())
+        model, moments, generator = self._arrays()
         return [
             TrainingState(
                 text,
@@ -145,26 +132,13 @@ class Stack:
     @torch.no_grad()
     def restore(self, states: Sequence[TrainingState]) -> None:
         """Go on from ``states``, one for each candidate, of the same step and with the same generator."""
-        for name, value in (self.parameters | self.buffers).items():
+        for name, value in self.tensors().items():
             value.copy_(torch.from_numpy(np.stack([state.model[name] for state in states])))
-        self.optimizer.restore(
-            {
-                number: {name: _moment([state.moments[number][name] for state in states]) for name in names}
-                for number, names in states[0].moments.items()
-            }
-        )
-        self._repeated.forget()
-        self.steps = states[0].steps
-        self.generator.set_state(torch.from_numpy(states[0].generator))
-
-    def _logits(self, images: Tensor) -> Tensor:
-        signs = {name: binarize(self.parameters[name], surrogate) for name, surrogate in self._latent.items()}
-
-        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
-            # layers share tables, but each of them is handed its own name for them
-            return cast(Tensor, functional_call(self._model, (parameters, buffers), (images,), tie_weights=False))
-
-        return vmap(one)(self.parameters | signs, self.buffers | self._tables)
+        moments = {
+            number: {name: _moment([state.moments[number][name] for state in states]) for name in names}
+            for number, names in states[0].moments.items()
+        }
+        self._resume(states[0], moments)
 
 
 def _take_signs(layer: BinaryLayer) -> None:
@@ -219,11 +193,7 @@ def _moment(arrays: Sequence[NDArray[Any]]) -> Tensor:
     return torch.from_numpy(np.stack(arrays) if arrays[0].ndim else arrays[0])
 
 
-def _array(tensor: Tensor) -> NDArray[Any]:
-    return tensor.detach().cpu().contiguous().numpy().copy()
-
-
-def _slices(stacks: dict[str, NDArray[Any]], place: int) -> dict[str, NDArray[Any]]:
+def _slices(stacks: Arrays, place: int) -> Arrays:
     """Return what is one candidate's; Adam's count of steps is everybody's."""
     return {name: np.array(stack[place] if stack.ndim else stack) for name, stack in stacks.items()}
 
@@ -396,17 +366,18 @@ class _Run:
         seconds = self._seconds(self.asked)
         if last < proxy.epochs:
             kept = stack.states([one.text for one in members], self.seed, self.histories, seconds)
-        asked = members[: self.asked]
-        return {one.place: self._outcome(place, seconds[place], kept[place]) for place, one in enumerate(asked)}
+        return {
+            member.place: Outcome.of(
+                self.seed, tuple(self.histories[place]), seconds[place], self.failures.get(place), kept[place]
+            )
+            for place, member in enumerate(members[: self.asked])
+        }
 
     def _begun(self) -> Stack:
-        proxy = self.proxy
         stack = Stack(
-            proxy.training(None, self.seed),
+            self.proxy.training(None, self.seed),
             [one.activation for one in self.members],
             [one.orientation for one in self.members],
-            learning_rate=proxy.learning_rate,
-            total_steps=proxy.epochs * len(proxy.batches),
         )
         states = [one.state for one in self.members if one.state is not None]
         if states:
@@ -415,52 +386,35 @@ class _Run:
 
     def _epoch(self, stack: Stack, split: AnySplit, number: int) -> None:
         """Train all for one epoch and score them. Only its end waits for the device."""
-        batches = self.proxy.batches
-        losses = torch.zeros(len(self.members), device=stack.generator.device)
-        for images, labels in batches.epoch(stack.generator):
-            self._check_budget(number)
-            if len(self.failures) == len(self.members):
-                return
-            losses += stack.step(images, labels)
-        means = [loss / len(batches) for loss in losses.tolist()]
-        for place, mean in enumerate(means):
-            if not math.isfinite(mean):
-                self.failures.setdefault(place, f"non-finite loss in epoch {number}")
-        accuracies = self._accuracies(stack, split, last=number == self.proxy.epochs)
-        for place, history in enumerate(self.histories):
+        proxy = self.proxy
+        try:
+            means = mean_losses(stack, proxy.batches, lambda: self._check_budget(number))
+        except FailedError:
+            return
+        classes = proxy.data.classes if number == proxy.epochs else None
+        # a stack of images takes no more memory than a step did
+        scored = scores(stack, proxy.batches, split, classes, max(proxy.batch_size, SCORED // len(self.members)))
+        for place, (mean, score) in enumerate(zip(means, scored, strict=True)):
+            failure = loss_failure(mean, number) or score.failure
+            if failure is not None:
+                self.failures.setdefault(place, failure)
             if place not in self.failures:
-                history.append(Epoch(means[place], accuracies[place]))
-
-    def _accuracies(self, stack: Stack, split: AnySplit, last: bool) -> list[float]:
-        # a stack of pictures takes no more memory than a step did
-        size = max(self.proxy.batch_size, SCORED // len(self.members))
-        scored = [(stack.scores(images), truth) for images, truth in self.proxy.batches.scoring(split, size)]
-        logits, labels = torch.cat([one for one, _ in scored], 1), torch.cat([truth for _, truth in scored])
-        predicted = logits.argmax(2)
-        first = predicted[:, 0].tolist()
-        for place, finite in enumerate(logits.isfinite().flatten(1).all(1).tolist()):
-            if not finite:
-                self.failures.setdefault(place, "non-finite output")
-        for place, constant in enumerate((predicted == predicted[:, :1]).all(1).tolist()):
-            if last and constant:
-                name = self.proxy.data.classes[first[place]]
-                self.failures.setdefault(place, f"constant output: every image is called {name!r}")
-        accuracies: list[float] = (predicted == labels).double().mean(1).tolist()
-        return accuracies
+                self.histories[place].append(Epoch(mean, score.accuracy))
 
     def _seconds(self, sharing: int) -> list[float]:
         share = (time.perf_counter() - self.started) / sharing
         return [share + (0.0 if one.state is None else one.state.seconds) for one in self.members]
 
     def _check_budget(self, number: int) -> None:
-        budget = self.proxy.seconds
-        if budget is None:
-            return
-        for place, spent in enumerate(self._seconds(len(self.members))):
-            if spent > budget:
-                self.failures.setdefault(place, f"time budget of {budget:g} s exhausted in epoch {number}")
+        """Note which candidates are over their budget.
 
-    def _outcome(self, place: int, seconds: float, kept: TrainingState | None) -> Outcome:
-        history, failure = tuple(self.histories[place]), self.failures.get(place)
-        accuracy = WORST_ACCURACY if failure is not None else history[-1].accuracy
-        return Outcome(self.seed, accuracy, history, seconds, failure, kept if failure is None else None)
+        Raises:
+            FailedError: all candidates have failed.
+        """
+        budget = self.proxy.seconds
+        if budget is not None:
+            for place, spent in enumerate(self._seconds(len(self.members))):
+                if spent > budget:
+                    self.failures.setdefault(place, f"{out_of_time(budget)} in epoch {number}")
+        if len(self.failures) == len(self.members):
+            raise FailedError("all candidates of the stack have failed")

@@ -1,20 +1,23 @@
-"""One training, step by step, that can be put aside between two epochs and gone on with as if it had never stopped.
+"""The steps of a training: Adam on a cosine schedule, recorded as a CUDA graph where that is possible.
 
-Here is what a training is made of: the steps, the state that is put aside, the outcome.
+A training can be stopped after any step and resumed from its state with the same results, bit for bit.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gaaf_gp.binary import binary_layers
 from gaaf_gp.training.adam import Adam
-from gaaf_gp.training.outcome import Epoch, Loss, TrainingState, _array
+from gaaf_gp.training.outcome import Arrays, Epoch, Loss, TrainingState, as_array, as_tensors
 from gaaf_gp.util.devices import lowered
 
 
@@ -71,7 +74,7 @@ Step = Callable[[Tensor, Tensor, Tensor | float], Tensor]
 On a GPU it must not depend on, nor change, anything that is not on the device, and not wait for the device."""
 
 
-class Repeated:
+class CudaGraphStep:
     """Makes a step again and again; on a CUDA device it records the step and plays the record.
 
     A step that cannot be recorded, such as one with a primitive that reads a number back, is called every time.
@@ -138,17 +141,116 @@ LATENT_LIMIT = 1.3
 """Latent weights are clipped to +-1.3 after each step (GAAF's published training code)."""
 
 
-class Training:
-    """A model, its optimiser and the schedule of its steps.
+class TrainingSteps(ABC):
+    """The steps of a training, whether of one candidate (:class:`Training`) or of many (``Stack``) side by side.
 
-    The loss is cross-entropy by default, the optimiser Adam; step t of ``total_steps`` has the learning rate
-    ``learning_rate (1 + cos(pi t / total_steps)) / 2``, and latent weights are clipped to +-1.3 after it.
+    The optimiser is Adam. Step t of ``total_steps`` has the learning rate
+    ``learning_rate (1 + cos(pi t / total_steps)) / 2`` (Loshchilov and Hutter 2017, arXiv 1608.03983, Equation 5,
+    without restarts), and latent weights are clipped to +-1.3 after it. Shapes below are those of one candidate; in a
+    stack losses are (candidates,) and logits (candidates, B, classes).
 
     Attributes:
-        model: the network, in channels-last memory on the device.
-        optimizer: Adam over all its parameters.
+        model: the network, on its device.
+        optimizer: Adam over all parameters.
         generator: draws the order of the batches and the augmentation, on the device.
         steps: steps made so far.
+        learning_rate: of the first step.
+        total_steps: those of the whole schedule, whether or not they are all made.
+
+    Args:
+        model: the network.
+        optimizer: over the parameters that are trained.
+        latent: those of the parameters that are clipped.
+        generator: on the device of the model.
+        learning_rate: of the first step.
+        total_steps: at least 1.
+        recorded: whether a CUDA device may record a step, see :class:`CudaGraphStep`.
+        scale: of the loss, None for none.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Adam,
+        latent: Sequence[Tensor],
+        generator: torch.Generator,
+        *,
+        learning_rate: float,
+        total_steps: int,
+        recorded: bool = True,
+        scale: LossScale | None = None,
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.generator = generator
+        self.steps = 0
+        self.learning_rate = learning_rate
+        self.total_steps = total_steps
+        self._latent = latent
+        self._graph = CudaGraphStep(generator.device, recorded)
+        self._scale = scale
+
+    @abstractmethod
+    def logits(self, images: Tensor) -> Tensor:
+        """Return what the network makes of ``images``, (B,C,H,W) normalized floats, as (B, classes)."""
+
+    @abstractmethod
+    def losses(self, logits: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss (nats) of ``logits``, a 0-dim tensor with their graph; ``labels`` are (B,) int64."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """Return parameters and buffers by name, not copied."""
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Make one step and return the loss ahead of it, a 0-dim tensor on the device that nothing has waited for.
+
+        Args:
+            images: (B,C,H,W) normalized floats.
+            labels: (B,) int64.
+        """
+        cosine = math.cos(math.pi * self.steps / self.total_steps)
+        self.steps += 1
+        return self._graph(self._step, images, labels, self.learning_rate * (1 + cosine) / 2)
+
+    def _step(self, images: Tensor, labels: Tensor, learning_rate: Tensor | float) -> Tensor:
+        losses = self.losses(self.logits(images), images, labels)
+        self.optimizer.zero_grad()
+        # no candidate of a stack meets another, so each loss gets its own gradients
+        if self._scale is None:
+            losses.backward(torch.ones_like(losses))
+            self.optimizer.step(learning_rate)
+        else:
+            scale = self._scale.value
+            losses.backward(scale)
+            gradients = [parameter.grad for parameter in self.optimizer.parameters if parameter.grad is not None]
+            self.optimizer.step(learning_rate, scale, self._scale.overflow(gradients))
+        with torch.no_grad():
+            for weight in self._latent:
+                weight.clamp_(-LATENT_LIMIT, LATENT_LIMIT)
+        return losses.detach()
+
+    def _arrays(self) -> tuple[Arrays, dict[int, Arrays], NDArray[np.uint8]]:
+        """Return copies of parameters and buffers, of Adam's moments, and of the state of the generator."""
+        moments = self.optimizer.moments().items()
+        return (
+            {name: as_array(value) for name, value in self.tensors().items()},
+            {number: {name: as_array(value) for name, value in kept.items()} for number, kept in moments},
+            as_array(self.generator.get_state()),
+        )
+
+    def _resume(self, state: TrainingState, moments: Mapping[int, Mapping[str, Tensor]]) -> None:
+        """Take over ``moments``, and the place in the schedule and in the random numbers from ``state``."""
+        self.optimizer.restore(moments)
+        self._graph.forget()
+        self.steps = state.steps
+        self.generator.set_state(torch.from_numpy(state.generator))
+
+
+class Training(TrainingSteps):
+    """The training of one candidate: a model, its optimiser and the schedule of its steps.
+
+    The model is put into channels-last memory. The loss is cross-entropy by default.
 
     Args:
         model: a network, on its device already.
@@ -169,81 +271,47 @@ class Training:
         precision: str = "float32",
         loss: Loss | None = None,
     ) -> None:
-        self.model: nn.Module = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = Adam(self.model.parameters())
-        self.steps = 0
-        self._learning_rate = learning_rate
-        self._total_steps = total_steps
-        self._latent = [layer.weight for layer in binary_layers(self.model)]
-        self._device = next(self.model.parameters()).device
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        device = next(model.parameters()).device
+        super().__init__(
+            model,
+            Adam(model.parameters()),
+            [layer.weight for layer in binary_layers(model)],
+            torch.Generator(device).manual_seed(seed),
+            learning_rate=learning_rate,
+            total_steps=total_steps,
+            # a loss of its own, or a scale of it, may keep what a recording must not change
+            recorded=loss is None and precision == "float32",
+            scale=LossScale(device) if precision == "float16" else None,
+        )
         self._precision = precision
         self._loss = loss
-        self._scale = LossScale(self._device) if precision == "float16" else None
-        self.generator = torch.Generator(self._device).manual_seed(seed)
-        # a loss of its own, or a scale of it, may keep what a recording must not change
-        plain = loss is None and precision == "float32"
-        self._repeated = Repeated(self._device, recorded=plain)
-
-    def step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Make one step and return its loss, a 0-dim tensor on the device that nothing has waited for.
-
-        Args:
-            images: (B,C,H,W) normalized floats.
-            labels: (B,) int64.
-        """
-        cosine = math.cos(math.pi * self.steps / self._total_steps)
-        self.steps += 1
-        return self._repeated(self._step, images, labels, self._learning_rate * (1 + cosine) / 2)
-
-    def _step(self, images: Tensor, labels: Tensor, learning_rate: Tensor | float) -> Tensor:
-        logits = self.logits(images)
-        loss = functional.cross_entropy(logits, labels) if self._loss is None else self._loss(logits, images, labels)
-        self.optimizer.zero_grad()
-        self._descend(loss, learning_rate)
-        with torch.no_grad():
-            for weight in self._latent:
-                weight.clamp_(-LATENT_LIMIT, LATENT_LIMIT)
-        return loss.detach()
 
     def logits(self, images: Tensor) -> Tensor:
         """Return what the network makes of normalized ``images``, in the precision of the training, as float32."""
         if self._precision == "float32":
             y: Tensor = self.model(images)
             return y
-        with lowered(self._precision, self._device):
+        with lowered(self._precision, self.generator.device):
             return self.model(images).float()  # type: ignore[no-any-return]
 
-    def _descend(self, loss: Tensor, learning_rate: Tensor | float) -> None:
-        if self._scale is None:
-            loss.backward()
-            self.optimizer.step(learning_rate)
-            return
-        scale = self._scale.value
-        (loss * scale).backward()
-        gradients = [one.grad for one in self.optimizer.parameters if one.grad is not None]
-        self.optimizer.step(learning_rate, scale, self._scale.overflow(gradients))
+    def losses(self, logits: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of one batch, see :meth:`TrainingSteps.losses`."""
+        return functional.cross_entropy(logits, labels) if self._loss is None else self._loss(logits, images, labels)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return parameters and buffers by name, as ``model.load_state_dict`` takes them."""
+        return self.model.state_dict()
 
     def state(self, text: str | None, seed: int, history: tuple[Epoch, ...], seconds: float) -> TrainingState:
         """Return a copy of all that the steps to come depend on; the arguments go into it as they are."""
-        moments = {
-            number: {name: _array(value) for name, value in kept.items()}
-            for number, kept in self.optimizer.moments().items()
-        }
-        model = {name: _array(value) for name, value in self.model.state_dict().items()}
-        generator, scale = _array(self.generator.get_state()), None if self._scale is None else self._scale.state()
+        model, moments, generator = self._arrays()
+        scale = None if self._scale is None else self._scale.state()
         return TrainingState(text, seed, history, seconds, self.steps, model, moments, generator, scale)
 
     def restore(self, state: TrainingState) -> None:
         """Go back, or on, to ``state``, which a training of the same candidate in the same network left."""
-        self.model.load_state_dict({name: torch.from_numpy(value) for name, value in state.model.items()})
-        self.optimizer.restore(
-            {
-                number: {name: torch.from_numpy(value) for name, value in kept.items()}
-                for number, kept in state.moments.items()
-            }
-        )
-        self._repeated.forget()
-        self.steps = state.steps
-        self.generator.set_state(torch.from_numpy(state.generator))
+        self.model.load_state_dict(as_tensors(state.model))
+        self._resume(state, {number: as_tensors(kept) for number, kept in state.moments.items()})
         if self._scale is not None and state.scale is not None:
             self._scale.restore(state.scale)

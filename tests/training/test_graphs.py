@@ -9,7 +9,7 @@ from gaaf_gp import load_data
 from gaaf_gp.training.adam import Adam
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.training.stacked import train_stacked
-from gaaf_gp.training.step import AHEAD, Repeated
+from gaaf_gp.training.step import AHEAD, CudaGraphStep
 from gaaf_gp.trees.parser import parse
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -46,7 +46,7 @@ RATES = [0.1, 0.05, 0.02, 0.01, 0.3, 0.0, 0.2, 0.1]
 @pytest.mark.parametrize("device", DEVICES)
 def test_repeated_steps_are_the_steps(device):
     expected_losses, expected, _ = _steps(device, None, RATES)
-    losses, weights, calls = _steps(device, Repeated(torch.device(device)), RATES)
+    losses, weights, calls = _steps(device, CudaGraphStep(torch.device(device)), RATES)
     torch.testing.assert_close(losses, expected_losses)
     for first, second in zip(weights, expected, strict=True):
         torch.testing.assert_close(first, second)
@@ -56,14 +56,14 @@ def test_repeated_steps_are_the_steps(device):
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_step_that_reads_a_number_back_is_called_every_time(device):
     expected, _, _ = _steps(device, None, RATES, reads=True)
-    losses, _, calls = _steps(device, Repeated(torch.device(device)), RATES, reads=True)
+    losses, _, calls = _steps(device, CudaGraphStep(torch.device(device)), RATES, reads=True)
     torch.testing.assert_close(losses, expected)
     assert calls >= len(RATES)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_batch_of_another_size_is_trained_too(device):
-    repeated, seen = Repeated(torch.device(device)), []
+    repeated, seen = CudaGraphStep(torch.device(device)), []
 
     def step(images, _labels, _rate):
         seen.append(len(images))
@@ -77,7 +77,7 @@ def test_a_batch_of_another_size_is_trained_too(device):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_what_has_moved_is_recorded_anew(device):
-    repeated, total = Repeated(torch.device(device)), torch.zeros((), device=device)
+    repeated, total = CudaGraphStep(torch.device(device)), torch.zeros((), device=device)
 
     def step(images, _labels, _rate):
         total.add_(images.sum())

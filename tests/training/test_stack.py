@@ -59,13 +59,17 @@ def stacked(proxy, trees, seed=0):
         proxy.training(None, seed),
         [activation(proxy, tree) for tree in trees],
         [1 if tree is None else proxy.behaviour(tree).orientation for tree in trees],
-        learning_rate=proxy.learning_rate,
-        total_steps=proxy.epochs * len(proxy.batches),
     )
 
 
 def steps(proxy, one, epochs):
     return torch.stack([one.step(*batch) for _ in range(epochs) for batch in proxy.batches.epoch(one.generator)])
+
+
+def evaluated(stack, images):
+    stack.model.eval()
+    with torch.no_grad():
+        return stack.logits(images)
 
 
 def slices(stack, place):
@@ -86,7 +90,7 @@ def test_whole_trainings_in_float64_are_the_single_ones(tiny_data, single_settin
     stack = stacked(proxy, trees)
     losses = steps(proxy, stack, proxy.epochs)
     images = proxy.batches.normalized(tiny_data.val.images)
-    scores = stack.scores(images)
+    scores = evaluated(stack, images)
     assert losses.dtype == scores.dtype == torch.float64
     assert len({float(loss) for loss in losses[-1]}) == len(trees), "the candidates are different trainings"
     for place, tree in enumerate(trees):
@@ -129,7 +133,7 @@ def test_all_candidates_start_alike_and_negated_ones_negated(tiny_data, single_s
         turn = -1 if id(parameter) in latent else 1
         expected = torch.stack([parameter, turn * parameter, parameter])
         assert torch.equal(stack.parameters[name], expected), name
-    assert {name for name in stack.parameters if name in stack._latent} == stack._latent.keys()
+    assert {name for name in stack.parameters if name in stack._surrogates} == stack._surrogates.keys()
 
 
 def test_f_and_minus_f_train_alike(tiny_data, single_settings, free):
@@ -148,7 +152,7 @@ def test_a_candidate_that_diverges_leaves_the_others_bit_for_bit_alone(tiny_data
     ends = []
     for middle in (made[1], infinite(made[1])):
         tables = [TableActivation(one) for one in (made[0], middle, made[2])]
-        stack = Stack(proxy.training(None, 0), tables, [1, 1, 1], learning_rate=0.03, total_steps=16)
+        stack = Stack(proxy.training(None, 0), tables, [1, 1, 1])
         ends.append((steps(proxy, stack, 4), stack))
     (losses, sane), (others, mad) = ends
     assert losses.isfinite().all()
@@ -185,7 +189,7 @@ def test_the_loss_is_that_before_the_step_and_carries_no_graph(tiny_data, single
         model = proxy.training(tree, 0).model.train()
         torch.testing.assert_close(loss, functional.cross_entropy(model(images), labels).detach())
     assert not losses.requires_grad
-    assert not stack.scores(images).requires_grad
+    assert not evaluated(stack, images).requires_grad
     assert stack.steps == 1
 
 
@@ -194,7 +198,7 @@ def test_scoring_changes_nothing(tiny_data, single_settings, trees):
     stack = stacked(proxy, trees)
     steps(proxy, stack, 1)
     before = {name: value.clone() for name, value in (stack.parameters | stack.buffers).items()}
-    scores = stack.scores(proxy.batches.normalized(tiny_data.val.images))
+    scores = evaluated(stack, proxy.batches.normalized(tiny_data.val.images))
     assert scores.shape == (len(trees), 30, 3)
     assert all(torch.equal(value, before[name]) for name, value in (stack.parameters | stack.buffers).items())
     assert stack.buffers["stem.1.num_batches_tracked"].tolist() == [4] * len(trees)
