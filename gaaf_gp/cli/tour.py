@@ -9,10 +9,10 @@ from typer.core import TyperGroup
 
 SECTIONS = {
     "Search": ("evolve", "watch", "resume"),
-    "See what came out": ("report", "compare", "show", "plot"),
+    "Look at the results": ("report", "compare", "show", "plot"),
     "Know the functions": ("primitives", "catalogue"),
-    "Make sure": ("retrain",),
-    "Keep what was trained": ("archive",),
+    "Confirm a result": ("retrain",),
+    "Work with archives": ("archive",),
 }
 """Heading -> names of commands; those that there are not are left out, and others stand under :data:`OTHERS`."""
 OTHERS = "Others"
