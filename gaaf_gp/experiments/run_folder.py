@@ -99,7 +99,7 @@ def standing(test: dict[str, Any] | None) -> str | None:
     groups: dict[str, list[str]] = {
         "better than": [],
         "worse than": [],
-        "not told apart from": [],
+        "no significant difference from": [],
         "not compared with": [],
     }
     for name, one in test["competitors"].items():
@@ -108,7 +108,7 @@ def standing(test: dict[str, Any] | None) -> str | None:
         elif one["significant"]:
             verb = "better than" if one["difference"]["mean"] > 0 else "worse than"
         else:
-            verb = "not told apart from"
+            verb = "no significant difference from"
         groups[verb].append(COMPETITORS[name])
     said = "; ".join(f"{verb} {', '.join(names)}" for verb, names in groups.items() if names)
     return f"Against {len(test['competitors'])} competitors, p-values corrected for all (Holm, 5 %): {said}."

@@ -77,7 +77,7 @@ def test_the_standing_names_every_competitor_once():
     }
     assert standing(test) == (
         "Against 5 competitors, p-values corrected for all (Holm, 5 %): better than plain sign, forward tree alone; "
-        "worse than best of random search; not told apart from RSign; not compared with RPReLU."
+        "worse than best of random search; no significant difference from RSign; not compared with RPReLU."
     )
     assert standing(None) is None
 

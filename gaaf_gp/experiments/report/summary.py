@@ -141,7 +141,7 @@ def _compared(name: str, formula: str, mean: float | None, one: Mapping[str, Any
     if one["difference"] is None:
         return Against(name, formula, mean)
     middle, low, high = (100 * _number(one["difference"][key]) for key in ("mean", "low", "high"))
-    said = "not told apart" if not one["significant"] else "better" if middle > 0 else "worse"
+    said = "not significant" if not one["significant"] else "better" if middle > 0 else "worse"
     return Against(name, formula, mean, middle, low, high, _number(one["p_holm"]), said)
 
 
