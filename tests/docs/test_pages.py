@@ -14,7 +14,7 @@ DOCS = ROOT / "docs"
 ELSEWHERE = {
     "../README.md": "tests/test_readme.py",
     "archive.md": "tests/archive/test_docs.py",
-    "plots.md": "tests/test_plots_page.py",  # its lines are those of a script, and minutes of training
+    "plots.md": "tests/plots/test_plots_page.py",  # its lines are those of a script, and minutes of training
     "tutorial.md": "tests/docs/test_tutorial.py",
 }
 """Page -> where it is run instead."""
