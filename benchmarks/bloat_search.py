@@ -1,10 +1,10 @@
 """The search part of the benchmark of bloat: ``evolve()`` on free trees with every choice, in files that go on.
 
 The proxy is the default one on images of half the width and height: less than half the time, and less noise. All
-trainings are in ``trainings.jsonl``, shared by all searches, so that a function which two of them meet is trained once;
+trainings are in ``archive.sqlite``, shared by all searches, so that a function which two of them meet is trained once;
 each finished search is a line of ``search.jsonl``. What a search says of its own best is lucky, so the best of every
 search is trained again in the default proxy, on seeds and at a size of images that no search saw: these trainings are
-in ``winners.jsonl``, and what each search's best is worth by them in ``fresh.jsonl``. That is still the validation
+in the archive too, and what each search's best is worth by them is in ``fresh.jsonl``. That is still the validation
 split: the test split is not opened here.
 """
 
@@ -23,10 +23,12 @@ from deap import gp
 from benchmarks.bloat_choices import CHOICES, Choice
 from benchmarks.harness import Say
 from gaaf_gp.activations.behaviour import Behaviour
+from gaaf_gp.archive import Archive
 from gaaf_gp.data.load import load_data
 from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.evaluation.cache import ArchivedTrainings
 from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.evaluation.journaled import JournaledEvaluator
+from gaaf_gp.evaluation.fitness_function import Judge
 from gaaf_gp.evaluation.records import OnRecord, Record
 from gaaf_gp.search.best_so_far import Watched
 from gaaf_gp.search.evolve import evolve
@@ -36,12 +38,11 @@ from gaaf_gp.trees.candidate import Candidate
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.parser import parse
-from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
 from primitives import gaaf
 
-TRAININGS, FILE, WINNERS, WORTH = "trainings.jsonl", "search.jsonl", "winners.jsonl", "fresh.jsonl"
+ARCHIVE, FILE, WORTH = "archive.sqlite", "search.jsonl", "fresh.jsonl"
 EVALUATIONS, SEEDS = 100, 10
 IMAGE_SIZE = 14
 SEEN, FRESH = (0,), (1, 2, 3)
@@ -70,7 +71,7 @@ class Timed(Watched):
         seconds: processor time of this process within evaluations.
     """
 
-    def __init__(self, judge: JournaledEvaluator, proxy: Proxy) -> None:
+    def __init__(self, judge: Judge, proxy: Proxy) -> None:
         super().__init__(judge)
         self.seconds = 0.0
         self._proxy = proxy
@@ -127,17 +128,21 @@ def measure(
         journal = stack.enter_context(Journal(folder / FILE, settings))
         wanted = [(choice, seed) for seed, choice in itertools.product(range(seeds), choices)]
         missing = [one for one in wanted if one not in {_which(entry) for entry in journal.entries}]
+        archive = stack.enter_context(Archive(folder / ARCHIVE))
+        key = stack.enter_context(archive.running("benchmarks.bloat_search", settings, versions()))
         if missing:
-            judge = stack.enter_context(Shared(folder / TRAININGS, notes, proxy, pset, SEEN, workers)).judge
+            shared = stack.enter_context(Evaluator(proxy, pset, seeds=SEEN, workers=workers))
+            shared.record_in(ArchivedTrainings(archive, proxy, pset, key))
         for number, (choice, seed) in enumerate(missing, 1):
-            journal.append({"choice": choice, "seed": seed, **search(judge, CHOICES[choice], seed, evaluations)})
-            say(f"search {number} of {len(missing)}: {choice}, seed {seed}; {judge.trained} trainings until now")
+            journal.append({"choice": choice, "seed": seed, **search(shared, CHOICES[choice], seed, evaluations)})
+            say(f"search {number} of {len(missing)}: {choice}, seed {seed}; {len(archive)} trainings until now")
         settings = {**settings, "proxy": last.settings(), "seeds": list(FRESH)}
         worth = stack.enter_context(Journal(folder / WORTH, settings))
         untold = [one for one in journal.entries if _which(one) not in {_which(entry) for entry in worth.entries}]
         if untold:
             say(f"the best of {len(untold)} searches again, on seeds {FRESH} of the default proxy")
-            fresh = stack.enter_context(Shared(folder / WINNERS, notes, last, pset, FRESH, workers)).judge
+            fresh = stack.enter_context(Evaluator(last, pset, seeds=FRESH, workers=workers))
+            fresh.record_in(ArchivedTrainings(archive, last, pset, key))
             records = fresh.evaluate([parse(entry["text"], pset) for entry in untold])
             for entry, record in zip(untold, records, strict=True):
                 worth.append({"choice": entry["choice"], "seed": entry["seed"], "fresh": record.accuracy})
@@ -154,19 +159,7 @@ def _which(entry: dict[str, Any]) -> tuple[str, int]:
     return entry["choice"], entry["seed"]
 
 
-class Shared(ExitStack):
-    """A judge of one proxy that keeps its trainings in a file; a context manager."""
-
-    def __init__(
-        self, path: Path, notes: dict[str, Any], proxy: Proxy, pset: PrimitiveSet, seeds: Sequence[int], workers: int
-    ) -> None:
-        super().__init__()
-        evaluator = self.enter_context(Evaluator(proxy, pset, seeds=seeds, workers=workers))
-        provenance = {**notes, "proxy": proxy.settings(), "seeds": list(seeds)}
-        self.judge = JournaledEvaluator(evaluator, self.enter_context(Journal(path, provenance)))
-
-
-def search(judge: JournaledEvaluator, choice: Choice, seed: int, evaluations: int) -> dict[str, Any]:
+def search(evaluator: Evaluator, choice: Choice, seed: int, evaluations: int) -> dict[str, Any]:
     """Run one search and return what came of it, fit for JSON.
 
     Returns:
@@ -184,8 +177,8 @@ def search(judge: JournaledEvaluator, choice: Choice, seed: int, evaluations: in
     def watched(found: SearchResult) -> None:
         course.append((len(found.records), statistics.fmean(map(len, found.population))))
 
-    pset, proxy = judge.evaluator.pset, judge.evaluator.proxy
-    timed = Timed(judge, proxy)
+    pset = evaluator.pset
+    timed = Timed(evaluator, evaluator.proxy)
     started = time.process_time()
     limits = WIDE if choice.wide else DEFAULT_LIMITS
     found = evolve(

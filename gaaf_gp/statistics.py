@@ -14,6 +14,7 @@ import numpy as np
 import scipy  # its parts are read when they are first used: stats takes most of a second
 
 from gaaf_gp.errors import GaafError
+from gaaf_gp.util.checks import number, whole_number
 
 
 def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[int]:
@@ -452,10 +453,7 @@ def expected_best_bias(n: int, sigma: float = 1.0) -> float:
     Raises:
         GaafError: for ``n`` or ``sigma`` out of range.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise GaafError(f"n must be a whole number of at least 1, got {n!r}")
-    if not (math.isfinite(sigma) and sigma >= 0):
-        raise GaafError(f"sigma must be a number of at least 0, got {sigma!r}")
+    n, sigma = whole_number("n", n), number("sigma", sigma, 0, finite=True)
     edge = math.sqrt(2 * math.log(n)) if n > 1 else 1.0  # about where Phi^n rises from 0 to 1
     quad, log_ndtr = scipy.integrate.quad, scipy.special.log_ndtr
     above, _ = quad(lambda x: -math.expm1(n * log_ndtr(x)), 0, _FAR, points=[edge], limit=500)
@@ -516,8 +514,8 @@ def expected_luck(
         if not fit.freedom:
             return None
         deviation = fit.deviation
-    elif not (math.isfinite(deviation) and deviation >= 0):
-        raise GaafError(f"deviation must be a number of at least 0, got {deviation!r}")
+    else:
+        deviation = number("deviation", deviation, 0, finite=True)
     best = max(means, key=means.__getitem__) if winner is None else winner
     noise = deviation / math.sqrt(len(rows[best]))
     most = expected_best_bias(len(rows), noise)

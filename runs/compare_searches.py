@@ -1,8 +1,8 @@
 """Four searches at one budget: the paper's algorithm as published and repaired, our evolve(), and random search.
 
 ``--space encoding1`` looks every fitness up in the table of encoding 1 that comes with the project: a hundred searches
-of each kind in minutes, without training. ``--space encoding2`` and ``--space free`` train: hours. Every training is a
-line of evaluations.jsonl, shared by all searches: a function that two of them meet is trained once, and counts in both
+of each kind in minutes, without training. ``--space encoding2`` and ``--space free`` train: hours. Every training is
+kept in archive.sqlite, shared by all searches: a function that two of them meet is trained once, and counts in both
 budgets. Stop with Ctrl-C whenever you like: the same command goes on.
 
 An evaluation is a fitness that an algorithm asks for, remembered or not; what it rejects by itself costs nothing. The
@@ -12,7 +12,6 @@ constants are the choices; most can be given on the command line too.
 import itertools
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -24,13 +23,14 @@ from rich.progress import track
 from rich.table import Table
 from typer import Option
 
+from gaaf_gp.archive import Archive
 from gaaf_gp.cli import script
 from gaaf_gp.cli.output import INTERRUPTED
 from gaaf_gp.data.load import load_data
 from gaaf_gp.errors import GaafError
+from gaaf_gp.evaluation.cache import ArchivedTrainings
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.fitness_function import Judge
-from gaaf_gp.evaluation.journaled import JournaledEvaluator
 from gaaf_gp.evaluation.table import FunctionTable, TableEvaluator, load_table
 from gaaf_gp.parallel.executors import Workers
 from gaaf_gp.parallel.transfer import WorkerLost
@@ -45,7 +45,6 @@ from gaaf_gp.training.proxy import DEFAULT_EPOCHS, Proxy
 from gaaf_gp.trees.parser import parse
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.devices import available_cores
-from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
 from primitives import gaaf
 
@@ -74,6 +73,7 @@ EPOCHS = DEFAULT_EPOCHS
 FRESH_SEEDS = (1, 2, 3, 4)  # on which winners of trained searches are trained again; the searches see seed 0
 SHARE = 0.01  # of the functions that count as the best
 OUT = Path("out/compare_searches")
+ARCHIVE = "archive.sqlite"
 
 AS_PUBLISHED = replace(PUBLISHED, seeded=True)  # the published code ignores its seed; repeatable it is the same
 
@@ -189,34 +189,30 @@ def search_table(state: tuple[FunctionTable, PrimitiveSet], name: str, seed: int
 
 
 def trained(space: Space, proxy: Proxy, number: int, budget: int, processes: int, folder: Path) -> Comparison:
-    """Run every search, one after another, training what the file of evaluations lacks.
+    """Run every search, one after another, training what the archive in the folder lacks.
 
     Raises:
-        KeyboardInterrupt: a search was interrupted; what it trained is in the file.
+        KeyboardInterrupt: a search was interrupted; what it trained is in the archive.
     """
     pset = PSETS[space]()
     notes = {"format": 1, "primitives": pset.name, "proxy": proxy.settings(), "versions": versions()}
     runs: dict[str, list[list[Asked]]] = {}
-    with ExitStack() as stack:
-
-        def judge(name: str, seeds: Sequence[int]) -> JournaledEvaluator:
-            evaluator = stack.enter_context(Evaluator(proxy, pset, seeds=seeds, workers=processes))
-            journal = stack.enter_context(Journal(folder / name, {**notes, "seeds": list(seeds)}))
-            return JournaledEvaluator(evaluator, journal)
-
-        shared = judge("evaluations.jsonl", [0])
-        kinds = searches(pset, THRESHOLDS[space])
-        for place, (name, seed) in enumerate(itertools.product(kinds, range(number)), 1):
-            typer.echo(f"search {place} of {len(kinds) * number}: {name}, seed {seed}", err=True)
-            watched = Watched(shared)
-            if kinds[name](watched, budget, seed, True).interrupted:
-                raise KeyboardInterrupt
-            runs.setdefault(name, []).append(watched.asked)
-        shared.evaluator.close()
-        fresh = judge("winners.jsonl", FRESH_SEEDS)
+    with Archive(folder / ARCHIVE) as archive, archive.running("compare_searches", notes, versions()) as key:
+        trainings = ArchivedTrainings(archive, proxy, pset, key)
+        with Evaluator(proxy, pset, workers=processes) as shared:
+            shared.record_in(trainings)
+            kinds = searches(pset, THRESHOLDS[space])
+            for place, (name, seed) in enumerate(itertools.product(kinds, range(number)), 1):
+                typer.echo(f"search {place} of {len(kinds) * number}: {name}, seed {seed}", err=True)
+                watched = Watched(shared)
+                if kinds[name](watched, budget, seed, True).interrupted:
+                    raise KeyboardInterrupt
+                runs.setdefault(name, []).append(watched.asked)
         every = [run for own in runs.values() for run in own]
         chosen = sorted({curve[at - 1].text for curve in curves(every, budget) for at in marks(budget)})
-        records = fresh.evaluate([parse(text, pset) for text in chosen])
+        with Evaluator(proxy, pset, seeds=FRESH_SEEDS, workers=processes) as fresh:
+            fresh.record_in(trainings)
+            records = fresh.evaluate([parse(text, pset) for text in chosen])
         worth = {text: record.accuracy for text, record in zip(chosen, records, strict=True)}
     good = {f"best {SHARE:.0%} of all evaluated": best_share(every, SHARE)}
     return Comparison(runs, good, {"other seeds": worth.get}, {"space": space, "seed seen": 0, **notes})

@@ -122,7 +122,7 @@ def test_the_expected_bias_is_met_on_average(spread):
         (SEARCHED, [0.5, 0.5], {"winner": "e"}, "got 'e' and 4 candidates"),
         (SEARCHED, [0.5], {}, r"two or more fresh values .* got \[0\.5\]"),
         ({"a": {0: math.nan}}, [0.5, 0.5], {}, "must be finite"),
-        (SEARCHED, [0.5, 0.5], {"deviation": -1.0}, r"deviation must be a number of at least 0, got -1\.0"),
+        (SEARCHED, [0.5, 0.5], {"deviation": -1.0}, r"deviation must be a finite number of at least 0, got -1\.0"),
     ],
 )
 def test_a_correction_without_grounds_is_refused(searched, fresh, options, message):

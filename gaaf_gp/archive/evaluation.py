@@ -8,10 +8,10 @@ from typing import Any
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.training.outcome import Epoch, Outcome
+from gaaf_gp.util.checks import LARGEST, any_number, whole_fields
 
 VALIDATION = "validation"
 """Names the split that a search is scored on; others are named by what is in them."""
-LARGEST = 2**63 - 1
 MOST_CHARACTERS = 100_000
 """Longest text, that of the parser."""
 _TEXTS = {"text": 1, "signature": 1, "task": 1, "split": 1, "device": 1, "formula": 0, "created": 0}
@@ -76,9 +76,8 @@ class Evaluation:
         if self.failure is not None:
             _check_text("failure", self.failure, 1)
         for name in ("fidelity", "accuracy", "seconds"):
-            check_number(name, getattr(self, name))
-        for name, low in (("seed", -LARGEST), ("epochs", 1)):
-            _check_whole(name, getattr(self, name), low)
+            object.__setattr__(self, name, any_number(name, getattr(self, name)))
+        whole_fields(self, seed=-LARGEST, epochs=1)
         if not 0 < self.fidelity <= 1:
             raise GaafError(f"fidelity must be a share above 0 and at most 1, got {self.fidelity!r}")
         whole = len(self.curve) == self.epochs or (self.failure is not None and len(self.curve) < self.epochs)
@@ -146,16 +145,6 @@ def evaluation_of(outcome: Outcome, **about: Any) -> Evaluation:
     )
 
 
-def check_number(name: str, value: object) -> None:
-    """Refuse what is no number; what is not finite is welcome.
-
-    Raises:
-        GaafError: it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise GaafError(f"{name} must be a number, got {value!r}")
-
-
 def _check_text(name: str, value: object, least: int) -> None:
     if not isinstance(value, str) or not least <= len(value) <= MOST_CHARACTERS:
         raise GaafError(f"{name} must be text of {least} to {MOST_CHARACTERS} characters, got {str(value)[:40]!r}")
@@ -163,8 +152,3 @@ def _check_text(name: str, value: object, least: int) -> None:
         value.encode()
     except UnicodeEncodeError:
         raise GaafError(f"{name} must be text that UTF-8 can hold, got {value[:40]!r}") from None
-
-
-def _check_whole(name: str, value: object, low: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= LARGEST:
-        raise GaafError(f"{name} must be a whole number of at least {low} that fits in 64 bits, got {value!r}")

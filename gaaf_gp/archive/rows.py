@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from gaaf_gp.archive.evaluation import DamagedError, Evaluation, check_number
+from gaaf_gp.archive.evaluation import DamagedError, Evaluation
 from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.util.checks import any_number
 
 COLUMNS = (
     "text",
@@ -117,15 +118,14 @@ def _real(value: float) -> float | None:
 
 
 def _number(value: float) -> float | str:
-    check_number("a value of a curve or a metric", value)
+    value = any_number("a value of a curve or a metric", value)
     return float(value) + 0.0 if math.isfinite(value) else repr(float(value))
 
 
 def _float(value: Any) -> float:
     if isinstance(value, str):
         return _NOT_FINITE[value]
-    check_number("a value", value)
-    return float(value)
+    return float(any_number("a value", value))
 
 
 def _tuple(text: Any) -> tuple[float, ...]:

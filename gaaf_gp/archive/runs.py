@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 
 from gaaf_gp.archive.evaluation import DamagedError, Evaluation
 from gaaf_gp.archive.rows import BROKEN, to_json
-from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.util.checks import choice
 
 RUNNING = "running"
 FINISHED = "finished"
@@ -92,8 +93,7 @@ def set_status(db: sqlite3.Connection, key: str, status: str) -> None:
     Raises:
         GaafError: there is no such run or no such status.
     """
-    if status not in STATUSES:
-        raise GaafError(f"the status of a run must be one of {listed(STATUSES)}, got {status!r}")
+    choice("the status of a run", status, STATUSES)
     ended = None if status == RUNNING else now()
     if not db.execute("UPDATE runs SET status = ?, ended = ? WHERE key = ?", (status, ended, key)).rowcount:
         raise _unknown(key)

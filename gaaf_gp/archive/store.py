@@ -6,7 +6,7 @@ import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +18,7 @@ from gaaf_gp.archive.connection import open_file, transaction, translated
 from gaaf_gp.archive.evaluation import VALIDATION, Evaluation
 from gaaf_gp.archive.merging import Merged
 from gaaf_gp.archive.rows import Kept
-from gaaf_gp.archive.runs import EntryRow, Run, RunEntry
+from gaaf_gp.archive.runs import FAILED, FINISHED, INTERRUPTED, EntryRow, Run, RunEntry
 from gaaf_gp.errors import GaafError
 from gaaf_gp.training.outcome import WORST_ACCURACY
 
@@ -258,6 +258,25 @@ class Archive:
         self.flush()
         with self.transaction():
             runs.set_status(self.db, run, status)
+
+    @contextmanager
+    def running(self, command: str, config: Mapping[str, Any], versions: Mapping[str, str]) -> Iterator[str]:
+        """Begin a run and yield its key; its end is written down when the block ends: finished, interrupted or failed.
+
+        Args:
+            command: what was called.
+            config: its settings, fit for JSON.
+            versions: of the packages it runs with.
+        """
+        key, status = self.begin(command, config, versions), FAILED
+        try:
+            yield key
+            status = FINISHED
+        except KeyboardInterrupt:
+            status = INTERRUPTED
+            raise
+        finally:
+            self.end(key, status)
 
     def runs(self) -> list[Run]:
         """Return all runs in the order in which they began."""

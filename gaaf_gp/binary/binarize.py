@@ -93,7 +93,7 @@ class Surrogate:
         if shape is None:
             known = listed(SURROGATES)
             raise GaafError(f"surrogate must be a known name, got {self.name!r}; known: {known}; choose one of them")
-        window = positive_number("window", self.window, finite=not shape.unbounded)
+        window = float(positive_number("window", self.window, finite=not shape.unbounded))
         sharpness = shape.sharpness
         if self.sharpness is not None:
             if sharpness is None:
@@ -101,7 +101,7 @@ class Surrogate:
                 raise GaafError(
                     f"surrogate {self.name} has no sharpness, got {self.sharpness!r}; {takers} have one; leave it out"
                 )
-            sharpness = positive_number("sharpness", self.sharpness, finite=True)
+            sharpness = float(positive_number("sharpness", self.sharpness, finite=True))
         object.__setattr__(self, "window", window)
         object.__setattr__(self, "sharpness", sharpness)
 

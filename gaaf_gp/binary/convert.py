@@ -30,6 +30,7 @@ from gaaf_gp.binary.survey import (
     watching,
 )
 from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.util.checks import choice
 
 Became = Literal["binary", "real", "removed"]
 
@@ -192,8 +193,7 @@ def _check(model: nn.Module, relu: str, binary: BinarySettings) -> None:
             f"model must hold layers, got a single {type(model).__name__}; make a BinaryConv2d or BinaryLinear, or "
             "wrap it in nn.Sequential"
         )
-    if relu not in ("remove", "keep"):
-        raise GaafError(f"relu must be 'remove' or 'keep', got {relu!r}; choose one of them")
+    choice("relu", relu, ("remove", "keep"))
     known = BinarySettings.__annotations__
     unknown = [key for key in binary if key not in known]
     if unknown:

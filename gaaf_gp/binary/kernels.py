@@ -4,7 +4,8 @@ from torch import nn
 
 from gaaf_gp.binary import native
 from gaaf_gp.binary.layers import BinaryConv2d
-from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.errors import GaafError
+from gaaf_gp.util.checks import choice
 
 KERNELS = ("torch", "float32", "fixed")
 """What computes binary convolutions: torch; compiled kernels; compiled kernels with gradients in whole numbers."""
@@ -28,8 +29,7 @@ def use_kernels(model: nn.Module, kernels: str) -> None:
     Raises:
         GaafError: unknown kernels, or ones that this machine does not have.
     """
-    if kernels not in KERNELS:
-        raise GaafError(f"kernels must be one of {listed(KERNELS)}, got {kernels!r}; choose one of them")
+    choice("kernels", kernels, KERNELS)
     if kernels != "torch" and not native.available():
         raise GaafError(
             f"kernels {kernels!r} must be compiled here, but {native.unavailable_reason()}; or choose 'torch'"

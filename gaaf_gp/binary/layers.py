@@ -217,9 +217,9 @@ class BinaryConv2d(BinaryLayer):
         weight_window: float = 1.0,
         sharpness: float | None = None,
     ) -> None:
-        whole_number("in_channels", in_channels)
-        whole_number("out_channels", out_channels)
-        if in_channels % whole_number("groups", groups) or out_channels % groups:
+        in_channels, out_channels = whole_number("in_channels", in_channels), whole_number("out_channels", out_channels)
+        groups = whole_number("groups", groups)
+        if in_channels % groups or out_channels % groups:
             raise GaafError(
                 f"groups must divide in_channels and out_channels, got groups={groups} for {in_channels} and "
                 f"{out_channels}; use a common divisor such as 1"
@@ -332,8 +332,7 @@ class BinaryLinear(BinaryLayer):
         weight_window: float = 1.0,
         sharpness: float | None = None,
     ) -> None:
-        whole_number("in_features", in_features)
-        whole_number("out_features", out_features)
+        in_features, out_features = whole_number("in_features", in_features), whole_number("out_features", out_features)
         shape = (out_features, in_features)
         super().__init__(in_features, shape, activation, Surrogate(surrogate, window, sharpness), weight_window)
         self.in_features = in_features

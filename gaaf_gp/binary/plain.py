@@ -119,7 +119,7 @@ def vgg_small(
         GaafError: an argument is out of its range.
     """
     check_sizes(num_classes, in_channels, widths)
-    whole_number("grid", grid)
+    grid = whole_number("grid", grid)
     if len(widths) % 2:
         raise GaafError(
             f"vgg_small pools after every second convolution, got {len(widths)} widths; give an even number, as in "

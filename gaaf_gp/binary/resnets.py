@@ -126,11 +126,8 @@ def resnet20(
         GaafError: an argument is out of its range.
     """
     check_sizes(num_classes, in_channels, widths)
-    whole_number("blocks", blocks)
-    if shortcut_every not in (1, 2) or isinstance(shortcut_every, bool):
-        raise GaafError(
-            f"shortcut_every must be 1 or 2 convolutions, got {shortcut_every!r}; use 1 for a shortcut each"
-        )
+    blocks = whole_number("blocks", blocks)
+    shortcut_every = whole_number("shortcut_every", shortcut_every, 1, 2)
     stages = _paired_stages("resnet20", widths, blocks, shortcut_every, binary)
     return _finished(real_stem(in_channels, widths[0]), stages, widths, num_classes, activation)
 

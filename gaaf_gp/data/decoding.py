@@ -27,6 +27,7 @@ from gaaf_gp.data.images import read_image
 from gaaf_gp.data.streamed import FileSplit, StreamedData
 from gaaf_gp.data.torchvision_compat import import_torchvision
 from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.util.checks import whole_number
 
 START = "spawn"
 """How workers are started: a forked one hangs once its parent has run a backward pass."""
@@ -65,9 +66,7 @@ class Stream:
         device: torch.device | str | None = None,
     ) -> None:
         workers = data.workers if workers is None else workers
-        for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        batch_size, workers = whole_number("batch_size", batch_size), whole_number("workers", workers, 0)
         if batch_size > len(data.train):
             raise GaafError(f"batch_size must be at most the {len(data.train)} training images, got {batch_size}")
         self.batch_size = batch_size

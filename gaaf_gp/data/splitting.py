@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from gaaf_gp.data.source import Collection
 from gaaf_gp.errors import GaafError
+from gaaf_gp.util.checks import whole_number
 
 
 def check_split(seed: int, val_fraction: float, usual: float) -> None:
@@ -16,10 +17,9 @@ def check_split(seed: int, val_fraction: float, usual: float) -> None:
         usual: What the message proposes for it.
 
     Raises:
-        GaafError: One is out of its range.
+        GaafError: One is out of its range, or the seed too large for 64 bits.
     """
-    if seed < 0:
-        raise GaafError(f"seed must not be negative, and is {seed}: give 0 or more")
+    whole_number("seed", seed, 0)
     if not 0 < val_fraction < 1:
         raise GaafError(f"val_fraction must be above 0 and below 1, and is {val_fraction}: {usual} is usual")
 

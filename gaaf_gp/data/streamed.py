@@ -22,6 +22,7 @@ from gaaf_gp.data.registry import data_root, find_folder
 from gaaf_gp.data.source import Collection
 from gaaf_gp.data.splitting import check_split, split_places
 from gaaf_gp.errors import GaafError
+from gaaf_gp.util.checks import whole_number
 from gaaf_gp.util.devices import check_device
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -172,8 +173,7 @@ def stream_data(
             f"mean must be three numbers and std three positive ones, one for each colour, got {tuple(mean)} and "
             f"{tuple(std)}"
         )
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-        raise GaafError(f"workers must be a whole number of at least 0, got {workers!r}")
+    workers = whole_number("workers", workers, 0)
     place = check_device(device)
     source = find_folder(name_or_path, data_root(root), None)
     files = source.files("search")

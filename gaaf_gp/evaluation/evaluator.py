@@ -26,6 +26,7 @@ from gaaf_gp.training.outcome import Outcome
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import Candidate
 from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.checks import different_seeds, whole_number
 from gaaf_gp.util.devices import devices_of
 
 __all__ = ["WORKER_LOST", "Evaluator", "OnRecord", "Record"]
@@ -80,26 +81,22 @@ class Evaluator:
         places: int = 1,
         at_once: int = 1,
     ) -> None:
-        if not seeds or len(set(seeds)) != len(seeds):
-            raise GaafError(f"seeds must be one or more different whole numbers, got {list(seeds)}")
-        for name, value, least in (("extra_seeds", extra_seeds, 0), ("places", places, 1), ("at_once", at_once, 1)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
         if racing is not None:
             racing.resolved(proxy.epochs)  # refuses rungs beyond the schedule
         self.proxy = proxy
         self.pset = pset.check()
-        self.seeds = tuple(seeds)
-        self.extra = tuple(max(seeds) + 1 + number for number in range(extra_seeds))
+        self.seeds = different_seeds(seeds)
+        extra_seeds = whole_number("extra_seeds", extra_seeds, 0)
+        self.extra = tuple(max(self.seeds) + 1 + place for place in range(extra_seeds))
         self.racing = racing
-        self.places = places
-        self.at_once = at_once
-        self._known = Evaluated(proxy, self.pset, self.seeds, self.extra, places)
+        self.places = whole_number("places", places)
+        self.at_once = whole_number("at_once", at_once)
+        self._known = Evaluated(proxy, self.pset, self.seeds, self.extra, self.places)
         self.records = self._known.records
         in_turn = () if devices is None else devices_of(devices)
         if in_turn and not in_turn[0].startswith(proxy.data.device.type):
             raise GaafError(f"devices must be of the kind of the data's, {proxy.data.device}, got {devices!r}")
-        self._trainer: Trainer | ArchivedTrainer = Trainer(proxy, pset, workers, at_once, executor, in_turn)
+        self._trainer: Trainer | ArchivedTrainer = Trainer(proxy, pset, workers, self.at_once, executor, in_turn)
 
     @property
     def workers(self) -> int:
@@ -165,8 +162,7 @@ class Evaluator:
         Raises:
             GaafError: if ``ahead`` is below 1, or with ``racing``, which compares the candidates of one call.
         """
-        if isinstance(ahead, bool) or not isinstance(ahead, int) or ahead < 1:
-            raise GaafError(f"ahead must be a whole number of at least 1, got {ahead!r}")
+        ahead = whole_number("ahead", ahead)
         if self.racing is not None:
             raise GaafError(
                 "candidates that come one after another cannot race, which a generation does: leave racing out "

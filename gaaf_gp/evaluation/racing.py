@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gaaf_gp.errors import GaafError
+from gaaf_gp.util.checks import whole_fields, whole_number
 
 Curve = Sequence[float]
 """Accuracy after each epoch, the mean over the seeds."""
@@ -46,15 +47,14 @@ class Racing:
     def __post_init__(self) -> None:
         if not 0 < self.keep < 1:
             raise GaafError(f"keep must be a share between 0 and 1, got {self.keep!r}: 1/3 is usual")
-        for name, value in (("least", self.least), ("enough", self.enough)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise GaafError(f"{name} must be a whole number of at least 1, got {value!r}")
+        whole_fields(self, least=1, enough=1)
         if not self.safety >= 1:
             raise GaafError(f"safety must be at least 1, got {self.safety!r}: 1 trusts the largest gain seen")
-        rungs = (1,) if self.rungs is None else tuple(self.rungs)
-        whole = all(isinstance(rung, int) and not isinstance(rung, bool) and rung >= 1 for rung in rungs)
-        if not rungs or not whole or list(rungs) != sorted(set(rungs)):
-            raise GaafError(f"rungs must be rising whole numbers of epochs, got {self.rungs!r}: (1, 3) for example")
+        if self.rungs is not None:
+            rungs = tuple(whole_number("a rung, in epochs,", rung) for rung in self.rungs)
+            if not rungs or list(rungs) != sorted(set(rungs)):
+                raise GaafError(f"rungs must be rising whole numbers of epochs, got {rungs!r}: (1, 3) for example")
+            object.__setattr__(self, "rungs", rungs)
 
     def resolved(self, epochs: int) -> tuple[int, ...]:
         """Return the rungs of a schedule of ``epochs`` epochs, which is the last one.

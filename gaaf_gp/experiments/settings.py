@@ -8,10 +8,13 @@ from typing import Any
 
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.trees.generation import Limits
+from gaaf_gp.util.checks import LARGEST, whole_fields, whole_number
 from gaaf_gp.util.devices import available_cores
 
 MOST_NUMBER = 2**63
 """Numbers of settings that are read are smaller; others would end as an overflow somewhere later."""
+MOST_SEED = LARGEST // 1_000_000_000 - 2
+"""Seeds of confirmations are up to a thousand million times as large, and must fit in 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +84,8 @@ class Settings:
     data_settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("evaluations", self.evaluations, 1),
-            ("workers", self.workers, 1),
-            ("seed", self.seed, 0),
-            ("population", self.population, 2),
-            ("fresh_seeds", self.fresh_seeds, 2),
-            ("extra_seeds", self.extra_seeds, 0),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        whole_fields(self, evaluations=1, workers=1, seed=0, population=2, fresh_seeds=2, extra_seeds=0)
+        whole_number("seed", self.seed, 0, MOST_SEED)
 
     def as_json(self) -> dict[str, Any]:
         """Return all settings but ``out``, fit for JSON; :func:`settings_from` reads them."""

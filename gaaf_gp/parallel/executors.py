@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Union
 from gaaf_gp.errors import GaafError
 from gaaf_gp.parallel.processes import Pool
 from gaaf_gp.parallel.transfer import LOST, WorkerLost, WorkerLostError
+from gaaf_gp.util.checks import whole_number
 
 __all__ = ["CALLS", "ExecutorLike", "Flow", "Workers"]
 
@@ -147,10 +148,8 @@ class Workers(Generic[State]):
     """
 
     def __init__(self, state: State, workers: int = 1, executor: ExecutorLike | None = None) -> None:
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise GaafError(f"workers must be a whole number of at least 1, got {workers!r}")
         self.state = state
-        self._backend = backend_for(state, workers, executor)
+        self._backend = backend_for(state, whole_number("workers", workers), executor)
 
     @property
     def workers(self) -> int:

@@ -26,6 +26,7 @@ from gaaf_gp.plots.style import (
     text_width,
 )
 from gaaf_gp.trees.candidate import Evolved
+from gaaf_gp.util.checks import whole_number
 
 FILLS = {"at the start": SKY, "bred": "#E0E0E0", "older ancestors not shown": "#FFFFFF", "the winner": YELLOW}
 """What an individual is -> the fill of its box."""
@@ -72,8 +73,7 @@ def ancestry(
             f"the winner must be in the history, got index {winner!r} of {len(individuals)}: pass history_index of an "
             "individual whose variation was recorded"
         )
-    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-        raise GaafError(f"most must be a whole number of at least 1, got {most!r}")
+    most = whole_number("most", most)
     own = _ancestors(parents, individuals, winner)
     full: nx.DiGraph[int] = nx.DiGraph()
     full.add_nodes_from(own)

@@ -12,6 +12,7 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, Style, new_axes
 from gaaf_gp.trees.candidate import Evolved, TwoTrees
 from gaaf_gp.trees.enrichment import TAGS, features
+from gaaf_gp.util.checks import whole_number
 
 WAVE = "∿ "
 """Stands ahead of the name of a periodic operator."""
@@ -55,8 +56,7 @@ def plot_primitive_use(
     Raises:
         GaafError: without a population, for an empty one, trees without primitives, or fewer than one row.
     """
-    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-        raise GaafError(f"most must be a whole number of at least 1, got {most!r}")
+    most = whole_number("most", most)
     use = primitive_use(populations)
     if not use:
         raise GaafError("the use of primitives needs trees that have some, got no primitive: pass larger trees")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.plots.style import LIGHT, SKY, VERMILLION, Style, add_legend, new_axes
 from gaaf_gp.trees.candidate import Evolved
+from gaaf_gp.util.checks import choice
 
 QUANTITIES = {
     "fitness": "validation accuracy (%)",
@@ -120,8 +121,7 @@ def plot_progress(
     Raises:
         GaafError: for another quantity, no run, an empty one, or a diversity that is not known.
     """
-    if quantity not in QUANTITIES:
-        raise GaafError(f"quantity must be one of {listed(QUANTITIES)}, got {quantity!r}: choose one of them")
+    choice("quantity", quantity, QUANTITIES)
     if not runs or not all(runs):
         raise GaafError("progress is drawn of one or more runs with generations, got none: pass snapshots(logbook)")
     if quantity == "diversity" and any(one.diversity is None for run in runs for one in run):

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from gaaf_gp.errors import GaafError
 from gaaf_gp.plots.style import LABEL_POINTS, LEGEND_POINTS, LIGHT, YELLOW, Style, new_axes, plain_text, shortened
 from gaaf_gp.trees.describe import CONSTANT, DRAWN, RANGE, VECTOR, Entry
+from gaaf_gp.util.checks import whole_number
 
 PANEL = (1.75, 1.75)
 """Inches of one entry."""
@@ -47,9 +48,7 @@ def plot_sheet(entries: Sequence[Entry], *, columns: int = COLUMNS, style: Style
     """
     if not entries:
         raise GaafError("a sheet needs one or more primitives, got none: choose another set or tag")
-    if isinstance(columns, bool) or not isinstance(columns, int) or columns < 1:
-        raise GaafError(f"columns must be a whole number of at least 1, got {columns!r}")
-    wide = min(len(entries), columns)
+    wide = min(len(entries), whole_number("columns", columns))
     high = math.ceil(len(entries) / wide)
     figure = Figure(figsize=(PANEL[0] * wide, PANEL[1] * high), layout="constrained", facecolor=style.paper)
     grid = figure.subplots(high, wide, squeeze=False).flatten().tolist()

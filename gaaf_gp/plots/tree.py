@@ -31,6 +31,7 @@ from gaaf_gp.plots.tree_layout import COLOURS, tree_graph, tree_layout
 from gaaf_gp.trees.candidate import Evolved, TwoTrees
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.tree import Nodes, subtree_ends
+from gaaf_gp.util.checks import whole_number
 
 
 def subtree_nodes(individual: Individual, root: int) -> frozenset[int]:
@@ -39,11 +40,7 @@ def subtree_nodes(individual: Individual, root: int) -> frozenset[int]:
     Raises:
         GaafError: there is no such node.
     """
-    if isinstance(root, bool) or not isinstance(root, int) or not 0 <= root < len(individual):
-        raise GaafError(
-            f"a subtree is named by the index of its root, 0 to {len(individual) - 1} in depth-first order, got "
-            f"{root!r}: choose one of them"
-        )
+    root = whole_number("the index of a subtree's root, in depth-first order,", root, 0, len(individual) - 1)
     return frozenset(range(root, subtree_ends(individual)[root]))
 
 

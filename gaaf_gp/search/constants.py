@@ -33,6 +33,7 @@ from gaaf_gp.trees.candidate import Candidate, Evolved, TwoTrees
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.operators import CONSTANT_DIGITS, constant_places
 from gaaf_gp.trees.tree import Constant, fold
+from gaaf_gp.util.checks import whole_number
 from gaaf_gp.util.devices import threads
 
 STEP, LEAST_STEP = 0.3, 0.1
@@ -92,8 +93,7 @@ def tune_constants(
     Raises:
         GaafError: ``evaluations`` is below 1.
     """
-    if isinstance(evaluations, bool) or not isinstance(evaluations, int) or evaluations < 1:
-        raise GaafError(f"evaluations must be a whole number of at least 1, got {evaluations!r}")
+    evaluations = whole_number("evaluations", evaluations)
     start: list[float] = constants_of(individual)
     if not start:
         return with_constants(individual, start)

@@ -19,7 +19,7 @@ from gaaf_gp.trees.candidate import Evolved, TwoTrees
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.trees.tree import depths, subtree_ends
-from gaaf_gp.util.checks import _check_whole
+from gaaf_gp.util.checks import whole_fields
 
 TAGS = ("periodic", "learnable", "commutative")
 """What stands for all primitives of which it is true."""
@@ -85,7 +85,7 @@ class AtMost(Constraint):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_whole("times", self.times)
+        whole_fields(self, times=0)
 
     def holds(self, tree: Individual) -> bool:
         """Return whether there are no more."""
@@ -110,7 +110,7 @@ class Below(Constraint):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_whole("levels", self.levels)
+        whole_fields(self, levels=0)
 
     def holds(self, tree: Individual) -> bool:
         """Return whether no argument is higher."""

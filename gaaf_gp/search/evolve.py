@@ -26,7 +26,7 @@ from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.trees.pset import PrimitiveSet
-from gaaf_gp.util.checks import check_whole
+from gaaf_gp.util.checks import LARGEST, probability, whole_number
 from gaaf_gp.util.console import Show
 
 __all__ = ["evolve"]
@@ -109,8 +109,18 @@ def evolve(
         GaafError: for settings out of their range, controls or constraints beside a toolbox, racing in steady state, or
             a search that does not come by its checkpoint.
     """
-    _check(population_size, elite, {"crossover": crossover, "mutation": mutation}, hall_of_fame)
-    check_whole("evaluations that tune constants (tune_constants)", tune_constants, 0)
+    for name, value, least in (
+        ("population_size", population_size, 2),
+        ("elite", elite, 0),
+        ("hall_of_fame", hall_of_fame, 1),
+        ("seed", seed, -LARGEST),
+        ("evaluations that tune constants (tune_constants)", tune_constants, 0),
+    ):
+        whole_number(name, value, least)
+    if elite >= population_size:
+        raise GaafError(f"elite must be below population_size {population_size}, got {elite}: leave room for children")
+    for name, rate in (("crossover", crossover), ("mutation", mutation)):
+        probability(name, rate)
     loop, stop = as_loop(loop), Stop(evaluations, seconds, target, stagnation)
     judge = as_judge(evaluator, pset)
     if toolbox is not None and (bloat is not None or constraints):
@@ -166,18 +176,3 @@ def evolve(
             tune_best(search, tune_constants, born)
     found.seconds = time.perf_counter() - stop.started
     return found
-
-
-def _check(population_size: int, elite: int, rates: dict[str, float], hall_of_fame: int) -> None:
-    for name, value, least in (
-        ("population_size", population_size, 2),
-        ("elite", elite, 0),
-        ("hall_of_fame", hall_of_fame, 1),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    if elite >= population_size:
-        raise GaafError(f"elite must be below population_size {population_size}, got {elite}: leave room for children")
-    for name, rate in rates.items():
-        if not 0 <= rate <= 1:
-            raise GaafError(f"{name} must be a probability from 0 to 1, got {rate!r}")

@@ -40,6 +40,7 @@ from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits, gen_half_and_half, 
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.operators import cx_one_point, mut_node_replacement
 from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.checks import LARGEST, probability, whole_number
 from gaaf_gp.util.console import Show
 from gaaf_gp.util.randomness import as_global
 
@@ -77,8 +78,7 @@ class Repairs:
     crossover: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.crossover <= 1:
-            raise GaafError(f"crossover must be a probability from 0 to 1, got {self.crossover!r}")
+        probability("crossover", self.crossover)
 
 
 REPAIRED = Repairs()
@@ -299,6 +299,7 @@ def genetic(
     """
     _check(1, evaluations=evaluations, generations=generations, children=children, hall_of_fame=hall_of_fame)
     _check(2, population_size=population_size)
+    whole_number("seed", seed, -LARGEST)
     if evaluations is None and generations is None:
         raise GaafError("evaluations or generations must end the search, got None for both: set one of them")
     total = population_size + (generations or 0) * children if evaluations is None else evaluations
@@ -340,6 +341,7 @@ def random_search(
         GaafError: for settings out of their range.
     """
     _check(1, evaluations=evaluations, batch=batch, hall_of_fame=hall_of_fame)
+    whole_number("seed", seed, -LARGEST)
     every = replace(repairs, remember_all=True)
     with Progress(evaluations, show=progress, what="random search", formula=formulas(pset)) as shown:
         ledger = Ledger(as_judge(evaluate, pset), evaluations, every, hall_of_fame, shown, on_evaluation)
@@ -479,5 +481,5 @@ def _value(individual: Individual) -> float:
 
 def _check(least: int, **numbers: int | None) -> None:
     for name, value in numbers.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        if value is not None:
+            whole_number(name, value, least)

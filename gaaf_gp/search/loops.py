@@ -16,7 +16,7 @@ from gaaf_gp.search.checkpoint import RunCheckpoint
 from gaaf_gp.search.result import Chronicle, SearchResult
 from gaaf_gp.search.stopping import Stop
 from gaaf_gp.trees.candidate import Evolved
-from gaaf_gp.util.checks import check_whole
+from gaaf_gp.util.checks import whole_fields
 
 __all__ = ["LOOPS", "Islands", "Loop", "Search", "Steady", "as_loop"]
 
@@ -107,9 +107,7 @@ class Islands:
     migrants: int = 1
 
     def __post_init__(self) -> None:
-        check_whole("islands", self.number, 1)
-        check_whole("generations from one migration to the next", self.every, 1)
-        check_whole("migrants", self.migrants, 0)
+        whole_fields(self, "Islands.", number=1, every=1, migrants=0)
 
     def run(self, search: Search) -> str:
         """Search, generation by generation."""
@@ -189,7 +187,7 @@ class Steady:
     aging: bool = False
 
     def __post_init__(self) -> None:
-        check_whole("candidates on their way (ahead)", self.ahead, 1)
+        whole_fields(self, "Steady.", ahead=1)
 
     def run(self, search: Search) -> str:
         """Search, candidate by candidate."""

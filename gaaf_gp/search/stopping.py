@@ -6,8 +6,8 @@ import math
 import time
 from dataclasses import dataclass, field
 
-from gaaf_gp.errors import GaafError
 from gaaf_gp.search.result import SearchResult
+from gaaf_gp.util.checks import number, positive_number, whole_fields
 
 
 @dataclass
@@ -33,14 +33,13 @@ class Stop:
     _since: int = 0
 
     def __post_init__(self) -> None:
-        for name, number in (("evaluations", self.evaluations), ("stagnation", self.stagnation)):
-            optional = name == "stagnation" and number is None
-            if not optional and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
-                raise GaafError(f"{name} must be a whole number of at least 1, got {number!r}")
-        if self.seconds is not None and not self.seconds > 0:
-            raise GaafError(f"the seconds of a search must be positive or None, got {self.seconds!r}")
-        if self.target is not None and not math.isfinite(self.target):
-            raise GaafError(f"the target of a search must be a number or None, got {self.target!r}")
+        whole_fields(self, evaluations=1)
+        if self.stagnation is not None:
+            whole_fields(self, stagnation=1)
+        if self.seconds is not None:
+            self.seconds = positive_number("the seconds of a search", self.seconds)
+        if self.target is not None:
+            self.target = number("the target of a search", self.target, finite=True)
 
     @property
     def out_of_time(self) -> bool:

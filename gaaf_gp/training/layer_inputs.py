@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from gaaf_gp.binary import BinaryLayer
 from gaaf_gp.binary.survey import batch_statistics, watching
 from gaaf_gp.data.load import Split
-from gaaf_gp.errors import GaafError
 from gaaf_gp.training.outcome import TrainingState
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import Candidate
+from gaaf_gp.util.checks import whole_number
 from gaaf_gp.util.devices import threads
 
 MOST = 20_000
@@ -43,8 +43,7 @@ def layer_inputs(
     Raises:
         GaafError: for fewer than two images.
     """
-    if isinstance(images, bool) or not isinstance(images, int) or images < 2:
-        raise GaafError(f"inputs are measured on 2 or more images, got {images!r}")
+    images = whole_number("the number of images that inputs are measured on", images, 2)
     training = proxy.training(candidate, seed if state is None else state.seed)
     if state is not None:
         training.restore(state)

@@ -8,7 +8,6 @@ test split.
 from __future__ import annotations
 
 import functools
-import math
 import threading
 import time
 from collections.abc import Mapping
@@ -41,6 +40,7 @@ from gaaf_gp.training.epochs import UnreadableError, accuracy, epoch
 from gaaf_gp.training.outcome import WORST_ACCURACY, Epoch, Loss, Outcome, TrainingState
 from gaaf_gp.training.step import LATENT_LIMIT, Training
 from gaaf_gp.trees.candidate import Candidate, text_of
+from gaaf_gp.util.checks import positive_number, whole_fields, whole_number
 from gaaf_gp.util.devices import check_device, check_precision, threads
 
 __all__ = ["DEFAULT_EPOCHS", "LATENT_LIMIT", "WORST_ACCURACY", "Epoch", "Outcome", "Proxy", "Training", "TrainingState"]
@@ -111,15 +111,12 @@ class Proxy:
     loss: Loss | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("epochs", self.epochs), ("batch_size", self.batch_size), ("threads", self.threads)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise GaafError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise GaafError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
-        if self.seconds is not None and not self.seconds > 0:
-            raise GaafError(f"the time budget in seconds must be positive or None, got {self.seconds!r}")
-        if self.memory is not None and not self.memory > 0:
-            raise GaafError(f"the memory budget in GiB must be positive or None, got {self.memory!r}")
+        whole_fields(self, epochs=1, batch_size=1, threads=1)
+        self.learning_rate = positive_number("learning_rate", self.learning_rate, finite=True)
+        if self.seconds is not None:
+            self.seconds = positive_number("the time budget in seconds", self.seconds)
+        if self.memory is not None:
+            self.memory = positive_number("the memory budget in GiB", self.memory)
         if self.batch_size > len(self.data.train):
             raise GaafError(
                 f"batch_size must be at most the {len(self.data.train)} training images, got {self.batch_size}"
@@ -318,10 +315,7 @@ class Proxy:
                 f"and {seed} for {state!r}: pass the state of an outcome of this candidate"
             )
         done = 0 if state is None else state.epochs
-        last = self.epochs if epochs is None else epochs
-        if isinstance(last, bool) or not isinstance(last, int) or not done < last <= self.epochs:
-            raise GaafError(f"epochs must be a whole number from {done + 1} to {self.epochs}, got {epochs!r}")
-        return last
+        return self.epochs if epochs is None else whole_number("epochs", epochs, done + 1, self.epochs)
 
     def scored(self, score: AnySplit | None) -> AnySplit:
         """Return the split that :meth:`train` scores: the validation split by default.

@@ -31,6 +31,7 @@ from gaaf_gp.training.outcome import Arrays, Epoch, Outcome, TrainingState
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.training.step import Training, TrainingSteps
 from gaaf_gp.trees.candidate import Candidate, text_of
+from gaaf_gp.util.checks import whole_number
 from gaaf_gp.util.devices import threads
 
 
@@ -275,8 +276,7 @@ def train_stacked(
         GaafError: ``at_once`` is below 1, there is not one state for each candidate, or :meth:`Proxy.train` refuses
             ``epochs`` or a state.
     """
-    if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
-        raise GaafError(f"at_once must be a whole number of at least 1, got {at_once!r}; give for example {AT_ONCE}")
+    at_once = whole_number("at_once", at_once)
     if states is not None and len(states) != len(individuals):
         raise GaafError(f"there must be a state or None for each of {len(individuals)} candidates, got {len(states)}")
     pairs = list(zip(individuals, [None] * len(individuals) if states is None else states, strict=True))

@@ -19,6 +19,7 @@ from gaaf_gp.trees.individual import Fitness, Individual, svg_of
 from gaaf_gp.trees.parser import parse
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.types import Feature
+from gaaf_gp.util.checks import choice
 
 SEPARATOR = " | "
 """Stands between the forward and the backward tree in text."""
@@ -147,8 +148,7 @@ class Baseline:
     def __post_init__(self) -> None:
         if self.name == "sign":
             raise GaafError("the plain sign is None wherever a candidate is asked for, got Baseline('sign'): pass None")
-        if self.name not in _FORMULAS:
-            raise GaafError(f"a baseline must be one of {listed(_FORMULAS)}, got {self.name!r}; choose one of them")
+        choice("a baseline", self.name, _FORMULAS)
 
     @property
     def canonical(self) -> str:
@@ -224,7 +224,7 @@ def _baseline(name: str) -> Baseline:
     if name not in _FORMULAS:
         shown = name if len(name) <= 30 else name[:30] + "..."
         allowed = listed(MARK + known for known in ("sign", *_FORMULAS))
-        raise GaafError(f"a baseline must be one of {allowed}, got {MARK + shown!r}; choose one of them")
+        raise GaafError(f"a baseline must be one of {allowed}, got {MARK + shown!r}: choose one of them")
     return Baseline(name)
 
 

@@ -21,6 +21,7 @@ from gaaf_gp.trees.parser import parse
 from gaaf_gp.trees.primitive import Traits
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.trees.tree import fold
+from gaaf_gp.util.checks import whole_number
 
 
 class Activation(nn.Module):
@@ -47,8 +48,7 @@ class Activation(nn.Module):
         self, individual: gp.PrimitiveTree | str, channels: int, pset: gp.PrimitiveSetTyped | None = None
     ) -> None:
         super().__init__()
-        if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
-            raise GaafError(f"channels must be a whole number of at least 1, got {channels!r}")
+        channels = whole_number("channels", channels)
         chosen = getattr(individual, "pset", None) if pset is None else pset
         if chosen is None:
             raise GaafError("an activation must know the primitive set of its tree, got none: pass pset=")

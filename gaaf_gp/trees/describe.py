@@ -12,11 +12,12 @@ import torch
 from deap import gp
 from numpy.typing import NDArray
 
-from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.errors import GaafError
 from gaaf_gp.trees.primitive import Traits, try_out
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.trees.tree import Constant
 from gaaf_gp.types import Feature, kind_of
+from gaaf_gp.util.checks import choice
 
 Array: TypeAlias = NDArray[np.float64]
 RANGE = (-3.0, 3.0)
@@ -96,8 +97,8 @@ def entries(pset: PrimitiveSet, tag: str | None = None) -> list[Entry]:
     Raises:
         GaafError: there is no such tag.
     """
-    if tag is not None and tag not in TAGS:
-        raise GaafError(f"a tag of primitives must be one of {listed(TAGS)}, got {tag!r}: choose one of them")
+    if tag is not None:
+        choice("a tag of primitives", tag, TAGS)
     nodes = {**{name: pset.mapping[name] for name in pset.arguments}, **pset.mapping}
     found = [_entry(name, node, pset) for name, node in nodes.items()]
     order = (INPUT, FUNCTION, VECTOR, CONSTANT, DRAWN).index

@@ -13,6 +13,7 @@ from typing import Any
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.checks import whole_fields
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,7 @@ class Limits:
     size: int = 30
 
     def __post_init__(self) -> None:
-        for name, value, least in (("height", self.height, 0), ("size", self.size, 1)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise GaafError(
-                    f"the limit of a tree's {name} must be a whole number of at least {least}, got {value!r}"
-                )
+        whole_fields(self, "the limit of a tree's ", height=0, size=1)
 
 
 DEFAULT_LIMITS = Limits()

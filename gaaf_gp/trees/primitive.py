@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import keyword
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.types import Feature, Scalar, kind_of
+from gaaf_gp.util.checks import number
 
 NONFINITE = ("value", "gradient")
 """What a primitive may declare to be infinite or NaN somewhere."""
@@ -70,8 +70,7 @@ def check_traits(name: str, traits: Traits, in_types: Sequence[type]) -> None:
     Raises:
         GaafError: naming the primitive, what came and what is allowed.
     """
-    if not (math.isfinite(traits.cost) and traits.cost >= 0):
-        raise GaafError(f"the cost of primitive {name!r} must be a number of at least 0, got {traits.cost!r}")
+    number(f"the cost of primitive {name!r}", traits.cost, 0, finite=True)
     vectors = {f"s{i}": "" for i in range(len(traits.learnable))} | ({"s": ""} if traits.learnable else {})
     for kind, template in (("infix", traits.infix), ("latex", traits.latex)):
         try:

@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 from deap import gp
@@ -236,7 +237,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         Raises:
             GaafError: if it is not a finite number or the name is taken.
         """
-        if isinstance(terminal, bool) or not isinstance(terminal, int | float):
+        if isinstance(terminal, bool) or not isinstance(terminal, Real):
             raise GaafError(
                 f"a terminal must be a number, got {type(terminal).__name__}: a learnable vector is added with "
                 "addLearnable, a random constant with addEphemeralConstant"

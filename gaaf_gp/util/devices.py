@@ -15,7 +15,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import psutil
 import torch
 
-from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.errors import GaafError
+from gaaf_gp.util.checks import choice
 
 
 def available_cores() -> int:
@@ -85,8 +86,7 @@ def check_precision(precision: str, device: torch.device) -> None:
     Raises:
         GaafError: it is none of :data:`PRECISIONS`, or float16 elsewhere than on a GPU.
     """
-    if precision not in PRECISIONS:
-        raise GaafError(f"precision must be one of {listed(PRECISIONS)}, got {precision!r}; choose one of them")
+    choice("precision", precision, PRECISIONS)
     if precision == "float16" and device.type != "cuda":
         raise GaafError(
             f"precision float16 is for a GPU, and the data is on {device}; choose float32, which is as fast there, or "

@@ -44,7 +44,6 @@ MOVED = {
     "gaaf_gp.individual": ("gaaf_gp.trees.individual",),
     "gaaf_gp.jobs": ("gaaf_gp.evaluation.trainer",),
     "gaaf_gp.journal": ("gaaf_gp.util.jsonl",),
-    "gaaf_gp.journaled": ("gaaf_gp.evaluation.journaled",),
     "gaaf_gp.judges": ("gaaf_gp.evaluation.fitness_function",),
     "gaaf_gp.loading": ("gaaf_gp.trees.load",),
     "gaaf_gp.loops": ("gaaf_gp.search.loops",),

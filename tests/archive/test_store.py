@@ -1,5 +1,6 @@
 """What is added is found again, once; runs share evaluations; nothing but GaafError comes out."""
 
+import contextlib
 import itertools
 import math
 import random
@@ -335,3 +336,14 @@ def test_the_file_can_be_asked_with_plain_sql(filled):
     with Archive(filled, readonly=True) as archive:
         top = archive.summaries(limit=1)[0]
     assert best == (top.text, top.accuracy, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("ends", "status"), [(None, "finished"), (KeyboardInterrupt(), "interrupted"), (OSError("full"), "failed")]
+)
+def test_a_run_ends_with_its_block(archive, ends, status):
+    with contextlib.suppress(KeyboardInterrupt, OSError), archive.running("try", {"n": 1}, {}) as key:
+        assert archive.run(key).status == "running"
+        if ends is not None:
+            raise ends
+    assert archive.run(key).status == status

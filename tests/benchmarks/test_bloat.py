@@ -22,6 +22,7 @@ from benchmarks.bloat_figures import mean_course
 from benchmarks.bloat_proxy import Judged, agreement, draw, judge
 from benchmarks.bloat_results import pack, results
 from benchmarks.regression import TARGETS
+from gaaf_gp.archive import Archive
 from gaaf_gp.errors import GaafError
 from gaaf_gp.search import bloat as bloat_package
 from gaaf_gp.search.bloat import CONTROLS, Bloat
@@ -107,17 +108,24 @@ def test_a_search_that_was_stopped_goes_on_and_finds_the_same(tmp_path, monkeypa
         patch.setattr(Proxy, "train", lambda *args, **kwargs: interrupted() if next(calls) else real(*args, **kwargs))
         with pytest.raises(KeyboardInterrupt):
             bloat_search.measure(tmp_path / "parts", 1, **SEARCH, say=stopping)
-    assert len(read_journal(tmp_path / "parts" / bloat_search.TRAININGS)[1]) == 3
+    with Archive(tmp_path / "parts" / bloat_search.ARCHIVE) as archive:
+        assert len(archive) == 3
+        assert [run.status for run in archive.runs()] == ["interrupted"]
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             bloat_search.measure(tmp_path / "parts", 1, **SEARCH, say=stopping)
     assert untimed(bloat_search.measure(tmp_path / "parts", 1, **SEARCH, say=stopping)) == untimed(whole)
-    _, trainings = read_journal(tmp_path / "parts" / bloat_search.TRAININGS)
-    texts = [entry["signature"] for entry in trainings]
-    assert len(texts) == len(set(texts)) < 12  # the first six are shared
-    _, winners = read_journal(tmp_path / "whole" / bloat_search.WINNERS)
-    assert all(sorted(entry["accuracy"]) == ["1", "2", "3"] for entry in winners)
-    best = {entry["text"]: statistics.fmean(entry["accuracy"].values()) for entry in winners}
+    with Archive(tmp_path / "parts" / bloat_search.ARCHIVE) as archive:
+        seen = [row.signature for row in archive.rows() if row.seed == 0]
+        assert len(seen) == len(set(seen)) < 12  # the first six are shared
+        assert [run.status for run in archive.runs()] == ["interrupted"] * 3 + ["finished"]
+    with Archive(tmp_path / "whole" / bloat_search.ARCHIVE) as archive:
+        winners: dict[str, dict[int, float]] = {}
+        for row in archive.rows():
+            if row.seed != 0:
+                winners.setdefault(row.text, {})[row.seed] = row.accuracy
+    assert all(sorted(row) == [1, 2, 3] for row in winners.values())
+    best = {text: statistics.fmean(row.values()) for text, row in winners.items()}
     assert any(entry["fresh"] == pytest.approx(best[entry["text"]]) for entry in whole if entry["text"] in best)
 
 

@@ -404,7 +404,7 @@ def test_the_order_of_registration_serves_for_torchvision() -> None:
     [
         (lambda: binarize_model(torch.sin), "model must be an eager torch module, got builtin"),  # type: ignore[arg-type]
         (lambda: binarize_model(nn.Linear(2, 2)), "model must hold layers, got a single Linear"),
-        (lambda: binarize_model(small(), relu="drop"), "relu must be 'remove' or 'keep', got 'drop'"),  # type: ignore[arg-type]
+        (lambda: binarize_model(small(), relu="drop"), "relu must be one of remove, keep, got 'drop'"),  # type: ignore[arg-type]
         (lambda: binarize_model(small(), alpha=1), "binary layers have no setting alpha; known: pad_value, surrogate"),  # type: ignore[call-arg]
         (lambda: binarize_model(small(), window=-1.0), "window must be a number above 0"),
         (lambda: binarize_model(small(), keep="conv1"), "keep must name layers of the model, got 'conv1'"),

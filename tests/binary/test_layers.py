@@ -466,7 +466,7 @@ def test_use_kernels_reaches_binary_convolutions_only() -> None:
 
 def test_kernels_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = BinaryConv2d(2, 2, 3)
-    with pytest.raises(GaafError, match="kernels must be one of torch, float32, fixed, got 'cuda'; choose one of them"):
+    with pytest.raises(GaafError, match="kernels must be one of torch, float32, fixed, got 'cuda': choose one of them"):
         use_kernels(layer, "cuda")
     monkeypatch.setattr(native, "whole_numbers", lambda: False)
     monkeypatch.setattr(native, "available", lambda: True)

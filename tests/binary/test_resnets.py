@@ -126,8 +126,8 @@ def test_resnet20_blocks_by_hand(shortcut_every: int) -> None:
     [
         (lambda: resnet20(2, 1, widths=(4, 6)), "each width of resnet20 must be a multiple .*got 6 after 4"),
         (lambda: resnet20(2, 1, blocks=0), "blocks must be a whole number of at least 1, got 0"),
-        (lambda: resnet20(2, 1, shortcut_every=3), "shortcut_every must be 1 or 2 convolutions, got 3"),
-        (lambda: resnet20(2, 1, shortcut_every=True), "shortcut_every must be 1 or 2 convolutions, got True"),
+        (lambda: resnet20(2, 1, shortcut_every=3), "shortcut_every must be a whole number from 1 to 2, got 3"),
+        (lambda: resnet20(2, 1, shortcut_every=True), "shortcut_every must be a whole number from 1 to 2, got True"),
         (lambda: bireal18(2, 1, widths=(4, 8)), "bireal18 has four stages, got 2 widths"),
         (lambda: bireal34(2, 1, widths=(4,) * 5), "bireal34 has four stages, got 5 widths"),
         (lambda: bireal34(0, 1), "num_classes must be a whole number of at least 1, got 0"),

@@ -164,7 +164,7 @@ def test_functions_are_named_in_order_and_once(free):
         ("--data GOOD --expression sin(y)", "'y' is not in set"),
         ("--data GOOD --expression @rsign", "functions are trees, got the baseline '@rsign'"),
         ("--data GOOD --teacher lenet", "classification model of torchvision .*got 'lenet'"),
-        ("--data GOOD --teacher resnet18 --temperature 0", "temperature must be a positive number, got 0.0"),
+        ("--data GOOD --teacher resnet18 --temperature 0", "temperature must be a finite number above 0, got 0.0"),
         ("--data GOOD --teacher none.safetensors", "there is none at none.safetensors"),
         ("--data GOOD --network lenet", "network must be a known name, got 'lenet'"),
         ("--data GOOD --workers 0", "workers must be a whole number of at least 1, got 0"),

@@ -54,7 +54,7 @@ def test_splits_are_shuffled(bundled: Data) -> None:
         ({"val_fraction": 0.0}, r"val_fraction must be above 0 and below 1, and is 0\.0"),
         ({"val_fraction": 1.0}, r"val_fraction must be above 0 and below 1, and is 1\.0"),
         ({"val_fraction": float("nan")}, "below 1, and is nan"),
-        ({"seed": -1}, "seed must not be negative, and is -1"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         ({"image_size": 0}, "image_size must be 1 to 4096 pixels, and is 0"),
         ({"image_size": 5000}, "image_size must be 1 to 4096 pixels, and is 5000"),
         ({"device": "abacus"}, "device must be one that torch can use here, and abacus is not"),

@@ -88,7 +88,7 @@ def test_the_device_is_where_batches_go(photos: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seed": -1}, "seed must not be negative, and is -1"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         ({"val_fraction": 1.0}, r"val_fraction must be above 0 and below 1, and is 1\.0"),
         ({"image_size": 0}, "image_size must be 1 to 4096 pixels, and is 0: 224"),
         ({"mean": (0.5,)}, r"mean must be three numbers .* got \(0\.5,\)"),

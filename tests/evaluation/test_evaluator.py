@@ -370,7 +370,7 @@ def test_bad_settings_are_refused(stub_proxy, free, settings, message):
 
 @pytest.mark.parametrize("seeds", [(), (1, 1)])
 def test_bad_seeds_are_refused(stub_proxy, free, seeds):
-    with pytest.raises(GaafError, match="seeds must be one or more different whole numbers"):
+    with pytest.raises(GaafError, match="seeds must be 1 or more different whole numbers"):
         Evaluator(stub_proxy, free, seeds=seeds)
 
 

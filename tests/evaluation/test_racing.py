@@ -181,7 +181,7 @@ def test_nobody_is_ranked_above_one_that_went_further(drawn):
         ({"rungs": ()}, "rungs must be rising whole numbers of epochs"),
         ({"rungs": (3, 1)}, r"rungs must be rising whole numbers of epochs, got \(3, 1\)"),
         ({"rungs": (1, 1)}, "rungs must be rising"),
-        ({"rungs": (0, 1)}, "rungs must be rising"),
+        ({"rungs": (0, 1)}, "a rung, in epochs, must be a whole number of at least 1, got 0"),
     ],
 )
 def test_bad_rules_are_refused(settings, message):

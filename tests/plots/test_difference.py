@@ -90,5 +90,5 @@ def test_subtrees_are_those_of_deap(individual: Individual, data: st.DataObject)
 
 @pytest.mark.parametrize("root", [-1, 2, None, "0", True])
 def test_a_subtree_that_is_not_there_is_refused(root: object) -> None:
-    with pytest.raises(GaafError, match="named by the index of its root, 0 to 1 in depth-first order, got"):
+    with pytest.raises(GaafError, match=r"index of a subtree's root, .* must be a whole number from 0 to 1"):
         subtree_nodes(parse("sin(x)", PSET), root)  # type: ignore[arg-type]

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import typer
 
+from gaaf_gp.archive import Archive
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.table import TableEvaluator, save_table
 from gaaf_gp.search.genetic import random_search
 from gaaf_gp.training.proxy import Proxy
-from gaaf_gp.util.jsonl import read_journal
 
 SCRIPT = Path(__file__).parents[2] / "runs" / "compare_searches.py"
 NAMES = ["paper, as published", "paper, repaired", "evolve()", "random search"]
@@ -89,7 +89,7 @@ def test_without_a_table_it_says_how_to_make_one(on_table, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_trained_searches_share_one_file_and_go_on_after_ctrl_c(script, image_folder, tmp_path, monkeypatch, capsys):
+def test_trained_searches_share_one_archive_and_go_on_after_ctrl_c(script, image_folder, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     monkeypatch.setattr(script, "FRESH_SEEDS", (1,))
     monkeypatch.setattr(script, "POPULATION", 3)
@@ -100,28 +100,33 @@ def test_trained_searches_share_one_file_and_go_on_after_ctrl_c(script, image_fo
         return json.loads((out / "comparison.json").read_text()), (out / "curves.json").read_text()
 
     with monkeypatch.context() as patch:
-        append, kept = script.Journal.append, []
+        add, kept = Archive.add, []
 
-        def stop(journal, entry):
-            append(journal, entry)
-            kept.append(entry)
+        def stop(archive, evaluation, run):
+            kept.append(add(archive, evaluation, run))
             if len(kept) == 3:
                 raise KeyboardInterrupt
+            return kept[-1]
 
-        patch.setattr(script.Journal, "append", stop)
+        patch.setattr(Archive, "add", stop)
         with pytest.raises(typer.Exit) as ended:
             run()
     assert ended.value.exit_code == 130
     assert not (out / "comparison.json").exists()
-    assert len(read_journal(out / "evaluations.jsonl")[1]) == 3
+    with Archive(out / script.ARCHIVE) as archive:
+        assert len(archive) == 3
     compared, curves = run()
-    provenance, entries = read_journal(out / "evaluations.jsonl")
-    assert provenance["primitives"] == "primitives.gaaf:encoding2"
-    assert provenance["seeds"] == [0]
-    assert len({entry["signature"] for entry in entries}) == len(entries) <= 16
-    assert read_journal(out / "winners.jsonl")[0]["seeds"] == [1]
-    fresh = {row["accuracy"]["1"] for row in read_journal(out / "winners.jsonl")[1]}
-    values = {entry["accuracy"]["0"] for entry in entries} | {0.0}
+    with Archive(out / script.ARCHIVE) as archive:
+        rows = list(archive.rows())
+        before, after = archive.runs()
+    assert (before.status, after.status) == ("interrupted", "finished")
+    assert before.config == after.config
+    assert after.config["primitives"] == "primitives.gaaf:encoding2"
+    assert {row.seed for row in rows} == {0, 1}
+    seen = [row for row in rows if row.seed == 0]
+    assert len({row.signature for row in seen}) == len(seen) <= 16
+    fresh = {row.accuracy for row in rows if row.seed == 1}
+    values = {row.accuracy for row in seen} | {0.0}
     assert list(compared["searches"]) == NAMES
     for row in compared["searches"].values():
         assert row["after"]["4"]["best"] in values
@@ -131,7 +136,7 @@ def test_trained_searches_share_one_file_and_go_on_after_ctrl_c(script, image_fo
     capsys.readouterr()
 
     monkeypatch.setattr(Proxy, "train", None)
-    assert run() == (compared, curves), "everything is in the files"
+    assert run() == (compared, curves), "everything is in the archive"
 
 
 def test_the_published_search_pays_for_what_the_others_reject(script, on_table, tmp_path):

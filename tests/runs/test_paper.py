@@ -69,7 +69,7 @@ def test_a_search_is_run_confirmed_and_written(script, arguments, genes, tiny, t
 def test_bad_input_is_said_in_one_line(tiny):
     status, printed, errors = finished(started("paper_encoding1.py", *tiny, "--evaluations", 0))
     assert (status, printed) == (2, "")
-    assert errors == "error: evaluations must be a whole number of at least 1, got 0\n"
+    assert errors == "error: evaluations must be a whole number of at least 1, got 0: give 1 or more\n"
 
 
 def test_the_exhaustive_run_goes_on_where_it_was(tiny, tmp_path):

@@ -33,4 +33,4 @@ def test_pairs_are_searched_and_either_tree_is_seen_alone(image_folder, tmp_path
 def test_bad_input_is_said_in_one_line(image_folder, tmp_path):
     done = finished("--data", image_folder, "--evaluations", 0, "--out", tmp_path / "out")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: evaluations must be a whole number of at least 1, got 0\n"
+    assert done.stderr == "error: evaluations must be a whole number of at least 1, got 0: give 1 or more\n"

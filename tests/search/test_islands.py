@@ -134,9 +134,9 @@ def test_islands_may_share_a_toolbox(stub_proxy, free):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"number": 0}, "islands must be a whole number of at least 1, got 0"),
-        ({"every": 0}, "generations from one migration to the next must be a whole number of at least 1, got 0"),
-        ({"migrants": -1}, "migrants must be a whole number of at least 0, got -1"),
+        ({"number": 0}, "Islands.number must be a whole number of at least 1, got 0"),
+        ({"every": 0}, "Islands.every must be a whole number of at least 1, got 0"),
+        ({"migrants": -1}, "Islands.migrants must be a whole number of at least 0, got -1"),
     ],
 )
 def test_settings_out_of_their_range_are_refused(settings, message):

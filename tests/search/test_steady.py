@@ -176,8 +176,6 @@ def test_racing_is_refused(make_stub, free):
 
 
 def test_settings_out_of_their_range_are_refused():
-    with pytest.raises(
-        GaafError, match=r"candidates on their way \(ahead\) must be a whole number of at least 1, got 0"
-    ):
+    with pytest.raises(GaafError, match=r"Steady\.ahead must be a whole number of at least 1, got 0"):
         Steady(0)
     assert replace(LOOPS["steady"](), ahead=3) == Steady(3)

@@ -37,8 +37,8 @@ def test_a_search_goes_on_until_something_ends_it():
     [
         ({"evaluations": 0}, r"evaluations must be a whole number of at least 1, got 0"),
         ({"evaluations": 5, "stagnation": 1.5}, r"stagnation must be a whole number of at least 1, got 1.5"),
-        ({"evaluations": 5, "seconds": 0}, r"seconds of a search must be positive or None, got 0"),
-        ({"evaluations": 5, "target": float("inf")}, r"target of a search must be a number or None, got inf"),
+        ({"evaluations": 5, "seconds": 0}, r"seconds of a search must be a number above 0 .*got 0"),
+        ({"evaluations": 5, "target": float("inf")}, r"target of a search must be a finite number, got inf"),
     ],
 )
 def test_settings_out_of_their_range_are_refused(settings, message):

@@ -99,5 +99,5 @@ def test_a_large_layer_is_sampled() -> None:
 
 @pytest.mark.parametrize("images", [0, 1, True, 2.0])
 def test_too_few_images_are_refused(tiny_proxy: Proxy, images: int) -> None:
-    with pytest.raises(GaafError, match=f"measured on 2 or more images, got {images!r}"):
+    with pytest.raises(GaafError, match=f"measured on must be a whole number of at least 2, got {images!r}"):
         layer_inputs(tiny_proxy, None, images=images)

@@ -339,8 +339,8 @@ def test_settings_say_all_that_matters_in_json(tiny_proxy):
     [
         ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
         ({"threads": True}, "threads must be a whole number"),
-        ({"learning_rate": math.nan}, "learning_rate must be a positive number"),
-        ({"seconds": 0}, "time budget in seconds must be positive"),
+        ({"learning_rate": math.nan}, "learning_rate must be a finite number above 0"),
+        ({"seconds": 0}, "time budget in seconds must be a number above 0"),
         ({"batch_size": 61}, "at most the 60 training images, got 61"),
         ({"network": "lenet"}, "known: small, resnet18"),
         ({"precision": "float16"}, "precision float16 is for a GPU, and the data is on cpu; choose float32"),

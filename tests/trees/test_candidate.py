@@ -132,7 +132,7 @@ def test_x_of_the_set_and_x_of_any_set_are_told_apart():
     ("text", "message"),
     [
         ("x | x | x", r"one tree, or a forward and a backward one with a single \| between them, got 3 parts"),
-        ("@relu", r"a baseline must be one of @sign, @rsign, @rprelu, got '@relu'; choose one of them"),
+        ("@relu", r"a baseline must be one of @sign, @rsign, @rprelu, got '@relu': choose one of them"),
         ("@" + "y" * 200, r"got '@y{30}\.\.\.'"),
         ("@rsign | x", "'rsign' is not in set"),
         ("x | @sin(x)", "'sin' is not in set"),

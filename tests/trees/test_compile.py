@@ -459,7 +459,7 @@ def test_two_nameless_functions_stay_two() -> None:
 
 @pytest.mark.parametrize("channels", [0, -1, True, False, 2.0, "3", None])
 def test_channels_must_be_a_positive_whole_number(channels: Any) -> None:
-    with pytest.raises(GaafError, match=rf"channels must be a whole number of at least 1, got {channels!r}$"):
+    with pytest.raises(GaafError, match=rf"channels must be a whole number of at least 1, got {channels!r}: give"):
         Activation("x", channels, FREE)
 
 

@@ -66,5 +66,5 @@ def test_traits_cannot_be_changed() -> None:
 
 @pytest.mark.parametrize("cost", [-1.0, float("nan"), float("inf")])
 def test_a_cost_that_is_none_is_refused(cost: float) -> None:
-    with pytest.raises(GaafError, match="the cost of primitive 'f' must be a number of at least 0"):
+    with pytest.raises(GaafError, match="the cost of primitive 'f' must be a finite number of at least 0"):
         check_traits("f", Traits(None, cost=cost), [Feature])

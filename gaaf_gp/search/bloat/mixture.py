@@ -15,6 +15,7 @@ from gaaf_gp.search.bloat.selecting import DoubleTournament, Lexicographic, Line
 from gaaf_gp.trees.candidate import Evolved, TwoTrees
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.trees.operators import mut_shrink
+from gaaf_gp.util.checks import choice
 
 CONTROLS: dict[str, Callable[[], Control]] = {
     "none": Tournament,
@@ -166,9 +167,7 @@ def _parts(chosen: BloatLike) -> list[Control | Limits]:
 
 
 def _named(name: str) -> Control:
-    if name not in CONTROLS:
-        raise GaafError(f"a control of bloat must be one of {listed(CONTROLS)}, got {name!r}: choose one of them")
-    return CONTROLS[name]()
+    return CONTROLS[choice("a control of bloat", name, CONTROLS)]()
 
 
 def measured_in(bloat: BloatLike, measure: str) -> list[Control | Limits]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from gaaf_gp.search.bloat.control import Control, value
 from gaaf_gp.trees.candidate import Evolved, TwoTrees
 from gaaf_gp.trees.generation import Limits
-from gaaf_gp.util.checks import check_number
+from gaaf_gp.util.checks import number, probability
 
 KERNEL = {-2: 0.1, -1: 0.2, 0: 0.4, 1: 0.2, 2: 0.1}
 """How HARM-GP spreads one observed size over its neighbours."""
@@ -36,7 +36,7 @@ class Cap(Control):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("most", self.most, 0)
+        self.most = number("most", self.most, 0)
 
     def admits(self, child: Evolved, rng: random.Random) -> bool:  # noqa: ARG002
         """Return whether the child is within the limit."""
@@ -70,7 +70,7 @@ class Tarpeian(Control):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("probability", self.probability, 0, 1)
+        self.probability = probability("probability", self.probability)
 
     def learn(self, population: Sequence[Evolved]) -> None:
         """Take the average size."""
@@ -144,11 +144,11 @@ class Harm(Control):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("alpha", self.alpha, 0)
-        check_number("beta", self.beta, 0.1)
-        check_number("gamma", self.gamma, 0, 1)
-        check_number("rho", self.rho, 0, 1)
-        check_number("least_cutoff", self.least_cutoff, 0)
+        self.alpha = number("alpha", self.alpha, 0)
+        self.beta = number("beta", self.beta, 0.1)
+        self.gamma = number("gamma", self.gamma, 0, 1)
+        self.rho = number("rho", self.rho, 0, 1)
+        self.least_cutoff = number("least_cutoff", self.least_cutoff, 0)
 
     def learn(self, population: Sequence[Evolved]) -> None:
         """Choose the cut-off of this population."""

@@ -16,7 +16,7 @@ from gaaf_gp.search.bloat.control import Control, fittest, value
 from gaaf_gp.search.bloat.sizes import size_measure
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.trees.individual import Fitness, ParetoFitness
-from gaaf_gp.util.checks import check_number
+from gaaf_gp.util.checks import number, whole_fields
 
 TOURNAMENT = 4
 """Individuals that a tournament compares."""
@@ -37,8 +37,7 @@ class Tournament(Control):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.tournsize, bool) or not isinstance(self.tournsize, int) or self.tournsize < 1:
-            raise GaafError(f"tournsize must be a whole number of at least 1, got {self.tournsize!r}")
+        whole_fields(self, tournsize=1)
 
     def key(self, individual: Evolved) -> Any:
         """Return what the tournament makes as large as can be."""
@@ -64,7 +63,7 @@ class DoubleTournament(Tournament):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("parsimony", self.parsimony, 1, 2)
+        self.parsimony = number("parsimony", self.parsimony, 1, 2)
 
     def select(self, population: Sequence[Any], k: int, rng: random.Random) -> list[Any]:
         """Return the winners of ``k`` double tournaments."""
@@ -100,7 +99,7 @@ class LinearParsimony(Tournament):
             if self.coefficient != "auto":
                 raise GaafError(f'coefficient must be a number or "auto", got {self.coefficient!r}')
         else:
-            check_number("coefficient", self.coefficient, 0)
+            self.coefficient = number("coefficient", self.coefficient, 0)
             self.now = float(self.coefficient)
 
     def learn(self, population: Sequence[Evolved]) -> None:
@@ -132,14 +131,14 @@ class Lexicographic(Tournament):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("tolerance", self.tolerance, 0)
+        self.tolerance = number("tolerance", self.tolerance, 0)
 
     def key(self, individual: Evolved) -> tuple[float, float]:
         """Return fitness, then smallness."""
-        number = value(individual)
-        if self.tolerance and math.isfinite(number):
-            number = round(number / self.tolerance)
-        return number, -self.size(individual)
+        fitness = value(individual)
+        if self.tolerance and math.isfinite(fitness):
+            fitness = round(fitness / self.tolerance)
+        return fitness, -self.size(individual)
 
 
 @dataclass

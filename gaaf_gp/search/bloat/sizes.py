@@ -8,11 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.trees.candidate import Evolved, TwoTrees
 from gaaf_gp.trees.compile import Activation
 from gaaf_gp.trees.grid import visited
 from gaaf_gp.trees.individual import Individual
+from gaaf_gp.util.checks import choice
 
 Size = Callable[[Evolved], float]
 
@@ -69,7 +69,4 @@ def size_measure(name: str) -> Size:
     Raises:
         GaafError: there is none.
     """
-    found = SIZES.get(name)
-    if found is None:
-        raise GaafError(f"size is measured in {listed(SIZES)}, got {name!r}: choose one of them")
-    return found
+    return SIZES[choice("the measure of size", name, SIZES)]

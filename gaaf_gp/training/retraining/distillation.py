@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from gaaf_gp.training.checkpoint import ENDING
 from gaaf_gp.training.outcome import Epoch
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import Candidate
+from gaaf_gp.util.checks import positive_number
 
 SMALL = 64
 """Images with fewer pixels a side keep their size through the first layers of a teacher."""
@@ -57,8 +57,7 @@ class Distillation:
     def __post_init__(self) -> None:
         if not 0 < self.weight <= 1:
             raise GaafError(f"the teacher's weight in the loss must be above 0 and at most 1, got {self.weight!r}")
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise GaafError(f"temperature must be a positive number, got {self.temperature!r}: 4 is usual")
+        positive_number("temperature", self.temperature, finite=True)
 
     @property
     def file(self) -> Path | None:

@@ -12,6 +12,7 @@ from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.training.outcome import Loss
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.training.retraining.distillation import Distillation
+from gaaf_gp.util.checks import whole_fields
 
 _OWN = ("data", "epochs", "real_weights", "loss")
 """Settings of a Proxy that follow from a recipe."""
@@ -38,8 +39,7 @@ class Recipe:
     proxy: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.epochs, bool) or not isinstance(self.epochs, int) or self.epochs < 1:
-            raise GaafError(f"epochs must be a whole number of at least 1, got {self.epochs!r}")
+        whole_fields(self, epochs=1)
         if not (math.isfinite(self.two_stage) and 0 <= self.two_stage < 1):
             raise GaafError(
                 f"two_stage must be a share of the epochs, from 0 to below 1, got {self.two_stage!r}: 0.5 for half"

@@ -27,6 +27,7 @@ from gaaf_gp.training.retraining.stages import Course, Progressed
 from gaaf_gp.training.retraining.teachers import given_teacher, teaching, trained_teacher
 from gaaf_gp.trees.candidate import MARK, PLAIN_SIGN, Candidate, parse_candidate, text_of
 from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.checks import LARGEST, different_seeds, whole_number
 from gaaf_gp.util.console import EpochProgress, Show
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
@@ -43,11 +44,9 @@ def fresh_seeds(number: int, seed: int = 0) -> tuple[int, ...]:
     """Return ``number`` seeds that no search uses.
 
     Raises:
-        GaafError: fewer than two, or a negative seed.
+        GaafError: fewer than two, or a seed that is negative or too large for 64 bits.
     """
-    for name, value, least in (("seeds", number, 2), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    number, seed = whole_number("seeds", number, 2, FRESH), whole_number("seed", seed, 0, LARGEST // FRESH - 2)
     return tuple(FRESH * (seed + 1) + place for place in range(number))
 
 
@@ -208,10 +207,8 @@ def _check(candidates: Mapping[str, Candidate | None], data: AnyData, seeds: Seq
                 f"each candidate is trained once, and {listed(alike)} are all {text or 'the plain sign'}: leave all "
                 "but one out"
             )
-    if len(set(seeds)) != len(seeds) or len(seeds) < 2:
-        raise GaafError(f"seeds must be two or more different whole numbers, got {list(seeds)}: five are usual")
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise GaafError(f"workers must be a whole number of at least 1, got {workers!r}")
+    different_seeds(seeds, 2)
+    whole_number("workers", workers)
     if not data.has_test_split:
         raise GaafError(
             f"trainings are scored on the test split, but {data.name} has none: add test/CLASS/ with images beside "

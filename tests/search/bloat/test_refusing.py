@@ -87,7 +87,7 @@ def test_caps_and_limits_hold_for_each_tree(free):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Tarpeian(probability=1.5), r"probability must be a number from 0 to 1, got 1.5"),
+        (lambda: Tarpeian(probability=1.5), r"probability must be a probability from 0 to 1, got 1.5"),
         (lambda: Harm(beta=0), r"beta must be a number of at least 0.1, got 0"),
         (lambda: Harm(rho=True), r"rho must be a number from 0 to 1, got True"),
         (lambda: Cap(most=-1), r"most must be a number of at least 0, got -1"),

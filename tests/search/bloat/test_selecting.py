@@ -115,7 +115,7 @@ def test_pareto_selects_by_front_and_keeps_what_nsga2_keeps(free):
         (lambda: LinearParsimony(coefficient="much"), r'coefficient must be a number or "auto", got \'much\''),
         (lambda: LinearParsimony(coefficient=-1), r"coefficient must be a number of at least 0, got -1"),
         (lambda: Lexicographic(tolerance=float("nan")), r"tolerance must be a number of at least 0, got nan"),
-        (lambda: Pareto(measure="depth"), r"size is measured in nodes, .* got 'depth'"),
+        (lambda: Pareto(measure="depth"), r"the measure of size must be one of nodes, .* got 'depth'"),
     ],
 )
 def test_settings_out_of_their_range_are_refused(make, message):

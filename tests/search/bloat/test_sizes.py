@@ -59,5 +59,5 @@ def test_the_visited_range_is_looked_at_in_order():
 
 
 def test_an_unknown_measure_is_refused():
-    with pytest.raises(GaafError, match=r"size is measured in nodes, height, cost, thresholds, got 'bytes': choose"):
+    with pytest.raises(GaafError, match=r"size must be one of nodes, height, cost, thresholds, got 'bytes'"):
         size_measure("bytes")

@@ -152,8 +152,8 @@ def test_a_network_that_does_not_fit_is_refused(name, side, message):
     [
         ({"weight": 0.0}, "weight in the loss must be above 0 and at most 1, got 0.0"),
         ({"weight": 1.5}, "weight in the loss must be above 0 and at most 1, got 1.5"),
-        ({"temperature": 0.0}, "temperature must be a positive number, got 0.0"),
-        ({"temperature": float("nan")}, "temperature must be a positive number, got nan"),
+        ({"temperature": 0.0}, "temperature must be a finite number above 0, got 0.0"),
+        ({"temperature": float("nan")}, "temperature must be a finite number above 0, got nan"),
     ],
 )
 def test_wrong_settings_are_refused(settings, message):

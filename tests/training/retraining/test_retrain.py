@@ -174,8 +174,8 @@ def test_another_retraining_in_the_folder_is_refused(trained, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seeds": [1]}, r"seeds must be two or more different whole numbers, got \[1\]"),
-        ({"seeds": [1, 1]}, r"seeds must be two or more different whole numbers, got \[1, 1\]"),
+        ({"seeds": [1]}, r"seeds must be 2 or more different whole numbers, got \[1\]"),
+        ({"seeds": [1, 1]}, r"seeds must be 2 or more different whole numbers, got \[1, 1\]"),
         ({"candidates": {}}, "a retraining needs at least one candidate, got none"),
         ({"candidates": {"a": None, "b": None}}, "each candidate is trained once, and a, b are all the plain sign"),
         ({"workers": 0}, "workers must be a whole number of at least 1, got 0"),
