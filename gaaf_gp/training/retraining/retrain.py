@@ -30,9 +30,8 @@ from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.console import EpochProgress, Show
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
+from gaaf_gp.util.randomness import RETRAINING, seeds_from
 
-FRESH = 1_000_000_000
-"""Seeds of retraining start here times (seed + 1): far from those of a search and from those that confirm it."""
 JOURNAL = "retrain.jsonl"
 CHECKPOINTS = "checkpoints"
 TEACHER = "teacher" + ENDING
@@ -48,7 +47,7 @@ def fresh_seeds(number: int, seed: int = 0) -> tuple[int, ...]:
     for name, value, least in (("seeds", number, 2), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise GaafError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return tuple(FRESH * (seed + 1) + place for place in range(number))
+    return seeds_from(RETRAINING, seed, number)
 
 
 def retrain(
