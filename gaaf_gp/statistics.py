@@ -464,6 +464,70 @@ def expected_best_bias(n: int, sigma: float = 1.0) -> float:
 
 
 @dataclass(frozen=True)
+class Luck:
+    """How much of the lead of a search's best is luck: the best of many noisy values is too high. All in their unit.
+
+    Attributes:
+        winner: name of the best candidate.
+        candidates: how many there were to choose from.
+        lead: mean of the best minus the mean of all candidates.
+        noise: standard deviation of a candidate's mean about its true value, if all had as many seeds as the best.
+        most: expected luck of the best if all candidates were equally good. It bounds what noise explains.
+        expected: expected luck of the best if true values are spread normally, as far as the spread of the means
+            exceeds the noise. The best is expected to lose it on fresh seeds.
+    """
+
+    winner: str
+    candidates: int
+    lead: float
+    noise: float
+    most: float
+    expected: float
+
+
+def expected_luck(
+    searched: Mapping[str, Mapping[int, float]], *, winner: str | None = None, deviation: float | None = None
+) -> Luck | None:
+    """Return the luck to expect in a search's best, given the noise of seeds and the number of candidates.
+
+    Args:
+        searched: name -> seed -> value of every candidate that could have won.
+        winner: its name; by default the candidate with the highest mean.
+        deviation: standard deviation of one value about its candidate's true one; by default it is estimated from the
+            candidates with several seeds, the common effects of the seeds removed (:func:`additive_fit`).
+
+    Returns:
+        The estimate; None if nothing is known of the noise, because no two candidates share two seeds.
+
+    Raises:
+        GaafError: without candidates, for an unknown winner, or for values that are not finite.
+    """
+    rows = {name: row for name, row in searched.items() if row}
+    if not rows or (winner is not None and winner not in rows):
+        raise GaafError(
+            f"the winner must be one of the candidates of the search, which have values; got {winner!r} and "
+            f"{len(rows)} candidates"
+        )
+    means = {name: statistics.fmean(row.values()) for name, row in rows.items()}
+    if not all(map(math.isfinite, means.values())):
+        raise GaafError("the values of a search must be finite, and some are not: leave failed candidates out")
+    if deviation is None:
+        fit = additive_fit(rows.values())
+        if not fit.freedom:
+            return None
+        deviation = fit.deviation
+    elif not (math.isfinite(deviation) and deviation >= 0):
+        raise GaafError(f"deviation must be a number of at least 0, got {deviation!r}")
+    best = max(means, key=means.__getitem__) if winner is None else winner
+    noise = deviation / math.sqrt(len(rows[best]))
+    most = expected_best_bias(len(rows), noise)
+    # Normal true values seen through normal noise: of a mean's distance from the centre, noise is this share.
+    total = max(statistics.stdev(means.values()) if len(means) > 1 else 0.0, noise)
+    lead = means[best] - statistics.fmean(means.values())
+    return Luck(best, len(rows), lead, noise, most, most * noise / total if total else 0.0)
+
+
+@dataclass(frozen=True)
 class WinnersCurse:
     """A winner as its search saw it and as fresh seeds see it, all in the unit of the values.
 
@@ -516,36 +580,19 @@ def winners_curse(
     Raises:
         GaafError: without candidates, for an unknown winner, or for fewer than two fresh values.
     """
-    rows = {name: row for name, row in searched.items() if row}
-    if not rows or (winner is not None and winner not in rows):
-        raise GaafError(
-            f"the winner must be one of the candidates of the search, which have values; got {winner!r} and "
-            f"{len(rows)} candidates"
-        )
-    means = {name: statistics.fmean(row.values()) for name, row in rows.items()}
-    if len(fresh) < 2 or not all(map(math.isfinite, [*fresh, *means.values()])):
+    if len(fresh) < 2 or not all(map(math.isfinite, fresh)):
         raise GaafError(f"two or more fresh values are needed, and all must be finite; got {list(fresh)!r}")
-    chosen = max(means, key=means.__getitem__) if winner is None else winner
     honest = paired_difference(fresh, [0.0] * len(fresh), confidence)
-    single, source = _deviation(rows, fresh, deviation)
-    noise = single / math.sqrt(len(rows[chosen]))
-    expected = expected_best_bias(len(rows), noise)
-    # Normal true values seen through normal noise: of a mean's distance from the centre, noise is this share.
-    total = max(statistics.stdev(means.values()) if len(means) > 1 else 0.0, noise)
-    spread = expected * noise / total if total else 0.0
-    bias = means[chosen] - honest.mean
-    return WinnersCurse(chosen, len(rows), means[chosen], honest, bias, noise, source, expected, spread)
-
-
-def _deviation(
-    rows: Mapping[str, Mapping[int, float]], fresh: Sequence[float], given: float | None
-) -> tuple[float, Literal["given", "search", "fresh"]]:
-    if given is not None:
-        if not (math.isfinite(given) and given >= 0):
-            raise GaafError(f"deviation must be a number of at least 0, got {given!r}")
-        return given, "given"
-    fit = additive_fit(rows.values())
-    return (fit.deviation, "search") if fit.freedom else (statistics.stdev(fresh), "fresh")
+    source: Literal["given", "search", "fresh"] = "search" if deviation is None else "given"
+    luck = expected_luck(searched, winner=winner, deviation=deviation)
+    if luck is None:
+        luck, source = expected_luck(searched, winner=winner, deviation=statistics.stdev(fresh)), "fresh"
+        assert luck is not None
+    optimistic = statistics.fmean(searched[luck.winner].values())
+    bias = optimistic - honest.mean
+    return WinnersCurse(
+        luck.winner, luck.candidates, optimistic, honest, bias, luck.noise, source, luck.most, luck.expected
+    )
 
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

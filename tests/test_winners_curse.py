@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.statistics import additive_fit, expected_best_bias, paired_difference, winners_curse
+from gaaf_gp.statistics import additive_fit, expected_best_bias, expected_luck, paired_difference, winners_curse
 
 ROOT_PI = math.sqrt(math.pi)
 
@@ -79,6 +79,20 @@ def test_noise_comes_from_the_search_or_else_from_the_fresh_seeds():
     assert (found.noise, found.noise_from) == (pytest.approx(statistics.stdev([0.54, 0.56])), "fresh")
     alone = winners_curse({"a": {0: 0.5}}, [0.5, 0.5])
     assert (alone.expected_bias, alone.expected_bias_spread, alone.bias) == (0, 0, 0)
+
+
+def test_the_luck_of_a_search_needs_the_noise_of_seeds_only():
+    luck = expected_luck(SEARCHED)
+    noise = additive_fit(SEARCHED.values()).deviation / math.sqrt(2)
+    assert (luck.winner, luck.candidates) == ("b", 4)
+    assert luck.lead == pytest.approx(0.59 - (0.52 + 0.59 + 0.51 + 0.47) / 4)
+    assert luck.noise == pytest.approx(noise)
+    assert luck.most == pytest.approx(expected_best_bias(4, noise))
+    assert luck.expected == pytest.approx(luck.most * noise / statistics.stdev([0.52, 0.59, 0.51, 0.47]))
+    single = {"a": {0: 0.5}, "b": {0: 0.6}}
+    assert expected_luck(single) is None
+    assert expected_luck(single, deviation=0.02).most == pytest.approx(expected_best_bias(2, 0.02))
+    assert expected_luck({"a": {0: 0.5}}, deviation=0.0).expected == 0
 
 
 @pytest.mark.parametrize("spread", [0.0, 1.0, 3.0])

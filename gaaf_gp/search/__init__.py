@@ -10,7 +10,7 @@
 - ``genetic``: the paper's genetic algorithm
 - ``random_search``: random candidates: the baseline of every search
 - ``Constraint``: a demand on every tree, such as "at most 2 sin"
-- ``tune_constants``: better constants for one tree
+- ``tune_constants``: better constants for one individual
 - ``RunCheckpoint``: the state of a search after each step
 - ``Progress``: shows a search as it goes
 """

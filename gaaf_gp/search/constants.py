@@ -1,29 +1,35 @@
 """Better constants for a tree whose shape stays: by a budgeted search without gradients, or trained with the network.
 
 Mutation moves constants one at a time and by chance (:func:`gaaf_gp.trees.operators.mut_constant`). Here all constants
-of one tree are moved together: :func:`tune_constants` asks a cheap fidelity what they are worth, and
-:func:`train_constants` makes them parameters of a proxy network, trains it, and writes the values back into the tree.
+of one tree are moved together: :func:`tune_constants` asks a measure what they are worth, :func:`tune_best` does so
+with the best of a search, and :func:`train_constants` makes them parameters of a proxy network, trains it, and writes
+the values back into the tree.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
+import scipy  # its parts are read when they are first used: optimize takes long
 import torch
-from scipy.optimize import minimize
 from torch import Tensor, nn
 
+from gaaf_gp.archive.births import MUTATION
 from gaaf_gp.binary import ActivationFactory
 from gaaf_gp.errors import GaafError
+from gaaf_gp.search.breeding import Born
+from gaaf_gp.search.loops import Search
+from gaaf_gp.search.result import SAME
 from gaaf_gp.training.budget import Budget
 from gaaf_gp.training.epochs import run_epoch
 from gaaf_gp.training.proxy import Proxy
-from gaaf_gp.trees.candidate import Candidate
+from gaaf_gp.trees.candidate import Candidate, Evolved, TwoTrees
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.operators import CONSTANT_DIGITS, constant_places
 from gaaf_gp.trees.tree import Constant, fold
@@ -31,19 +37,33 @@ from gaaf_gp.util.devices import threads
 
 STEP, LEAST_STEP = 0.3, 0.1
 """The search begins with steps of STEP times (the magnitude of a constant + LEAST_STEP)."""
+TUNED = 3
+"""The best of a search whose constants are tuned."""
+
+AnyEvolved = TypeVar("AnyEvolved", bound=Evolved)
 
 
-def constants_of(individual: Individual) -> list[float]:
-    """Return the evolved constants of a tree in depth-first order: those of types that the set draws."""
+def constants_of(individual: Evolved) -> list[float]:
+    """Return the evolved constants in depth-first order, of two trees the forward ones first.
+
+    They are those of types that the set draws.
+    """
+    if isinstance(individual, TwoTrees):
+        return constants_of(individual.forward) + constants_of(individual.backward)
     return [float(individual[place].value) for place in constant_places(individual)]
 
 
-def with_constants(individual: Individual, values: Sequence[float]) -> Individual:
-    """Return a copy of a tree, without fitness, with other constants, rounded as mutation rounds them.
+def with_constants(individual: AnyEvolved, values: Sequence[float]) -> AnyEvolved:
+    """Return a copy, without fitness, with other constants, rounded as mutation rounds them.
 
     Raises:
         GaafError: there are not as many values as constants, or one is not finite.
     """
+    if isinstance(individual, TwoTrees):
+        first = len(constants_of(individual.forward))
+        forward = with_constants(individual.forward, values[:first])
+        backward = with_constants(individual.backward, values[first:])
+        return cast(AnyEvolved, TwoTrees(forward, backward, type(individual.fitness)()))
     places = constant_places(individual)
     if len(values) != len(places):
         raise GaafError(
@@ -52,19 +72,19 @@ def with_constants(individual: Individual, values: Sequence[float]) -> Individua
     nodes: list[Any] = list(individual)
     for place, value in zip(places, values, strict=True):
         nodes[place] = Constant(float(f"{value:.{CONSTANT_DIGITS}g}"), nodes[place].ret)
-    return Individual(nodes, individual.pset, type(individual.fitness)())
+    return cast(AnyEvolved, Individual(nodes, individual.pset, type(individual.fitness)()))
 
 
 def tune_constants(
-    individual: Individual, measure: Callable[[Individual], float], *, evaluations: int = 20
-) -> Individual:
-    """Return the tree with the best constants that Nelder and Mead's simplex finds within a budget.
+    individual: AnyEvolved, measure: Callable[[AnyEvolved], float], *, evaluations: int = 20
+) -> AnyEvolved:
+    """Return the individual with the best constants that Nelder and Mead's simplex finds within a budget.
 
     The tree itself is the first that is measured, so the result is never worse by ``measure``; a noisy measure flatters
     it all the same, so compare it on fresh seeds.
 
     Args:
-        individual: the tree; without evolved constants it comes back as it is, unmeasured.
+        individual: one tree or two; without evolved constants it comes back as it is, unmeasured.
         measure: what constants are worth, higher is better; not finite counts as the worst. For example
             ``lambda tree: proxy.train(tree, seed, epochs=1).accuracy``.
         evaluations: calls of ``measure`` at most.
@@ -74,10 +94,10 @@ def tune_constants(
     """
     if isinstance(evaluations, bool) or not isinstance(evaluations, int) or evaluations < 1:
         raise GaafError(f"evaluations must be a whole number of at least 1, got {evaluations!r}")
-    start = constants_of(individual)
+    start: list[float] = constants_of(individual)
     if not start:
         return with_constants(individual, start)
-    best: tuple[float, Individual] | None = None
+    best: tuple[float, AnyEvolved] | None = None
     asked = 0
 
     class Spent(Exception):  # noqa: N818 (no error: the budget is used up)
@@ -88,7 +108,7 @@ def tune_constants(
         if asked >= evaluations:
             raise Spent
         asked += 1
-        tree = with_constants(individual, values)
+        tree = copy.deepcopy(individual) if asked == 1 else with_constants(individual, values)
         found = float(measure(tree))
         found = found if math.isfinite(found) else -math.inf
         if best is None or found > best[0]:
@@ -97,9 +117,57 @@ def tune_constants(
 
     simplex = [start, *(_moved(start, place) for place in range(len(start)))]
     with contextlib.suppress(Spent):
-        minimize(worth, start, method="Nelder-Mead", options={"initial_simplex": simplex, "maxfev": evaluations})
+        scipy.optimize.minimize(
+            worth, start, method="Nelder-Mead", options={"initial_simplex": simplex, "maxfev": evaluations}
+        )
     assert best is not None
     return best[1]
+
+
+def tune_best(search: Search, evaluations: int, born: Born) -> None:
+    """Tune the constants of the ``TUNED`` best of a search that ended, each with the same share of the evaluations.
+
+    Every tuned individual is evaluated and written down as any candidate, so it may enter the hall of fame; one that
+    training could not repair, or that would train as one in there, is rejected. All of them are one generation more;
+    the population stays. Nothing is done after Ctrl-C, or when the search is out of time.
+
+    Args:
+        search: whose fitness function tells what constants are worth.
+        evaluations: candidates at most; those that are rejected count too, or a simplex might try them for ever.
+        born: called with every new candidate.
+    """
+    found, judge = search.found, search.judge
+    known = {record.text for record in found.records}
+    before = len(known)
+    chosen = [one for one in found.hall_of_fame if constants_of(one)][: min(TUNED, evaluations)]
+    texts = {judge.behaviour(one).signature: one.canonical for one in found.hall_of_fame}
+
+    def worth(tuned: Evolved) -> float:
+        behaviour = judge.behaviour(tuned)
+        if behaviour.failure is not None:
+            found.rejected[behaviour.failure] += 1
+            return -math.inf
+        text = texts.setdefault(behaviour.signature, tuned.canonical)
+        if text not in known:
+            known.add(text)
+            born(tuned, MUTATION, [parent])
+            try:
+                judge.evaluate([tuned], search.arrived)
+            finally:  # what ended before Ctrl-C is kept
+                search.chronicle.enter([tuned] if tuned.canonical in judge.records else [])
+        elif tuned.canonical != parent.canonical:
+            found.rejected[SAME] += 1
+        return judge.records[text].fitness
+
+    try:
+        for place, parent in enumerate(chosen):
+            share = evaluations // len(chosen) + (place < evaluations % len(chosen))
+            if not found.interrupted and not search.stop.out_of_time:
+                tune_constants(parent, worth, evaluations=share + 1)  # the parent itself is known
+    except KeyboardInterrupt:
+        found.interrupted = True
+    if len(found.records) > before:
+        search.generation(found.population, len(found.records) - before)
 
 
 def train_constants(proxy: Proxy, individual: Individual, seed: int, *, epochs: int | None = None) -> Individual:

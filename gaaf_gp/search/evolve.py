@@ -16,6 +16,7 @@ from gaaf_gp.evaluation.records import Record
 from gaaf_gp.search.bloat import SEARCH_DEFAULT, Bloat, BloatLike
 from gaaf_gp.search.breeding import Breeder, known
 from gaaf_gp.search.checkpoint import RunCheckpoint
+from gaaf_gp.search.constants import tune_best
 from gaaf_gp.search.constraints import ConstraintLike
 from gaaf_gp.search.loops import Loop, Search, as_loop
 from gaaf_gp.search.progress import Progress, formulas
@@ -25,6 +26,7 @@ from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.checks import check_whole
 from gaaf_gp.util.console import Show
 
 __all__ = ["evolve"]
@@ -48,6 +50,7 @@ def evolve(
     seconds: float | None = None,
     target: float | None = None,
     stagnation: int | None = None,
+    tune_constants: int = 0,
     seed: int = 0,
     hall_of_fame: int = 10,
     toolbox: base.Toolbox | None = None,
@@ -86,6 +89,8 @@ def evolve(
         seconds: wall time after which no new generation begins, in steady state no new candidate.
         target: fitness at which the best is good enough.
         stagnation: evaluations without a better best after which it ends.
+        tune_constants: evaluations that are spent after the search on better constants for its best
+            (:func:`gaaf_gp.search.constants.tune_best`); 0 for none.
         seed: of all choices of the search; one seed gives one run, for any number of workers.
         hall_of_fame: number of best individuals to remember.
         toolbox: other operators than those of :func:`gaaf_gp.make_toolbox`; it must make Individuals of ``pset``, or
@@ -105,6 +110,7 @@ def evolve(
             a search that does not come by its checkpoint.
     """
     _check(population_size, elite, {"crossover": crossover, "mutation": mutation}, hall_of_fame)
+    check_whole("evaluations that tune constants (tune_constants)", tune_constants, 0)
     loop, stop = as_loop(loop), Stop(evaluations, seconds, target, stagnation)
     judge = as_judge(evaluator, pset)
     if toolbox is not None and (bloat is not None or constraints):
@@ -136,7 +142,7 @@ def evolve(
         return Breeder(own, judge, rng, found.rejected, crossover, mutation, first, born)
 
     controls = Bloat(chosen) if toolbox is None else getattr(toolbox, "bloat", None) or Bloat("none")
-    with Progress(evaluations, show=progress, formula=formulas(pset)) as shown:
+    with Progress(evaluations + tune_constants, show=progress, formula=formulas(pset)) as shown:
 
         def arrived(record: Record) -> None:
             shown.advance(record, known=recalled(judge, record))
@@ -156,6 +162,8 @@ def evolve(
             checkpoint=kept,
         )
         found.stopped = loop.run(search)
+        if tune_constants:
+            tune_best(search, tune_constants, born)
     found.seconds = time.perf_counter() - stop.started
     return found
 

@@ -15,6 +15,7 @@ from deap import tools
 from gaaf_gp.archive import Register
 from gaaf_gp.evaluation.fitness_function import Judge
 from gaaf_gp.evaluation.records import Record
+from gaaf_gp.statistics import Luck, expected_luck
 from gaaf_gp.trees.candidate import Evolved
 
 SAME = "same behaviour"
@@ -71,6 +72,28 @@ class SearchResult:
         """The record of the first in the hall of fame."""
         first = self.hall_of_fame[0].canonical if len(self.hall_of_fame) else None
         return next((record for record in self.records if record.text == first), None)
+
+    def luck(self, deviation: float | None = None) -> Luck | None:
+        """Return how much of the lead of the best is luck to expect, in the unit of the fitness (accuracy: 0 to 1).
+
+        Args:
+            deviation: standard deviation of one training's accuracy about its candidate's mean, over seeds, if it is
+                known from elsewhere; by default it is estimated from the candidates that have several seeds.
+
+        Returns:
+            The estimate; None without a best that was trained, or if nothing is known of the noise, as in a search
+            with one seed.
+
+        Raises:
+            GaafError: ``deviation`` is below 0 or not finite.
+        """
+        best = self.best
+        if best is None or best.failure or not best.outcomes:
+            return None
+        trained = [one for one in self.records if one.complete and not one.failure and one.same_as is None]
+        rows = {record.text: record.by_seed for record in trained}
+        winner = best.text if best.same_as is None else best.same_as
+        return expected_luck({**rows, winner: best.by_seed}, winner=winner, deviation=deviation)
 
 
 def new_hall(size: int) -> tools.HallOfFame:

@@ -42,12 +42,16 @@ class Stop:
         if self.target is not None and not math.isfinite(self.target):
             raise GaafError(f"the target of a search must be a number or None, got {self.target!r}")
 
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the seconds are over."""
+        return self.seconds is not None and time.perf_counter() - self.started >= self.seconds
+
     def reason(self, found: SearchResult) -> str:
         """Return why the search ends now, in words; nothing if it goes on."""
         done, best = len(found.records), found.best
         if best is not None and best.fitness > self._best:
             self._best, self._since = best.fitness, done
-        elapsed = time.perf_counter() - self.started
         reasons = (
             (found.interrupted, "interrupted"),
             (found.exhausted, "no new candidate could be found"),
@@ -57,6 +61,6 @@ class Stop:
                 self.stagnation is not None and done - self._since >= self.stagnation,
                 f"nothing better in {done - self._since} evaluations",
             ),
-            (self.seconds is not None and elapsed >= self.seconds, f"{self.seconds} seconds"),
+            (self.out_of_time, f"{self.seconds} seconds"),
         )
         return next((text for ends, text in reasons if ends), "")

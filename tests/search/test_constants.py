@@ -5,10 +5,13 @@ import math
 import pytest
 import torch
 
-from gaaf_gp import load_data
+from gaaf_gp import evolve, load_data
 from gaaf_gp.errors import GaafError
+from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.evaluation.fitness_function import FunctionJudge
 from gaaf_gp.search.constants import _Tunable, constants_of, train_constants, tune_constants, with_constants
 from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.trees.candidate import TwoTrees
 from gaaf_gp.trees.compile import Activation
 from gaaf_gp.trees.parser import parse
 
@@ -83,3 +86,113 @@ def test_training_moves_constants_and_writes_them_back(free):
     assert proxy.train(found, 2).failure is None
     with pytest.raises(GaafError, match=r"epochs must be a whole number from 1 to 3, got 4"):
         train_constants(proxy, tree, 1, epochs=4)
+
+
+def test_two_trees_have_the_constants_of_both(free):
+    two = TwoTrees(parse("add(const(0.5), x)", free), parse("mul(const(2.0), x)", free))
+    assert constants_of(two) == [0.5, 2.0]
+    assert str(with_constants(two, [1.0, 3.0])) == "add(const(1.0), x) | mul(const(3.0), x)"
+
+
+def near(wanted):
+    """Returns a measure: how near the constants of an individual are to one number; none is the worst."""
+
+    def measure(individual):
+        values = constants_of(individual)
+        return -1 / (1e-9 + sum(1 / (abs(value - wanted) + 0.1) for value in values)) if values else -10.0
+
+    return measure
+
+
+def tuned(free, evaluations, **settings):
+    options = {"evaluations": 30, "population_size": 6, "seed": 2, "bloat": "none", **settings}
+    return evolve(free, near(0.7321), tune_constants=evaluations, **options)
+
+
+@pytest.mark.parametrize("loop", ["generations", "steady:2"])
+def test_a_search_tunes_the_constants_of_its_best(free, loop):
+    plain, better = (tuned(free, number, loop=loop) for number in (0, 24))
+    assert better.records[:30] == plain.records
+    assert 30 < len(better.records) <= 54
+    assert better.best.fitness > plain.best.fitness
+    assert better.best == max(better.records, key=lambda record: record.fitness)
+    assert better.best.text == better.hall_of_fame[0].canonical
+    assert len({record.text for record in better.records}) == len(better.records)
+    row = better.logbook[-1]
+    assert (row["nevals"], row["evaluations"]) == (len(better.records) - 30, len(better.records))
+    assert row["gen"] == len(plain.logbook)
+    assert list(map(str, better.population)) == list(map(str, plain.population))
+    assert tuned(free, 24, loop=loop).records == better.records
+
+
+def test_the_evaluations_of_tuning_are_a_limit(free):
+    for number in (1, 2, 5):
+        assert 30 <= len(tuned(free, number).records) <= 30 + number
+    with pytest.raises(GaafError, match=r"tune_constants\) must be a whole number of at least 0, got -1"):
+        tuned(free, -1)
+
+
+def test_tuning_goes_on_as_it_went(free, tmp_path):
+    path = tmp_path / "checkpoint.json"
+    whole = tuned(free, 12, checkpoint=path)
+    written = path.read_bytes()
+    assert tuned(free, 12, checkpoint=path).records == whole.records
+    assert path.read_bytes() == written, "what was compared is not written anew"
+    with pytest.raises(GaafError, match="a run must go on the way it went"):
+        evolve(free, near(0.5), tune_constants=12, evaluations=30, population_size=6, seed=2, bloat="none",
+               checkpoint=path)  # fmt: skip
+
+
+def test_ctrl_c_ends_tuning_and_keeps_what_was_evaluated(free):
+    seen = []
+
+    def stop(record):
+        seen.append(record.text)
+        if len(seen) == 34:
+            raise KeyboardInterrupt
+
+    found = tuned(free, 24, on_evaluation=stop)
+    assert found.interrupted
+    assert [record.text for record in found.records] == [record.text for record in tuned(free, 24).records[:34]]
+
+
+def test_a_search_without_constants_has_nothing_to_tune(minimal):
+    found = evolve(minimal, len, evaluations=8, population_size=4, tune_constants=9)
+    assert len(found.records) == 8
+
+
+class Births:
+    """Stands for the register of an archive."""
+
+    def __init__(self):
+        self.rows = []
+        self.populations = []
+
+    def born(self, text, generation, operation, parents):
+        self.rows.append((text, generation, operation, parents))
+
+    def generation(self, number, evaluations, population):
+        self.populations.append((number, evaluations, population))
+
+
+def test_tuned_candidates_are_registered_as_mutations_of_the_best(free):
+    judge = FunctionJudge(near(0.7321), free)
+    judge.register = Births()
+    found = evolve(free, judge, evaluations=30, population_size=6, seed=2, bloat="none", tune_constants=12)
+    before = {record.text for record in found.records[:30]}
+    rows = [row for row in judge.register.rows if row[0] not in before]
+    assert [row[0] for row in rows] == [record.text for record in found.records[30:]]
+    last = found.logbook[-1]["gen"]
+    for _, generation, operation, (parent,) in rows:
+        assert (generation, operation) == (last, "mutation")
+        assert parent in before
+    assert judge.register.populations[-1][:2] == (last, len(found.records))
+
+
+def test_an_evaluator_trains_what_is_tuned(make_stub, free):
+    with Evaluator(make_stub(noise=0.02), free, extra_seeds=2) as evaluator:
+        first = ["add(const(0.5), sin(x))", "mul(const(cadd(1.5, 0.2)), sin(x))"]
+        found = evolve(free, evaluator, evaluations=4, population_size=4, seed=2, initial=first, tune_constants=9)
+    assert 4 < len(found.records) <= 13
+    assert all(record.outcomes for record in found.records[4:])
+    assert found.best.fitness == max(record.fitness for record in found.records)
