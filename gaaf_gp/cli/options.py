@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from gaaf_gp.cli import completion
 from gaaf_gp.data.load import AnyData, load_data
 from gaaf_gp.data.streamed import stream_data
 from gaaf_gp.errors import GaafError
+from gaaf_gp.experiments.settings import OPTIONS, PANELS, Option
 from gaaf_gp.trees.candidate import Evolved, TwoTrees, parse_candidate
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.load import load_primitives
 from gaaf_gp.util.console import Mode
 
-FREE = "primitives.gaaf:free"
+COMPLETIONS: dict[str, completion.Complete] = {
+    "primitives": completion.primitive_sets,
+    "data": completion.data_sets,
+    "loop": completion.loops,
+    "bloat": completion.controls,
+    "measure": completion.sizes,
+    "proxy.network": completion.networks,
+    "proxy.precision": completion.precisions,
+}
+"""Setting -> what a shell offers for it."""
+FREE = OPTIONS["primitives"].default
 
 PrimitivesOption = Annotated[
-    str,
-    typer.Option(
-        help="Primitive set: module:function or path/to/file.py:function (the file is run).",
-        autocompletion=completion.primitive_sets,
-    ),
+    str, typer.Option(help=OPTIONS["primitives"].help, autocompletion=completion.primitive_sets)
 ]
 ExpressionArgument = Annotated[
     str, typer.Argument(help='A tree, as in "add(sin(x), x)", or two, as in "sin(x) | x": forward | backward.')
-]
-ExecutorOption = Annotated[
-    str | None,
-    typer.Option(
-        help="What runs the workers: dask for a Dask cluster of --workers processes on this machine, dask://HOST:PORT "
-        "for one that is there. The result is the same.",
-        show_default="processes of this machine",
-    ),
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document, and errors as JSON on standard error.")
@@ -56,6 +60,75 @@ TensorBoardOption = Annotated[
         show_default="none",
     ),
 ]
+
+
+class Panels(TyperCommand):
+    """A command whose help lists its options under headings; those without one stand last."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options."""
+        rows: dict[str, list[tuple[str, str]]] = {panel: [] for panel in PANELS}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                rows.setdefault(getattr(param, "rich_help_panel", None) or "Other options", []).append(record)
+        for heading, records in rows.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with an option for each setting of a run.
+
+    Args:
+        command: gets, as its first argument, the settings that were given on the command line, by their names in
+            :data:`gaaf_gp.experiments.settings.OPTIONS`.
+    """
+
+    @functools.wraps(command)
+    def wrapper(ctx: typer.Context, **values: Any) -> None:
+        given = {}
+        for option in OPTIONS.values():
+            value = values.pop(option.parameter)
+            source = ctx.get_parameter_source(option.parameter)
+            if source is not None and source.name != "DEFAULT":
+                given[option.setting] = tuple(value) if isinstance(value, list) else value
+        command(given, **values)
+
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    wrapper.__dict__["__signature__"] = inspect.Signature(  # what typer reads
+        [
+            inspect.Parameter("ctx", keyword, annotation=typer.Context),
+            *(inspect.Parameter(one.parameter, keyword, default=_default(one), annotation=_annotated(one))
+              for one in OPTIONS.values()),
+            *(one.replace(kind=keyword) for one in own),
+        ]
+    )  # fmt: skip
+    return wrapper
+
+
+def _default(option: Option) -> Any:
+    """Return the default of an option as typer takes it; what is said in words has none."""
+    return None if option.shown is not None or option.default == () else option.default
+
+
+def _annotated(option: Option) -> Any:
+    kind = Path if option.path else option.kind
+    switch = kind in (bool, bool | None)
+    if option.default == ():
+        kind = list[str]
+    if _default(option) is None and not isinstance(kind, UnionType):
+        kind = kind | None
+    names = [f"{option.flag}/--no-{option.flag.removeprefix('--')}"] if switch else [option.flag]
+    about = typer.Option(
+        *names,
+        help=option.help,
+        show_default=True if option.shown is None else option.shown,
+        autocompletion=COMPLETIONS.get(option.setting),
+        rich_help_panel=option.panel,
+    )
+    return Annotated[kind, about]
 
 
 def evolved(expression: str, primitives: str) -> Evolved:

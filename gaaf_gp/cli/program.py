@@ -19,7 +19,7 @@ import typer
 from typer.exceptions import TyperException
 
 from gaaf_gp.cli.completion import whole_words
-from gaaf_gp.cli.options import examples
+from gaaf_gp.cli.options import Panels, examples
 from gaaf_gp.cli.output import INTERRUPTED, report_error, warnings_as_events
 from gaaf_gp.cli.tour import Tour
 from gaaf_gp.errors import GaafError
@@ -29,7 +29,11 @@ NAME = "gaaf-gp"
 
 COMMANDS: dict[str, dict[str, Any]] = {
     "evolve": {
-        "epilog": examples("gaaf-gp evolve --evaluations 200 --loop steady --workers 8 --out out/first"),
+        "cls": Panels,
+        "epilog": examples(
+            "gaaf-gp evolve --evaluations 200 --loop steady --workers 8 --out out/first",
+            "gaaf-gp evolve --config out/first/config.json --seed 2     The same run with another seed.",
+        ),
         "short_help": "Search for an activation function, and confirm it.",
     },
     "resume": {"epilog": examples("gaaf-gp resume out/first")},

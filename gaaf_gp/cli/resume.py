@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +16,7 @@ from gaaf_gp.cli.output import finish
 from gaaf_gp.errors import GaafError, one_line
 from gaaf_gp.experiments import run, run_folder
 from gaaf_gp.experiments.resume import SETTINGS, read_config
-from gaaf_gp.experiments.settings import Settings, settings_from
+from gaaf_gp.experiments.settings import Settings, changed, settings_from
 from gaaf_gp.trees.load import is_bundled
 from gaaf_gp.util.console import Mode
 
@@ -53,27 +55,37 @@ def resume(
 
     It comes to the same end as a run that was never interrupted. Nothing that was trained is trained again.
     """
-    settings = known_settings(folder)
-    if workers is not None:
-        settings = replace(settings, workers=workers)
-    if executor is not None:
-        settings = replace(settings, executor=None if executor == PROCESSES else executor)
-    if device is not None:
-        settings = replace(settings, data_settings={**settings.data_settings, "device": device})
-    if archive is not None:
-        settings = replace(settings, archive=str(archive))
+    given = {
+        "workers": workers, "executor": executor, "data_settings.device": device, "archive": archive and str(archive),
+    }  # fmt: skip
+    settings = changed(known_settings(folder), {name: value for name, value in given.items() if value is not None})
+    if executor == PROCESSES:
+        settings = replace(settings, executor=None)
     check_code(settings, primitives)
     mode = shown(progress, quiet)
-    try:
+    with settings_used(folder / run_folder.CONFIG):
         result = run(settings, progress=mode, tensorboard=tensorboard, resume=True)
+    finish(result, folder, mode, as_json)
+
+
+@contextmanager
+def settings_used(file: Path | None) -> Iterator[None]:
+    """Run with settings that a file gave, None for no file.
+
+    Raises:
+        GaafError: what the file holds makes no run.
+    """
+    try:
+        yield
     except GaafError:
         raise
     except (TypeError, ValueError, LookupError, AttributeError) as error:
+        if file is None:
+            raise
         raise GaafError(
-            f"the settings in {folder / run_folder.CONFIG} must be those of a run, but using them ended with "
-            f"{one_line(error)}: restore a copy"
+            f"the settings in {file} must be those of a run, but using them ended with {one_line(error)}: restore a "
+            "copy"
         ) from error
-    finish(result, folder, mode, as_json)
 
 
 def known_settings(folder: Path) -> Settings:

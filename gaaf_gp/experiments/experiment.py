@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,58 +16,48 @@ from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.experiments import run_folder
 from gaaf_gp.experiments.confirm import competitors, confirm
-from gaaf_gp.experiments.plan import _config, _data, _evaluator, check_choices
+from gaaf_gp.experiments.plan import Plan, Rules, make_plan
 from gaaf_gp.experiments.resume import archived
 from gaaf_gp.experiments.settings import Settings
 from gaaf_gp.experiments.warm_start import begun_with_best
 from gaaf_gp.parallel.transfer import WorkersGoneError
-from gaaf_gp.search.bloat import measured_in
 from gaaf_gp.search.checkpoint import CHECKPOINT
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.genetic import random_search
 from gaaf_gp.search.result import SearchResult
 from gaaf_gp.search.tensorboard import TensorBoard, open_log
 from gaaf_gp.search.toolbox import make_toolbox
-from gaaf_gp.training.proxy import Proxy
-from gaaf_gp.trees.load import load_primitives
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.console import Show, as_mode
+from gaaf_gp.util.randomness import CONFIRMATION, seeds_from
 
-__all__ = ["FRESH", "Search", "run"]
+__all__ = ["Search", "run"]
 
 
 Search = Callable[[Settings, PrimitiveSet, Evaluator, Show], SearchResult]
 """Searches with the settings; the last argument says whether and how progress is shown."""
 
 
-def chosen_search(search: Search | None, log: TensorBoard | None) -> Search:
-    """Return the search of a run: evolution, followed by TensorBoard if there is a log, or another one.
-
-    Raises:
-        GaafError: another search is to be followed.
-    """
-    if search is None:
-        return partial(_search, log=log)
-    if log is not None:
-        raise GaafError("TensorBoard follows gaaf-gp evolve only, and this is another search: leave it out")
-    return search
-
-
 def _search(
-    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, shown: Show, log: TensorBoard | None = None
+    settings: Settings,
+    pset: PrimitiveSet,
+    evaluator: Evaluator,
+    shown: Show,
+    rules: Rules,
+    log: TensorBoard | None,
 ) -> SearchResult:
     with nullcontext() if log is None else log.following(evaluator.recalled):
         return evolve(
             pset,
             evaluator,
-            loop=settings.loop,
+            loop=rules.loop,
             evaluations=settings.evaluations,
             population_size=settings.population,
             elite=settings.elite,
-            limits=settings.limits,
+            limits=rules.limits,
             two_trees=settings.two_trees,
-            bloat=measured_in(settings.bloat, settings.measure),
-            constraints=settings.constraints,
+            bloat=rules.controls,
+            constraints=rules.constraints,
             initial=settings.initial,
             seconds=settings.search_seconds,
             target=settings.target,
@@ -80,27 +70,26 @@ def _search(
         )
 
 
-def search_at_random(
-    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, evaluations: int, shown: Show
-) -> SearchResult:
+def search_at_random(plan: Plan, evaluator: Evaluator, evaluations: int, shown: Show) -> SearchResult:
     """Spend the evaluations of the search once more, on random candidates.
 
     The first ones are those of the search, unless that begins with known functions.
     """
+    settings, rules = plan.settings, plan.rules
     toolbox = make_toolbox(
-        pset,
+        plan.pset,
         evaluator,
         rng=settings.seed,
-        limits=settings.limits,
+        limits=rules.limits,
         two_trees=settings.two_trees,
-        constraints=settings.constraints,
+        constraints=rules.constraints,
     )
     return random_search(
-        pset,
+        plan.pset,
         evaluator,
         evaluations=evaluations,
         batch=settings.population,
-        limits=settings.limits,
+        limits=rules.limits,
         make=toolbox.individual,
         seed=settings.seed,
         progress=shown,
@@ -121,8 +110,6 @@ def check_found(found: SearchResult, pset: PrimitiveSet) -> None:
         )
 
 
-FRESH = 1_000_000
-"""Fresh seeds start here times (seed + 1), far from any seed that a search uses."""
 INTERRUPTED = "the run was interrupted."
 
 
@@ -161,38 +148,37 @@ def run(
         GaafError: for a bad setting, before anything is written, or if no candidate could be trained.
     """
     started, shown = time.perf_counter(), as_mode(False if quiet else progress)
-    searching = chosen_search(search, open_log(tensorboard, resume))
+    log = open_log(tensorboard, resume)
+    if search is not None and log is not None:
+        raise GaafError("TensorBoard follows gaaf-gp evolve only, and this is another search: leave it out")
     if not resume:
         run_folder.check_free(settings.out)
-    pset = load_primitives(settings.primitives)
-    check_choices(settings, pset)
-    data = _data(settings)
-    proxy = Proxy(data, **settings.proxy)
+    plan = make_plan(settings)
     if initial_from is not None:
-        settings = begun_with_best(settings, initial_from, proxy, pset)
-    with _evaluator(settings, proxy, pset) as evaluator:
-        config = {**_config(settings, evaluator), **(notes or {})}
+        plan = replace(plan, settings=begun_with_best(settings, initial_from, plan.proxy, plan.pset, plan.rules))
+    settings = plan.settings
+    searching = search or partial(_search, rules=plan.rules, log=log)
+    with plan.evaluator() as evaluator:
+        config = {**plan.config(), **(notes or {})}
         with archived(settings, config, evaluator, resume) as ended:
-            known = _searched(settings, pset, evaluator, searching, shown, started)
+            known = _searched(plan, evaluator, searching, shown, started)
             if known.found.interrupted:
                 evaluator.stop()  # what has ended is in the archive
             ended.status = runs.INTERRUPTED if known.found.interrupted else runs.FINISHED
     return _write(settings, known, started)
 
 
-def _searched(
-    settings: Settings, pset: PrimitiveSet, evaluator: Evaluator, search: Search, shown: Show, started: float
-) -> _Known:
-    known = _Known()
+def _searched(plan: Plan, evaluator: Evaluator, search: Search, shown: Show, started: float) -> _Known:
+    settings, known = plan.settings, _Known()
     try:
         known.sign = _baseline(evaluator, evaluator.seeds)
-        known.found = search(settings, pset, evaluator, shown)
-        check_found(known.found, pset)
+        known.found = search(settings, plan.pset, evaluator, shown)
+        check_found(known.found, plan.pset)
         if not known.found.interrupted:
             known.sign |= _baseline(evaluator, _added(known.found, evaluator))
             _write(settings, known, started)
             if settings.random_search:  # at the same budget, also where the search ended early
-                known.drawn = search_at_random(settings, pset, evaluator, len(known.found.records), shown)
+                known.drawn = search_at_random(plan, evaluator, len(known.found.records), shown)
             known.test = _confirm(known, evaluator, settings)
     except KeyboardInterrupt:
         known.found.interrupted = True
@@ -241,7 +227,7 @@ def _confirm(known: _Known, evaluator: Evaluator, settings: Settings) -> dict[st
         raise KeyboardInterrupt
     best = known.found.hall_of_fame[0]
     others = competitors(best, drawn.hall_of_fame[0] if drawn is not None and len(drawn.hall_of_fame) else None)
-    seeds = [FRESH * (settings.seed + 1) + i for i in range(settings.fresh_seeds)]
+    seeds = seeds_from(CONFIRMATION, settings.seed, settings.fresh_seeds)
     try:
         return confirm(best, others, evaluator, seeds, open_test_split(evaluator.proxy.data))
     except WorkersGoneError:

@@ -15,14 +15,14 @@ from gaaf_gp.evaluation.cache import ArchivedTrainings
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.experiments import run_folder
 from gaaf_gp.experiments.run_folder import CONFIG
-from gaaf_gp.experiments.settings import Settings
+from gaaf_gp.experiments.settings import OPTIONS, Settings
 from gaaf_gp.search.checkpoint import CHECKPOINT, AnotherWayError, read_run_checkpoint
 from gaaf_gp.util import provenance
 from gaaf_gp.util.files import read_mapping
 
 SETTINGS, RUN = "settings", "run"
 """In ``config.json``: the settings as they were given, and the key of the run in its archive."""
-FREE_TO_CHANGE = ("out", "workers", "executor", "archive", SETTINGS, RUN)
+FREE_TO_CHANGE = (*(name for name, option in OPTIONS.items() if not option.decides), SETTINGS, RUN)
 """What may be another when a run is gone on with; of devices the number, and which, but not their kind."""
 
 

@@ -16,9 +16,8 @@ from typing import Any
 
 from gaaf_gp.archive import Archive
 from gaaf_gp.errors import GaafError
+from gaaf_gp.experiments.plan import Rules
 from gaaf_gp.experiments.settings import Settings
-from gaaf_gp.search.bloat import Bloat, measured_in
-from gaaf_gp.search.constraints import as_constraints
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import Evolved, TwoTrees, parse_candidate
 from gaaf_gp.trees.individual import Individual
@@ -35,7 +34,7 @@ HOW = ("kernels", "threads", "seconds", "memory")
 """Settings of a training that say how it is computed, not what is learned."""
 
 
-def begun_with_best(settings: Settings, given: str, proxy: Proxy, pset: PrimitiveSet) -> Settings:
+def begun_with_best(settings: Settings, given: str, proxy: Proxy, pset: PrimitiveSet, rules: Rules) -> Settings:
     """Return the settings with the best functions of an archive added to ``initial``.
 
     Args:
@@ -43,13 +42,13 @@ def begun_with_best(settings: Settings, given: str, proxy: Proxy, pset: Primitiv
         given: the file, or ``FILE:K`` for the best K, at most a population.
         proxy: the training task of the run; only trainings of the same, whatever seed drew the split, count.
         pset: the set of the run; functions that it cannot write are left out.
+        rules: of its search; functions that break them are left out.
 
     Raises:
         GaafError: the archive cannot be read, K is none, or it knows no function that the run may begin with.
     """
     path, number = _parsed(given)
-    controls = measured_in(settings.bloat, settings.measure)
-    bloat = Bloat(controls, settings.limits, as_constraints(settings.constraints, pset))
+    bloat = rules.bloat()
     found: list[str] = []
     for text in _ranked(path, proxy):
         one = _readable(text, pset)

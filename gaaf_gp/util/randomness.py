@@ -1,4 +1,4 @@
-"""One random generator, handed in, for everything that is drawn.
+"""One random generator, handed in, for everything that is drawn; and where seeds start that no search uses.
 
 DEAP's own operators and a user's ``random.uniform`` draw from Python's global generator. ``as_global`` lends them ours
 for a moment, so that a run depends on its seed alone and never disturbs the caller's random numbers.
@@ -9,6 +9,20 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+CONFIRMATION, RETRAINING = 1_000_000, 1_000_000_000
+"""Where the seeds of a confirmation and of a retraining start: far from those of a search, and from each other."""
+
+
+def seeds_from(start: int, seed: int, number: int) -> tuple[int, ...]:
+    """Return ``number`` seeds that no search uses.
+
+    Args:
+        start: :data:`CONFIRMATION` or :data:`RETRAINING`.
+        seed: of the run, 0 or more; another one gives other seeds.
+        number: of seeds.
+    """
+    return tuple(start * (seed + 1) + place for place in range(number))
 
 
 @contextmanager

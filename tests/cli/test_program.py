@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from gaaf_gp import cli
-from gaaf_gp.experiments import experiment
 
 TINY = ("--epochs", "1", "--batch-size", "8", "--population", "3", "--fresh-seeds", "2", "--quiet")
 
@@ -258,7 +257,7 @@ def test_an_unreadable_place_is_one_line(capsys, monkeypatch):
     def fail(*arguments, **settings):
         raise PermissionError(13, "Permission denied", "/somewhere")
 
-    monkeypatch.setattr(experiment, "run", fail)
+    monkeypatch.setattr("gaaf_gp.cli.evolve.run", fail)
     assert call(capsys, "evolve") == (2, "", "error: cannot use /somewhere: Permission denied\n")
 
 
@@ -266,7 +265,7 @@ def test_ctrl_c_before_anything_is_one_line(capsys, monkeypatch):
     def stop(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "run", stop)
+    monkeypatch.setattr("gaaf_gp.cli.evolve.run", stop)
     assert call(capsys, "evolve") == (130, "", "interrupted\n")
 
 

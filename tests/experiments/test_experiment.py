@@ -12,11 +12,12 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.racing import Racing
 from gaaf_gp.experiments import experiment, run_folder
 from gaaf_gp.experiments import experiment as searching
-from gaaf_gp.experiments.experiment import FRESH, run
+from gaaf_gp.experiments.experiment import run
 from gaaf_gp.experiments.settings import Settings
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import parse_candidate
 from gaaf_gp.trees.parser import parse
+from gaaf_gp.util.randomness import CONFIRMATION
 from primitives import minimal
 
 FILES = {
@@ -68,7 +69,7 @@ def test_the_result_holds_both_comparisons(result, settings):
     assert result["seconds"] >= result["seconds_search"] > 0
     assert set(result["versions"]) == {"python", "gaaf-gp", "deap", "torch", "torchvision", "numpy", "scipy"}
     test = result["test"]
-    assert test["seeds"] == [3 * FRESH, 3 * FRESH + 1, 3 * FRESH + 2]
+    assert test["seeds"] == [3 * CONFIRMATION, 3 * CONFIRMATION + 1, 3 * CONFIRMATION + 2]
     differences = [a - b for a, b in zip(test["best"], test["sign"], strict=True)]
     assert test["difference"]["mean"] == pytest.approx(sum(differences) / 3)
     assert test["difference"]["low"] <= test["difference"]["mean"] <= test["difference"]["high"]

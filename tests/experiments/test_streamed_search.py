@@ -20,7 +20,6 @@ from gaaf_gp.data.load import load_data, open_test_split
 from gaaf_gp.data.streamed import StreamedData, stream_data
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.experiments import experiment
 from gaaf_gp.experiments.experiment import run
 from gaaf_gp.experiments.settings import Settings
 from gaaf_gp.training import stacked
@@ -246,7 +245,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         found.append(settings)
         raise GaafError("enough")
 
-    monkeypatch.setattr(experiment, "run", stop)
+    monkeypatch.setattr("gaaf_gp.cli.evolve.run", stop)
     return found
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from gaaf_gp.archive import Archive, evaluation_of
 from gaaf_gp.errors import GaafError
+from gaaf_gp.experiments.plan import rules_of
 from gaaf_gp.experiments.settings import Settings
 from gaaf_gp.experiments.warm_start import begun_with_best
 from gaaf_gp.training.outcome import Epoch, Outcome
@@ -61,7 +62,8 @@ def path(tiny_proxy, other_split, tiny_data, tiny_settings, tmp_path):
 
 
 def begun(path, proxy, pset, tail="", **changes):
-    return begun_with_best(dataclasses.replace(SETTINGS, **changes), f"{path}{tail}", proxy, pset).initial
+    settings = dataclasses.replace(SETTINGS, **changes)
+    return begun_with_best(settings, f"{path}{tail}", proxy, pset, rules_of(settings, pset)).initial
 
 
 def test_the_best_of_the_same_task_come_first_by_their_mean_accuracy(path, tiny_proxy, free):

@@ -31,9 +31,8 @@ from gaaf_gp.util.checks import LARGEST, different_seeds, whole_number
 from gaaf_gp.util.console import EpochProgress, Show
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
+from gaaf_gp.util.randomness import RETRAINING, seeds_from
 
-FRESH = 1_000_000_000
-"""Seeds of retraining start here times (seed + 1): far from those of a search and from those that confirm it."""
 JOURNAL = "retrain.jsonl"
 CHECKPOINTS = "checkpoints"
 TEACHER = "teacher" + ENDING
@@ -46,8 +45,11 @@ def fresh_seeds(number: int, seed: int = 0) -> tuple[int, ...]:
     Raises:
         GaafError: fewer than two, or a seed that is negative or too large for 64 bits.
     """
-    number, seed = whole_number("seeds", number, 2, FRESH), whole_number("seed", seed, 0, LARGEST // FRESH - 2)
-    return tuple(FRESH * (seed + 1) + place for place in range(number))
+    number, seed = (
+        whole_number("seeds", number, 2, RETRAINING),
+        whole_number("seed", seed, 0, LARGEST // RETRAINING - 2),
+    )
+    return seeds_from(RETRAINING, seed, number)
 
 
 def retrain(

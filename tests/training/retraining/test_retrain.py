@@ -16,7 +16,6 @@ import pytest
 import gaaf_gp
 from gaaf_gp.data.load import load_data, open_test_split
 from gaaf_gp.errors import GaafError
-from gaaf_gp.experiments.experiment import FRESH
 from gaaf_gp.training.checkpoint import read_checkpoint
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.training.retraining import stages, teachers
@@ -26,6 +25,7 @@ from gaaf_gp.training.retraining.retrain import fresh_seeds, retrain
 from gaaf_gp.trees.candidate import Baseline, parse_candidate
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.types import Feature
+from gaaf_gp.util.randomness import CONFIRMATION
 
 PROXY = {"batch_size": 3, "learning_rate": 0.03, "pad": 0, "network_settings": {"widths": (4, 8)}}
 RECIPE = Recipe(3, two_stage=0.34, proxy=PROXY)
@@ -65,7 +65,7 @@ def lines(folder):
 
 def test_seeds_are_far_from_those_of_a_search():
     assert len({*fresh_seeds(5), *fresh_seeds(5, seed=1)}) == 10
-    searched = set(range(1000)) | {FRESH * (seed + 1) + place for seed in range(500) for place in range(20)}
+    searched = set(range(1000)) | {CONFIRMATION * (seed + 1) + place for seed in range(500) for place in range(20)}
     assert searched.isdisjoint(fresh_seeds(20))
     with pytest.raises(GaafError, match="seeds must be a whole number of at least 2, got 1"):
         fresh_seeds(1)
