@@ -18,7 +18,7 @@ from rich.console import Console
 from benchmarks import accelerator, candidate, machine, overhead, scaling, search, step
 from benchmarks.harness import Report, read_report, show
 from benchmarks.sizes import FULL, QUICK, SHORT, Setup
-from gaaf_gp.errors import GaafError
+from gaaf_gp import GaafError
 from gaaf_gp.util.devices import available_cores
 
 Measure = Callable[[Setup], dict[str, Any]]

@@ -21,14 +21,9 @@ from benchmarks.harness import OURS, TEXTBOOK, Timing
 from benchmarks.sizes import Setup, Sizes
 from benchmarks.task import ACTIVATIONS, PLAIN, RESNET18, SMALL
 from benchmarks.textbook import FUNCTIONS
-from gaaf_gp.data.load import Data, load_data
-from gaaf_gp.evaluation.table import load_table
-from gaaf_gp.training.outcome import Outcome
-from gaaf_gp.training.proxy import Proxy
-from gaaf_gp.training.stacked import train_stacked
-from gaaf_gp.trees.compile import Activation
-from gaaf_gp.trees.individual import Individual
-from gaaf_gp.trees.parser import parse
+from gaaf_gp import Activation, Individual, Proxy, load_data, load_table, parse
+from gaaf_gp.data import Data
+from gaaf_gp.training import Outcome, train_stacked
 from primitives import gaaf
 
 GOAL = 10

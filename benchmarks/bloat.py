@@ -18,8 +18,8 @@ from benchmarks import bloat_regression, bloat_report, bloat_search
 from benchmarks.bloat_choices import EVOLVE, SHOWN
 from benchmarks.bloat_figures import plot_fronts, plot_sizes
 from benchmarks.bloat_results import TASKS, pack, results
-from gaaf_gp.errors import GaafError
-from gaaf_gp.plots.style import save_figure
+from gaaf_gp import GaafError
+from gaaf_gp.plots import save_figure
 from gaaf_gp.util.devices import available_cores
 
 OUT, IMAGES = Path("out/bloat"), Path("docs/images")

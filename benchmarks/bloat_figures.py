@@ -16,7 +16,8 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from benchmarks.bloat_choices import CHOICES, EVOLVE
 from benchmarks.bloat_report import by_choice, compared, in_loop, log_error
 from benchmarks.bloat_results import Entries
-from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, new_axes
+from gaaf_gp.plots import LIGHT, new_axes
+from gaaf_gp.plots.style import LEGEND_POINTS
 from gaaf_gp.statistics import bootstrap_interval
 
 DEAPS, OURS, SEARCH = "regression, DEAP's loop", "regression, evolve()", "activation functions, evolve()"

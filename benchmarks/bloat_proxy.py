@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.bloat_search import FRESH, SEEN, cheap_proxy, default_proxy
+from gaaf_gp import Individual, Proxy
 from gaaf_gp.statistics import RankCorrelation, pooled_deviation, rank_correlation
-from gaaf_gp.training.proxy import Proxy
-from gaaf_gp.trees.generation import gen_half_and_half
-from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees import gen_half_and_half
 from gaaf_gp.util.devices import threads
 from primitives import gaaf
 

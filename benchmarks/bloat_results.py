@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import bloat_regression, bloat_search
-from gaaf_gp.errors import GaafError
+from gaaf_gp import GaafError
 from gaaf_gp.util.jsonl import read_journal
 
 Entries = Sequence[Mapping[str, Any]]

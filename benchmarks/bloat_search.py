@@ -22,22 +22,17 @@ from deap import gp
 
 from benchmarks.bloat_choices import CHOICES, Choice
 from benchmarks.harness import Say
-from gaaf_gp.activations.behaviour import Behaviour
+from gaaf_gp import Evaluator, GaafError, Individual, Proxy, evolve, load_data, parse
+from gaaf_gp.activations import Behaviour
 from gaaf_gp.archive import Archive
-from gaaf_gp.data.load import load_data
-from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.errors import listed
+from gaaf_gp.evaluation import Record
 from gaaf_gp.evaluation.cache import ArchivedTrainings
-from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.fitness_function import Judge
-from gaaf_gp.evaluation.records import OnRecord, Record
+from gaaf_gp.evaluation.records import OnRecord
+from gaaf_gp.search import SearchResult
 from gaaf_gp.search.best_so_far import Watched
-from gaaf_gp.search.evolve import evolve
-from gaaf_gp.search.result import SearchResult
-from gaaf_gp.training.proxy import Proxy
-from gaaf_gp.trees.candidate import Candidate
-from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
-from gaaf_gp.trees.individual import Individual
-from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees import DEFAULT_LIMITS, Candidate, Limits
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
 from primitives import gaaf

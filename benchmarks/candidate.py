@@ -20,7 +20,8 @@ from benchmarks.sizes import Setup
 from benchmarks.task import ACTIVATIONS, PLAIN, SMALL, Task
 from benchmarks.textbook import FUNCTIONS
 from benchmarks.textbook_training import Evaluation
-from gaaf_gp.data.load import Data, load_data
+from gaaf_gp import load_data
+from gaaf_gp.data import Data
 
 PAIR = "ours, two candidates by two workers"
 FIRST_SEED = 100

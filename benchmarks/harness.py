@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from gaaf_gp.errors import GaafError
+from gaaf_gp import GaafError
 
 OURS, TEXTBOOK = "ours", "textbook"
 Say = Callable[[str], None]

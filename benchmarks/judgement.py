@@ -18,9 +18,9 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from benchmarks import harness, ours, textbook
 from benchmarks.processes import context
 from benchmarks.task import ACTIVATIONS, SMALL, Task
-from gaaf_gp.data.load import Data, load_data
+from gaaf_gp import Proxy, load_data
+from gaaf_gp.data import Data
 from gaaf_gp.statistics import paired_difference
-from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.util.devices import available_cores, threads
 
 SEEDS = 10

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from gaaf_gp.errors import GaafError
+from gaaf_gp import GaafError
 
 if sys.platform != "win32":
     import resource

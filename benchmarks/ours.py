@@ -10,15 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.task import Task
 from benchmarks.textbook_training import Evaluation
-from gaaf_gp.data.load import Data
-from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.evaluation.racing import Racing
-from gaaf_gp.evaluation.trainer import Job
-from gaaf_gp.training.outcome import Outcome
-from gaaf_gp.training.proxy import Proxy
-from gaaf_gp.trees.individual import Individual
-from gaaf_gp.trees.parser import parse
-from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp import Evaluator, Individual, PrimitiveSet, Proxy, Racing, parse
+from gaaf_gp.data import Data
+from gaaf_gp.evaluation import Job
+from gaaf_gp.training import Outcome
 from primitives import gaaf
 
 LONG = 1_000_000

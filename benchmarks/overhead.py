@@ -13,14 +13,10 @@ from rich.console import Console
 from benchmarks import harness, memory, ours
 from benchmarks.sizes import Setup
 from benchmarks.task import SMALL
-from gaaf_gp.data.load import Split, load_data
-from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.search.evolve import evolve
-from gaaf_gp.search.result import SearchResult
-from gaaf_gp.search.toolbox import make_toolbox
-from gaaf_gp.training.outcome import Epoch, Outcome
-from gaaf_gp.training.proxy import Proxy
-from gaaf_gp.trees.individual import Individual
+from gaaf_gp import Evaluator, Individual, Proxy, evolve, load_data, make_toolbox
+from gaaf_gp.data import Split
+from gaaf_gp.search import SearchResult
+from gaaf_gp.training import Epoch, Outcome
 from gaaf_gp.util.devices import threads
 
 GOAL = 0.020

@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.racing_table import TABLE
-from gaaf_gp.evaluation.racing import Racing, simulate
+from gaaf_gp import Racing
+from gaaf_gp.evaluation import simulate
 
 TRIALS = 10
 SHARE = 2 / 3  # of the functions, drawn anew for each trial

@@ -23,9 +23,8 @@ from deap.benchmarks import gp as deap_functions
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gaaf_gp.trees.compile import evaluate
-from gaaf_gp.trees.individual import Individual
-from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp import Individual, PrimitiveSet
+from gaaf_gp.trees import evaluate
 from gaaf_gp.types import Feature
 
 Points = NDArray[np.float64]

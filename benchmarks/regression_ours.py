@@ -20,16 +20,13 @@ from typing import Any
 from deap import algorithms, base, gp, tools
 
 from benchmarks.regression import TARGETS, Target, Watch, make_pset, outputs, rmse, signature
-from gaaf_gp.activations.behaviour import Behaviour
-from gaaf_gp.evaluation.fitness_function import FunctionJudge, OnRecord
-from gaaf_gp.evaluation.records import Record
+from gaaf_gp import Individual, evolve, make_toolbox, parse
+from gaaf_gp.activations import Behaviour
+from gaaf_gp.evaluation import FunctionJudge, Record
+from gaaf_gp.evaluation.fitness_function import OnRecord
+from gaaf_gp.search import SearchResult
 from gaaf_gp.search.bloat import BloatLike, Pareto
-from gaaf_gp.search.evolve import evolve
-from gaaf_gp.search.result import SearchResult
-from gaaf_gp.search.toolbox import make_toolbox
-from gaaf_gp.trees.generation import Limits
-from gaaf_gp.trees.individual import Individual
-from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees import Limits
 from gaaf_gp.util.devices import threads
 from gaaf_gp.util.randomness import as_global
 

@@ -14,7 +14,7 @@ from benchmarks.processes import in_new_process
 from benchmarks.sizes import Setup
 from benchmarks.step import FEW
 from benchmarks.task import ACTIVATIONS, PLAIN, SMALL, Task, random_data
-from gaaf_gp.data.load import load_data
+from gaaf_gp import load_data
 from gaaf_gp.util.devices import threads
 
 ONE, TWO = "one worker", "two workers"

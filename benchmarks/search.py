@@ -23,10 +23,9 @@ from benchmarks.paper_search import Genes, PaperSearch
 from benchmarks.sizes import SearchSize, Setup
 from benchmarks.task import ACTIVATIONS, SIGN, Task
 from benchmarks.textbook import FUNCTIONS
-from gaaf_gp.data.load import Data, load_data
-from gaaf_gp.evaluation.records import Record
-from gaaf_gp.search.evolve import evolve
-from gaaf_gp.trees.compile import Activation
+from gaaf_gp import Activation, evolve, load_data
+from gaaf_gp.data import Data
+from gaaf_gp.evaluation import Record
 from primitives import gaaf
 
 SEED_SPAN = 100_000

@@ -24,14 +24,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from gaaf_gp import Evaluator, Proxy, evolve
 from gaaf_gp.archive import Archive
-from gaaf_gp.data.load import Data, Split
-from gaaf_gp.evaluation.cache import ArchivedTrainings
-from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.search.evolve import evolve
-from gaaf_gp.training.outcome import Epoch, Outcome
-from gaaf_gp.training.proxy import Proxy
-from gaaf_gp.trees.candidate import Candidate
+from gaaf_gp.data import Data, Split
+from gaaf_gp.evaluation import ArchivedTrainings
+from gaaf_gp.training import Epoch, Outcome
+from gaaf_gp.trees import Candidate
 from gaaf_gp.util.provenance import versions
 from primitives import gaaf
 

@@ -15,7 +15,7 @@ from benchmarks.harness import OURS, TEXTBOOK
 from benchmarks.processes import in_new_process
 from benchmarks.sizes import Setup
 from benchmarks.task import ACTIVATIONS, TASKS, Task, random_data
-from gaaf_gp.data.augment import normalize
+from gaaf_gp.data import normalize
 from gaaf_gp.util.devices import threads
 
 TURN = {"small": 5, "resnet18": 1}

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gaaf_gp.data.load import Data, Split
+from gaaf_gp.data import Data, Split
 
 ACTIVATIONS: dict[str, str | None] = {
     "sign(x)": None,

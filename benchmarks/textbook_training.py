@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.processes import context
 from benchmarks.task import Task
 from benchmarks.textbook import NETWORKS, Factory, binary_weights, make_optimizer, training_step
-from gaaf_gp.data.load import Data, Split
+from gaaf_gp.data import Data, Split
 from gaaf_gp.data.torchvision_compat import import_torchvision
 from gaaf_gp.util.devices import threads
 

@@ -23,27 +23,17 @@ from rich.progress import track
 from rich.table import Table
 from typer import Option
 
+from gaaf_gp import Evaluator, GaafError, PrimitiveSet, Proxy, TableEvaluator, evolve, load_data, load_table, parse
 from gaaf_gp.archive import Archive
-from gaaf_gp.cli import script
-from gaaf_gp.cli.output import INTERRUPTED
-from gaaf_gp.data.load import load_data
-from gaaf_gp.errors import GaafError
+from gaaf_gp.cli import INTERRUPTED, script
+from gaaf_gp.evaluation import FunctionTable, Judge
 from gaaf_gp.evaluation.cache import ArchivedTrainings
-from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.evaluation.fitness_function import Judge
-from gaaf_gp.evaluation.table import FunctionTable, TableEvaluator, load_table
-from gaaf_gp.parallel.executors import Workers
-from gaaf_gp.parallel.transfer import WorkerLost
-from gaaf_gp.plots import save_figure
-from gaaf_gp.plots.searches import plot_searches
+from gaaf_gp.parallel import WorkerLost, Workers
+from gaaf_gp.plots import plot_searches, save_figure
+from gaaf_gp.search import PUBLISHED, REPAIRED, SearchResult, genetic, random_search
 from gaaf_gp.search.best_so_far import Asked, Value, Watched, best_share, best_so_far, summary
-from gaaf_gp.search.evolve import evolve
-from gaaf_gp.search.genetic import PUBLISHED, REPAIRED, genetic, random_search
-from gaaf_gp.search.result import SearchResult
 from gaaf_gp.statistics import band
-from gaaf_gp.training.proxy import DEFAULT_EPOCHS, Proxy
-from gaaf_gp.trees.parser import parse
-from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.training import DEFAULT_EPOCHS
 from gaaf_gp.util.devices import available_cores
 from gaaf_gp.util.provenance import versions
 from primitives import gaaf

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from typer import Option
 
+from gaaf_gp import load_table
 from gaaf_gp.cli import script
-from gaaf_gp.evaluation.table import load_table
-from gaaf_gp.trees.enrichment import Enrichment, enrichment, enrichments
+from gaaf_gp.trees import Enrichment, enrichment, enrichments
 from primitives import gaaf
 
 SHARE = 0.05  # of all functions that count as the best

@@ -19,16 +19,13 @@ import typer
 from rich.console import Console
 from typer import Option
 
+from gaaf_gp import Evaluator, GaafError, Individual, Proxy, load_data
 from gaaf_gp.binary import NETWORKS
 from gaaf_gp.cli import INTERRUPTED, script
-from gaaf_gp.data.load import load_data
-from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.evaluation.records import Record
-from gaaf_gp.search.progress import Progress
+from gaaf_gp.evaluation import Record
+from gaaf_gp.search import Progress
 from gaaf_gp.search.result import SAME
-from gaaf_gp.training.proxy import DEFAULT_EPOCHS, Proxy
-from gaaf_gp.trees.individual import Individual
+from gaaf_gp.training import DEFAULT_EPOCHS
 from gaaf_gp.util.devices import available_cores
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions

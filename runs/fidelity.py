@@ -19,13 +19,11 @@ from rich.console import Console
 from rich.table import Table
 from typer import Option
 
+from gaaf_gp import Individual, Proxy, load_data
 from gaaf_gp.cli import INTERRUPTED, script
-from gaaf_gp.data.load import load_data
-from gaaf_gp.evaluation.trainer import Job, Trainer
+from gaaf_gp.evaluation import Job, Trainer
 from gaaf_gp.statistics import rank_correlation
-from gaaf_gp.training.outcome import Outcome
-from gaaf_gp.training.proxy import DEFAULT_EPOCHS, Proxy
-from gaaf_gp.trees.individual import Individual
+from gaaf_gp.training import DEFAULT_EPOCHS, Outcome
 from gaaf_gp.util.devices import available_cores
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions

@@ -7,19 +7,18 @@ epoch. Stop with Ctrl-C whenever you like: the same script goes on. Results go t
 from pathlib import Path
 from typing import Annotated
 
+import typer
+from rich.console import Console
 from typer import Option
 
-from gaaf_gp.cli import script
-from gaaf_gp.cli.retrain import chosen, finish
-from gaaf_gp.data.load import load_data
-from gaaf_gp.training.retraining.distillation import Distillation
-from gaaf_gp.training.retraining.recipe import Recipe
-from gaaf_gp.training.retraining.retrain import fresh_seeds, retrain
-from gaaf_gp.trees.load import load_primitives
+from gaaf_gp import load_data
+from gaaf_gp.cli import INTERRUPTED, script
+from gaaf_gp.training.retraining import Distillation, Recipe, fresh_seeds, retrain, tables
+from gaaf_gp.trees import parse_candidate
 from gaaf_gp.util.devices import available_cores
+from primitives import gaaf
 
-PRIMITIVES = "primitives.gaaf:free"
-FUNCTIONS = ("add(sin(x), x)", "max(sin(x), x)")  # what is tested; gaaf_gp.cli.retrain.best_of reads a search's
+FUNCTIONS = ("add(sin(x), x)", "max(sin(x), x)")  # what is tested, each a tree of primitives.gaaf:free
 BASELINES = ("sign", "rsign", "rprelu")
 AGAINST = ("sign", "rsign")  # one table for each
 DATA = "fashion10k"  # comes with the project; "cifar10" is the paper's
@@ -42,9 +41,11 @@ def main(
     out: Annotated[Path, Option(help="Folder; an earlier retraining of the same settings is gone on with.")] = OUT,
 ) -> None:
     """Train the functions and the baselines, and print how they compare."""
-    pset = load_primitives(PRIMITIVES)
-    found = retrain(
-        chosen(pset, FUNCTIONS, BASELINES),
+    pset = gaaf.free()
+    baselines = {name: parse_candidate(f"@{name}", pset) for name in BASELINES}
+    functions = {f"f{number}": parse_candidate(text, pset) for number, text in enumerate(FUNCTIONS, 1)}
+    result = retrain(
+        {**baselines, **functions},
         load_data(data, val_fraction=VAL_FRACTION, limit=limit),
         Recipe(epochs, TWO_STAGE, TEACHER, {**PROXY, "batch_size": batch_size}),
         seeds=fresh_seeds(seeds),
@@ -53,7 +54,12 @@ def main(
         workers=available_cores() if workers is None else workers,
         progress=True,
     )
-    finish(found, out, AGAINST)
+    if not result.complete:
+        print(f"{len(result.trainings)} of {result.wanted} trainings have ended; the same script goes on.")
+        raise typer.Exit(INTERRUPTED)
+    tables.write(result, out, AGAINST)
+    tables.show(result, {name: tables.rows(result, name) for name in AGAINST}, Console())
+    print(f"Everything is in {out}")
 
 
 if __name__ == "__main__":  # worker processes import this file too

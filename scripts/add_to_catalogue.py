@@ -14,11 +14,12 @@ from typing import Annotated, Any
 
 import typer
 
-from gaaf_gp.activations.catalogue import FILE, MOST_BYTES, CatalogueEntry, catalogue, gain_of, save_catalogue
+from gaaf_gp import GaafError, Individual
+from gaaf_gp.activations import CatalogueEntry
+from gaaf_gp.activations.catalogue import FILE, MOST_BYTES, catalogue, gain_of, save_catalogue
 from gaaf_gp.cli import script
-from gaaf_gp.errors import GaafError, one_line
-from gaaf_gp.trees.candidate import Baseline, TwoTrees, parse_candidate
-from gaaf_gp.trees.individual import Individual
+from gaaf_gp.errors import one_line
+from gaaf_gp.trees import Baseline, TwoTrees, parse_candidate
 from gaaf_gp.trees.load import load_recorded
 from gaaf_gp.util.files import plain_json, read_limited
 

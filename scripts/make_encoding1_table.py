@@ -16,13 +16,12 @@ from typing import Annotated, Any
 
 import typer
 
-from gaaf_gp.activations.behaviour import Behaviour, behaviour
-from gaaf_gp.binary import Surrogate
-from gaaf_gp.binary.building import PAPER
+from gaaf_gp import GaafError, Individual
+from gaaf_gp.activations import Behaviour, behaviour
+from gaaf_gp.binary import PAPER, Surrogate
 from gaaf_gp.cli import script
-from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.table import BUNDLED, Entry, FunctionTable, packed, save_table
-from gaaf_gp.trees.individual import Individual
+from gaaf_gp.evaluation import FunctionTable, save_table
+from gaaf_gp.evaluation.table import BUNDLED, Entry, packed
 from gaaf_gp.util.jsonl import read_journal
 from primitives import gaaf
 

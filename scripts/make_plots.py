@@ -22,10 +22,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
-from gaaf_gp import Evaluator, Proxy, TableEvaluator, evolve, load_data, load_table, make_toolbox, parse
+from gaaf_gp import Evaluator, GaafError, Proxy, TableEvaluator, evolve, load_data, load_table, make_toolbox, parse
 from gaaf_gp.binary import binary_layers
 from gaaf_gp.cli import script
-from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.errors import listed
 from gaaf_gp.plots import (
     curves_of,
     plot_activation,
@@ -45,13 +45,11 @@ from gaaf_gp.plots import (
     save_figure,
     snapshots,
 )
+from gaaf_gp.search import SearchResult, random_search
 from gaaf_gp.search.best_so_far import Watched, best_so_far
-from gaaf_gp.search.genetic import random_search
-from gaaf_gp.search.result import SearchResult
 from gaaf_gp.statistics import Band, band
-from gaaf_gp.training.layer_inputs import layer_inputs
-from gaaf_gp.trees import describe
-from gaaf_gp.trees.candidate import parse_candidate
+from gaaf_gp.training import layer_inputs
+from gaaf_gp.trees import describe, parse_candidate
 from primitives import gaaf
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -21,6 +21,7 @@ from typer.exceptions import TyperException
 from gaaf_gp.cli.completion import whole_words
 from gaaf_gp.cli.options import Panels, examples
 from gaaf_gp.cli.output import INTERRUPTED, report_error, warnings_as_events
+from gaaf_gp.cli.settings_options import with_options
 from gaaf_gp.cli.tour import Tour
 from gaaf_gp.errors import GaafError
 
@@ -99,9 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def script(function: Callable[..., None]) -> None:
-    """Run a function as a command of its own, with its typed arguments as options, and exit as :func:`main` does."""
+    """Run a function as a command of its own, with its typed arguments as options, and exit as :func:`main` does.
+
+    A parameter ``settings`` becomes :data:`gaaf_gp.cli.settings_options.OPTIONS`; its default is theirs.
+    """
     own = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    own.command()(function)
+    own.command()(with_options(function))
     _run(own, sys.argv[1:])
 
 

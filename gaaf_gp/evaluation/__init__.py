@@ -10,6 +10,9 @@
 - ``TableEvaluator``: looks fitness up in a table of trainings
 - ``FunctionTable``: the trainings of all functions of a search space
 - ``load_table``: a table from its file
+- ``save_table``: a table into a file
+- ``Trainer``: runs trainings in this process or in workers
+- ``Job``: one of them: a candidate and a seed
 - ``ArchivedTrainings``: trainings looked up in an archive, and kept there
 - ``WORKER_LOST``: the reason of a candidate whose worker died
 """
@@ -19,8 +22,8 @@ from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.fitness_function import FunctionJudge, Judge, as_judge
 from gaaf_gp.evaluation.racing import Racing, simulate
 from gaaf_gp.evaluation.records import Record
-from gaaf_gp.evaluation.table import FunctionTable, TableEvaluator, load_table
-from gaaf_gp.evaluation.trainer import WORKER_LOST
+from gaaf_gp.evaluation.table import FunctionTable, TableEvaluator, load_table, save_table
+from gaaf_gp.evaluation.trainer import WORKER_LOST, Job, Trainer
 
 __all__ = [
     "WORKER_LOST",
@@ -28,11 +31,14 @@ __all__ = [
     "Evaluator",
     "FunctionJudge",
     "FunctionTable",
+    "Job",
     "Judge",
     "Racing",
     "Record",
     "TableEvaluator",
+    "Trainer",
     "as_judge",
     "load_table",
+    "save_table",
     "simulate",
 ]

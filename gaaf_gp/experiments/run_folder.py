@@ -289,8 +289,9 @@ def _logbook_rows(found: SearchResult) -> Iterable[dict[str, Any]]:
     for index, row in enumerate(found.logbook):
         flat = dict(row)
         for chapter in ("fitness", "size"):
-            extra = {k: v for k, v in chapters[chapter][index].items() if k in ("avg", "std", "min", "max")}
-            flat.update({f"{chapter}_{name}": value for name, value in sorted(extra.items())})
+            for values in chapters[chapter][index : index + 1]:  # none where nobody was good enough for a population
+                extra = {k: v for k, v in values.items() if k in ("avg", "std", "min", "max")}
+                flat.update({f"{chapter}_{name}": value for name, value in sorted(extra.items())})
         yield flat
 
 

@@ -8,6 +8,9 @@
 - ``Islands``: one or several populations in generations
 - ``Steady``: a child whenever a worker is free
 - ``genetic``: the paper's genetic algorithm
+- ``Repairs``: what it does otherwise than the published code
+- ``PUBLISHED``: none of them
+- ``REPAIRED``: all of them
 - ``random_search``: random candidates: the baseline of every search
 - ``Constraint``: a demand on every tree, such as "at most 2 sin"
 - ``tune_constants``: better constants for one individual
@@ -19,7 +22,7 @@ from gaaf_gp.search.checkpoint import RunCheckpoint
 from gaaf_gp.search.constants import tune_constants
 from gaaf_gp.search.constraints import Constraint
 from gaaf_gp.search.evolve import evolve
-from gaaf_gp.search.genetic import genetic, random_search
+from gaaf_gp.search.genetic import PUBLISHED, REPAIRED, Repairs, genetic, random_search
 from gaaf_gp.search.loops import LOOPS, Islands, Loop, Steady
 from gaaf_gp.search.progress import Progress
 from gaaf_gp.search.result import SearchResult
@@ -27,10 +30,13 @@ from gaaf_gp.search.toolbox import make_toolbox
 
 __all__ = [
     "LOOPS",
+    "PUBLISHED",
+    "REPAIRED",
     "Constraint",
     "Islands",
     "Loop",
     "Progress",
+    "Repairs",
     "RunCheckpoint",
     "SearchResult",
     "Steady",

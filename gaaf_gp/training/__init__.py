@@ -1,6 +1,7 @@
 """Training: one candidate trained in a binary network; :mod:`gaaf_gp.training.retraining` does it at full length.
 
 - ``Proxy``: the training task of a search: data, network, epochs
+- ``DEFAULT_EPOCHS``: epochs of a proxy that says nothing else
 - ``Outcome``: how one training ended
 - ``Epoch``: loss and accuracy of one epoch
 - ``TrainingState``: weights and optimiser between two epochs
@@ -12,10 +13,11 @@
 from gaaf_gp.training.budget import Budget
 from gaaf_gp.training.layer_inputs import layer_inputs
 from gaaf_gp.training.outcome import Epoch, Outcome, TrainingState
-from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.training.proxy import DEFAULT_EPOCHS, Proxy
 from gaaf_gp.training.stacked import train_stacked
 
 __all__ = [
+    "DEFAULT_EPOCHS",
     "Budget",
     "Epoch",
     "Outcome",

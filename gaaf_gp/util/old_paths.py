@@ -16,7 +16,6 @@ MOVED = {
     "gaaf_gp.candidates": ("gaaf_gp.trees.candidate",),
     "gaaf_gp.catalogue": ("gaaf_gp.activations.catalogue",),
     "gaaf_gp.commands": ("gaaf_gp.cli", "gaaf_gp.cli.output"),
-    "gaaf_gp.commands.paper": ("gaaf_gp.cli.paper",),
     "gaaf_gp.commands.retrain": ("gaaf_gp.cli.retrain",),
     "gaaf_gp.comparison": ("gaaf_gp.statistics",),
     "gaaf_gp.compile": ("gaaf_gp.trees.compile",),

@@ -1,17 +1,20 @@
 """The scripts of the paper's search spaces, as a person runs them, at a tiny scale."""
 
+import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.experiments import run_folder
+from gaaf_gp.search import PUBLISHED, REPAIRED
 from gaaf_gp.trees.parser import parse
 from primitives import gaaf
 
@@ -43,7 +46,12 @@ def entries(folder):
 
 @pytest.mark.parametrize(
     ("script", "arguments", "genes"),
-    [("paper_encoding1.py", [], 3), ("paper_encoding2.py", ["--published"], 6), ("random_search.py", [], 3)],
+    [
+        ("paper_encoding1.py", [], 3),
+        ("paper_encoding1.py", ["--threshold", "1"], 3),  # nobody is good enough for the population
+        ("paper_encoding2.py", ["--published"], 6),
+        ("random_search.py", [], 3),
+    ],
 )
 def test_a_search_is_run_confirmed_and_written(script, arguments, genes, tiny, tmp_path):
     population = [] if script == "random_search.py" else ["--population", 2]
@@ -57,13 +65,43 @@ def test_a_search_is_run_confirmed_and_written(script, arguments, genes, tiny, t
     assert config["proxy"]["epochs"] == 1
     if genes == 3 and script != "random_search.py":
         assert config["repairs"]["tournament_by_fitness"]
-    if arguments:
+    if "--published" in arguments:
         assert not any(config["repairs"].values())
     pset = gaaf.encoding1() if genes == 3 else gaaf.encoding2()
     rows = run_folder.hall_rows(tmp_path / "out")
     assert {len(gaaf.to_genes(parse(row["text"], pset))) for row in rows} == {genes}
     assert (tmp_path / "out" / "logbook.csv").read_text().splitlines()[-1].split(",")[4] == "12"
     assert len(result["test"]["seeds"]) == 5
+
+
+@pytest.mark.parametrize(("name", "threshold"), [("paper_encoding1", 0.11), ("paper_encoding2", 0.2)])
+@pytest.mark.parametrize(("published", "repairs"), [(True, PUBLISHED), (False, REPAIRED)])
+def test_its_choices_are_the_paper_s(name, threshold, published, repairs, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(RUNS)
+    spec = importlib.util.spec_from_file_location(f"{name}_under_test", RUNS / f"{name}.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    algorithm = script if name == "paper_encoding1" else script.paper_encoding1
+    asked = {}
+
+    def run(settings, *, search, notes):
+        search(settings, "set", "evaluator", "lines")
+        asked.update(notes=notes, settings=settings)
+        return {}
+
+    monkeypatch.setattr(algorithm, "genetic", lambda pset, evaluator, **choices: asked.update(choices))
+    monkeypatch.setattr(algorithm, "run", run)
+    monkeypatch.setattr(algorithm.run_folder, "hall_rows", lambda folder: [])
+    monkeypatch.setattr(algorithm.run_folder, "print_summary", lambda *shown: None)
+    script.main(replace(script.SETTINGS, out=tmp_path, evaluations=8, seed=9), published=published)
+    assert asked["repairs"] == repairs
+    assert (asked["evaluations"], asked["population_size"], asked["generations"]) == (8, 30, None)
+    assert (asked["children"], asked["threshold"], asked["seed"], asked["progress"]) == (10, threshold, 9, "lines")
+    notes, settings = asked["notes"], asked["settings"]
+    assert (notes["search"], notes["children"], notes["threshold"]) == ("genetic", 10, threshold)
+    assert any(notes["repairs"].values()) != published
+    assert (settings.primitives, settings.racing) == (f"primitives.gaaf:{name.removeprefix('paper_')}", False)
+    assert (script.SETTINGS.evaluations, script.SETTINGS.data) == (2030, "fashion10k")
 
 
 def test_bad_input_is_said_in_one_line(tiny):
