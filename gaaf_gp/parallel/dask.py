@@ -1,4 +1,7 @@
-"""The connection to a Dask scheduler, and who does what there; it needs the extra ``dask``."""
+"""Jobs on a Dask cluster: the backend, its connection to the scheduler, and the side of the workers; needs an extra.
+
+The extra is ``gaaf-gp[dask]``. Workers import this module on machines that have no more: keep its imports light.
+"""
 
 from __future__ import annotations
 
@@ -26,83 +29,20 @@ from gaaf_gp.errors import GaafError, one_line
 from gaaf_gp.parallel.transfer import (
     LOST,
     Delivered,
-    Parcel,
+    SharedObject,
     WorkerLostError,
     WorkersGoneError,
     call,
     delivered,
     forget,
     interrupts_held,
-    pack,
+    share,
 )
 
 FLUSH = 0.5
 """Seconds that the last words of a worker have to reach the scheduler."""
 DECIDING = ("gaaf-gp", "torch")
 """Packages that must be the same everywhere: with another version a training may go another way."""
-
-
-class Delivery(distributed.WorkerPlugin):
-    """Brings what is in a parcel to each worker of a cluster, also to those that come later.
-
-    Args:
-        token: of the parcel; also the topic under which a worker says why it ends.
-        content: a pickle, which is read when the first job comes.
-    """
-
-    def __init__(self, token: str, content: bytes) -> None:
-        self.token = token
-        self.content = content
-
-    def setup(self, worker: distributed.Worker) -> None:
-        """Keep the content in this process."""
-        delivered[self.token] = Delivered(self.content, functools.partial(_end, worker, self.token))
-
-    def teardown(self, worker: distributed.Worker) -> None:  # noqa: ARG002  Dask passes it
-        """Let go of it; trainings that still run end at their next step."""
-        forget(self.token)
-
-
-def _end(worker: distributed.Worker, token: str, name: str, reason: str) -> None:
-    worker.log_event(token, {"call": name, "reason": reason})
-    time.sleep(FLUSH)
-    os._exit(1)
-
-
-@functools.cache
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that decide how a training goes."""
-    return {name: _version(name) for name in DECIDING}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:  # run from its folder
-        return "unknown"
-
-
-def work(parcel: Parcel, name: str, wanted: dict[str, str], content: bytes) -> Any:
-    """Return what one job returns.
-
-    Args:
-        parcel: has the state.
-        name: of this call.
-        wanted: versions that this process must have.
-        content: a pickle of the function and its arguments, of the coordinator of this cluster's client.
-
-    Raises:
-        GaafError: it has others.
-    """
-    if versions() != wanted:
-        raise GaafError(
-            f"workers must have the versions of the search, or results would differ: a worker has {versions()}, the "
-            f"search {wanted}: install the same there"
-        )
-    function, arguments = pickle.loads(content)
-    return call(parcel, name, function, arguments)
-
-
 PATIENCE = 10.0
 """Seconds in which a scheduler must answer."""
 POLL = 0.5
@@ -111,6 +51,117 @@ Identity = tuple[str, str]
 """Address of a worker and its own folder: a worker that was started again may have the address of the old one."""
 
 _log = logging.getLogger(__name__)
+
+
+class Cluster:
+    """Jobs on a Dask cluster.
+
+    Args:
+        state: the first argument of every job.
+        workers: processes of a cluster that is made here; without effect on one that is there.
+        given: address of a scheduler, None for a cluster to be made on this machine, or a Client.
+    """
+
+    breaks_as_a_whole = False
+
+    def __init__(self, state: Any, workers: int, given: str | distributed.Client | None) -> None:
+        self._state = state
+        self._asked = workers
+        self._given = given
+        self._link: Link | None = None
+        self._shared: dict[int, tuple[Any, SharedObject]] = {}
+
+    @property
+    def workers(self) -> int:
+        """Jobs that run at a time now."""
+        return max(1, sum(self._link.threads.values())) if self._link is not None else self._asked
+
+    def room(self, _running: Collection[Future[Any]], alone: bool, _spare: int) -> bool:
+        """Return whether a worker is free; ``alone`` is for one with nothing else to do."""
+        return self._linked().free(alone) is not None
+
+    def shared(self, thing: Any) -> SharedObject:
+        """Return what stands for an object in the arguments of jobs; each worker gets it once."""
+        if id(thing) not in self._shared:
+            shared = share(thing, None, b"")
+            self._shared[id(thing)] = thing, shared
+            self._linked().deliver(shared, thing)
+        return self._shared[id(thing)][1]
+
+    def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], alone: bool) -> Future[Any]:
+        """Return the future of one job on a worker that is free."""
+        return self._linked().submit(self.shared(self._state), function, arguments, alone)
+
+    def wait(self, running: Collection[Future[Any]]) -> set[Future[Any]]:
+        """Return those that have finished; none if there is no worker to run any."""
+        return self._linked().wait(running)
+
+    def result(self, future: Future[Any]) -> Any:
+        """Return the result of a future that has finished.
+
+        Raises:
+            WorkerLostError: the worker died.
+        """
+        return future.result()
+
+    def replace(self) -> None:
+        """Do nothing: who is there is looked up all the time."""
+
+    def close(self) -> None:
+        """Leave the cluster, and end it if it was made here; trainings that run end at their next step."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+        for _, shared in self._shared.values():
+            forget(shared.token)
+        self._shared.clear()
+
+    stop = close
+
+    def _linked(self) -> Link:
+        if self._link is None:
+            self._link = connected(self._given, self._asked)
+        return self._link
+
+
+def connected(given: str | distributed.Client | None, workers: int) -> Link:
+    """Return the connection to a scheduler.
+
+    Args:
+        given: its address, a client of it, or None for a cluster of this machine that is made here.
+        workers: processes of the cluster that is made here.
+
+    Raises:
+        WorkersGoneError: no scheduler answers.
+    """
+    with ExitStack() as stack:
+        if isinstance(given, distributed.Client):
+            return Link(given, stack)
+        stack.enter_context(silence_logging_cmgr(logging.CRITICAL + 1))  # the user hears from us what matters
+        try:
+            address = stack.enter_context(_local_cluster(workers)) if given is None else given
+            client = distributed.Client(address, set_as_default=False, timeout=PATIENCE)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise WorkersGoneError(
+                f"a Dask scheduler must answer at {given or 'this machine'}, and none did in {PATIENCE:g} s "
+                f"({one_line(error)}): start one with dask scheduler, or correct the address"
+            ) from error
+        stack.enter_context(client)
+        return Link(client, stack.pop_all())
+
+
+@contextmanager
+def _local_cluster(workers: int) -> Iterator[str]:
+    with interrupts_held():  # threads and processes that are started here are deaf to Ctrl-C
+        cluster = distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs=logging.CRITICAL + 1,
+        )
+    with cluster:
+        yield cluster.scheduler_address
 
 
 @dataclass(frozen=True)
@@ -149,12 +200,12 @@ class Link:
         self._empty_since: float | None = time.monotonic()
         self._look()
 
-    def deliver(self, parcel: Parcel, thing: Any) -> None:
-        """Bring what a parcel stands for to all workers, and to those that come later."""
+    def deliver(self, shared: SharedObject, thing: Any) -> None:
+        """Bring an object to all workers, and to those that come later."""
         content = cloudpickle.dumps(thing)  # also what was defined in a notebook
-        self._tokens.append(parcel.token)
+        self._tokens.append(shared.token)
         with self._asking():
-            self._client.register_plugin(Delivery(parcel.token, content), name=parcel.token)
+            self._client.register_plugin(Delivery(shared.token, content), name=shared.token)
 
     def free(self, alone: bool) -> Identity | None:
         """Return the least busy worker with a thread to spare, or with nothing to do."""
@@ -169,7 +220,7 @@ class Link:
         return min((one for one in most if busy[one] < most[one]), key=lambda one: busy[one], default=None)
 
     def submit(
-        self, parcel: Parcel, function: Callable[..., Any], arguments: tuple[Any, ...], alone: bool
+        self, state: SharedObject, function: Callable[..., Any], arguments: tuple[Any, ...], alone: bool
     ) -> Future[Any]:
         """Return the future of one job on the worker that :meth:`free` names."""
         worker, name = self.free(alone), uuid4().hex
@@ -178,7 +229,7 @@ class Link:
         with warnings.catch_warnings(), self._asking():
             warnings.simplefilter("ignore", UserWarning)  # a training that goes on takes its weights along
             asked = self._client.submit(
-                work, parcel, name, versions(), content, key=f"gaaf-gp-{name}", workers=[worker[0]], pure=False
+                work, state, name, versions(), content, key=f"gaaf-gp-{name}", workers=[worker[0]], pure=False
             )
         asked.add_done_callback(lambda _asked: self._news.set())
         future: Future[Any] = Future()
@@ -287,112 +338,62 @@ class Link:
         ) from error
 
 
-def connected(given: str | distributed.Client | None, workers: int) -> Link:
-    """Return the connection to a scheduler.
+class Delivery(distributed.WorkerPlugin):
+    """Brings a shared object to each worker of a cluster, also to those that come later.
 
     Args:
-        given: its address, a client of it, or None for a cluster of this machine that is made here.
-        workers: processes of the cluster that is made here.
+        token: of the shared object; also the topic under which a worker says why it ends.
+        content: a pickle, which is read when the first job comes.
+    """
+
+    def __init__(self, token: str, content: bytes) -> None:
+        self.token = token
+        self.content = content
+
+    def setup(self, worker: distributed.Worker) -> None:
+        """Keep the content in this process."""
+        delivered[self.token] = Delivered(self.content, functools.partial(_end, worker, self.token))
+
+    def teardown(self, worker: distributed.Worker) -> None:  # noqa: ARG002  Dask passes it
+        """Let go of it; trainings that still run end at their next step."""
+        forget(self.token)
+
+
+def _end(worker: distributed.Worker, token: str, name: str, reason: str) -> None:
+    worker.log_event(token, {"call": name, "reason": reason})
+    time.sleep(FLUSH)
+    os._exit(1)
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that decide how a training goes."""
+    return {name: _version(name) for name in DECIDING}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # run from its folder
+        return "unknown"
+
+
+def work(state: SharedObject, name: str, wanted: dict[str, str], content: bytes) -> Any:
+    """Return what one job returns.
+
+    Args:
+        state: the first argument of the function.
+        name: of this call.
+        wanted: versions that this process must have.
+        content: a pickle of the function and its arguments, of the coordinator of this cluster's client.
 
     Raises:
-        WorkersGoneError: no scheduler answers.
+        GaafError: it has others.
     """
-    with ExitStack() as stack:
-        if isinstance(given, distributed.Client):
-            return Link(given, stack)
-        stack.enter_context(silence_logging_cmgr(logging.CRITICAL + 1))  # the user hears from us what matters
-        try:
-            address = stack.enter_context(_made_here(workers)) if given is None else given
-            client = distributed.Client(address, set_as_default=False, timeout=PATIENCE)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise WorkersGoneError(
-                f"a Dask scheduler must answer at {given or 'this machine'}, and none did in {PATIENCE:g} s "
-                f"({one_line(error)}): start one with dask scheduler, or correct the address"
-            ) from error
-        stack.enter_context(client)
-        return Link(client, stack.pop_all())
-
-
-@contextmanager
-def _made_here(workers: int) -> Iterator[str]:
-    with interrupts_held():  # threads and processes that are started here are deaf to Ctrl-C
-        cluster = distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address=None,
-            memory_limit=0,
-            silence_logs=logging.CRITICAL + 1,
+    if versions() != wanted:
+        raise GaafError(
+            f"workers must have the versions of the search, or results would differ: a worker has {versions()}, the "
+            f"search {wanted}: install the same there"
         )
-    with cluster:
-        yield cluster.scheduler_address
-
-
-class Cluster:
-    """Jobs on a Dask cluster.
-
-    Args:
-        state: the first argument of every job.
-        workers: processes of a cluster that is made here; without effect on one that is there.
-        given: address of a scheduler, None for a cluster to be made on this machine, or a Client.
-    """
-
-    takes_all_along = False
-
-    def __init__(self, state: Any, workers: int, given: str | distributed.Client | None) -> None:
-        self._state = state
-        self._asked = workers
-        self._given = given
-        self._link: Link | None = None
-        self._parcels: dict[int, tuple[Any, Parcel]] = {}
-
-    @property
-    def workers(self) -> int:
-        """Jobs that run at a time now."""
-        return max(1, sum(self._link.threads.values())) if self._link is not None else self._asked
-
-    def room(self, _running: Collection[Future[Any]], alone: bool, _spare: int) -> bool:
-        """Return whether a worker is free; ``alone`` is for one with nothing else to do."""
-        return self._linked().free(alone) is not None
-
-    def shared(self, thing: Any) -> Parcel:
-        """Return what stands for an object in the arguments of jobs; each worker gets it once."""
-        if id(thing) not in self._parcels:
-            parcel = pack(thing, None, b"")
-            self._parcels[id(thing)] = thing, parcel
-            self._linked().deliver(parcel, thing)
-        return self._parcels[id(thing)][1]
-
-    def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], alone: bool) -> Future[Any]:
-        """Return the future of one job on a worker that is free."""
-        return self._linked().submit(self.shared(self._state), function, arguments, alone)
-
-    def wait(self, running: Collection[Future[Any]]) -> set[Future[Any]]:
-        """Return those that have finished; none if there is no worker to run any."""
-        return self._linked().wait(running)
-
-    def result(self, future: Future[Any]) -> Any:
-        """Return the result of a future that has finished.
-
-        Raises:
-            WorkerLostError: the worker died.
-        """
-        return future.result()
-
-    def replace(self) -> None:
-        """Do nothing: who is there is looked up all the time."""
-
-    def close(self) -> None:
-        """Leave the cluster, and end it if it was made here; trainings that run end at their next step."""
-        link, self._link = self._link, None
-        if link is not None:
-            link.close()
-        for _, parcel in self._parcels.values():
-            forget(parcel.token)
-        self._parcels.clear()
-
-    stop = close
-
-    def _linked(self) -> Link:
-        if self._link is None:
-            self._link = connected(self._given, self._asked)
-        return self._link
+    function, arguments = pickle.loads(content)
+    return call(state, name, function, arguments)

@@ -19,115 +19,19 @@ from gaaf_gp.util.checks import whole_number
 
 __all__ = ["CALLS", "ExecutorLike", "Flow", "Workers"]
 
-
 if TYPE_CHECKING:
     from distributed import Client
 
 ExecutorLike = Union[Executor, Callable[[], Executor], str, "Client"]
 """What runs workers: an executor, a function that makes one, ``dask``, ``dask://HOST:PORT``, or a client of Dask."""
-
-
 PREFIX = "dask://"
-
-
-class Backend(Protocol):
-    """Where jobs run beside this process."""
-
-    takes_all_along: bool
-
-    @property
-    def workers(self) -> int:
-        """Jobs that run at a time now."""
-
-    def room(self, running: Collection[Future[Any]], alone: bool, spare: int, /) -> bool:
-        """Return whether a job may begin beside those that run; ``alone`` is for one that may have killed a worker."""
-
-    def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], alone: bool, /) -> Future[Any]:
-        """Return the future of one job."""
-
-    def shared(self, thing: Any) -> Any:
-        """Return what stands for an object in the arguments of jobs, see :func:`gaaf_gp.parallel.transfer.opened`."""
-
-    def wait(self, running: Collection[Future[Any]]) -> set[Future[Any]]:
-        """Return those that have finished."""
-
-    def result(self, future: Future[Any]) -> Any:
-        """Return the result of a future; raises a ``WorkerLostError``."""
-
-    def replace(self) -> None:
-        """Get over the death of a worker."""
-
-    def close(self) -> None:
-        """End."""
-
-    def stop(self) -> None:
-        """End at once."""
-
-
-def backend_for(state: object, workers: int, executor: ExecutorLike | None) -> Backend | None:
-    """Return where jobs run, None for this process.
-
-    Raises:
-        GaafError: nobody knows such an executor, Dask is not installed, or the state cannot be sent to another process.
-    """
-    if executor is None and workers == 1:
-        return None
-    given: Any = executor
-    if isinstance(executor, str):
-        return _cluster(state, workers, check_address(executor))
-    if type(executor).__module__.partition(".")[0] == "distributed":  # a client of Dask, or the executor that it gives
-        return _cluster(state, workers, getattr(given, "_client", given))
-    if executor is None or isinstance(executor, Executor) or callable(executor):
-        if not isinstance(executor, ThreadPoolExecutor):
-            _check_picklable(state)
-        return Pool(state, workers, executor)
-    raise GaafError(
-        f"executor must be a concurrent.futures.Executor, a function that makes one, dask or dask://HOST:PORT, got "
-        f"{executor!r}"
-    )
-
-
-def _cluster(state: object, workers: int, given: str | Client | None) -> Backend:
-    try:
-        from gaaf_gp.parallel.dask import Cluster  # noqa: PLC0415  an optional extra
-    except ImportError as error:
-        raise GaafError(
-            "a Dask executor needs the package distributed, which is not installed: pip install 'gaaf-gp[dask]'"
-        ) from error
-    return Cluster(state, workers, given)
-
-
-def check_address(given: str) -> str | None:
-    """Return the address of a scheduler as Dask writes it, None for a cluster to be made here.
-
-    Raises:
-        GaafError: it is something else.
-    """
-    if given == "dask":
-        return None
-    host, _, port = given.removeprefix(PREFIX).rpartition(":")
-    if not given.startswith(PREFIX) or not host or not port.isdecimal():
-        raise GaafError(f"executor must be dask, dask://HOST:PORT or an Executor of your own, got {given!r}")
-    return f"tcp://{host}:{port}"
-
-
-def _check_picklable(state: object) -> None:
-    try:
-        pickle.dumps(state)
-    except Exception as error:
-        raise GaafError(
-            "what worker processes need must be picklable, but "
-            f"{str(error).splitlines()[0]}: define primitives with def at the top of a module, or use workers=1"
-        ) from error
-
+CALLS = 3
+"""Calls of a job whose worker dies before it is given up."""
+POOL_BROKEN = WorkerLost("pool broken")
+"""Stands for the result of a job whose worker died because the fault of another, which is known, broke the pool."""
 
 State = TypeVar("State")
 Result = TypeVar("Result")
-
-CALLS = 3
-"""Calls of a job whose worker dies before it is given up."""
-TAKEN_ALONG = WorkerLost("taken along")
-"""Stands for the result of a job whose worker died by the fault of another, which is known."""
 
 
 class Workers(Generic[State]):
@@ -208,13 +112,13 @@ class Workers(Generic[State]):
             return {future: future.result() for future in running}
         backend = self._backend
         results = {future: _result(backend, future) for future in backend.wait(running)}
-        if not backend.takes_all_along or not any(isinstance(one, WorkerLost) for one in results.values()):
+        if not backend.breaks_as_a_whole or not any(isinstance(one, WorkerLost) for one in results.values()):
             return results
         results |= {future: _result(backend, future) for future in running if future not in results}
         backend.replace()
         lost = {future: one for future, one in results.items() if isinstance(one, WorkerLost)}
         if any(one.reason != LOST for one in lost.values()):  # a process said why it ended
-            results |= {future: TAKEN_ALONG for future, one in lost.items() if one.reason == LOST}
+            results |= {future: POOL_BROKEN for future, one in lost.items() if one.reason == LOST}
         return results
 
     def close(self) -> None:
@@ -275,7 +179,7 @@ class Flow(Generic[Result]):
             index = self._running.pop(future)
             if isinstance(result, WorkerLost):
                 self._losses[index] += result.reason == LOST
-                if result is TAKEN_ALONG or (result.reason == LOST and self._losses[index] < CALLS):
+                if result is POOL_BROKEN or (result.reason == LOST and self._losses[index] < CALLS):
                     self._waiting.appendleft(index)
                     continue
             del self._losses[index], self._arguments[index]
@@ -298,6 +202,137 @@ class Flow(Generic[Result]):
                 return
             self._waiting.popleft()
             self._running[self._workers.begun(self._function, self._arguments[index], alone)] = index
+
+
+class Backend(Protocol):
+    """Where jobs run beside this process: the contract that :class:`Workers` and :class:`Flow` rely on.
+
+    **Threads.** All methods are called from one thread, that of the search; nothing else about a backend has to be safe
+    for several threads. The processes may end at any time, and methods must not assume that they live.
+
+    **Order.** Futures may finish in any order. Whoever hands jobs in sorts their results.
+
+    **Errors.** What the function of a job raises comes out of :meth:`result` as it was raised. The death of a worker is
+    a ``WorkerLostError`` of :meth:`result` only, and costs no other job its result for good: what was lost with it is
+    handed in again. A ``WorkersGoneError`` may come out of every method and ends the search. Ctrl-C may interrupt every
+    method; :meth:`close` and :meth:`stop` still work after it.
+
+    **Life.** Nothing is started before the first job. :meth:`close` and :meth:`stop` may be called more than once, and
+    a job that is handed in afterwards starts it anew. An executor that the user gave is never shut down.
+
+    Attributes:
+        breaks_as_a_whole: whether a dead worker takes all jobs along, so that nobody knows whose fault it was. Then
+            :meth:`replace` is called before another job is handed in.
+    """
+
+    breaks_as_a_whole: bool
+
+    @property
+    def workers(self) -> int:
+        """Jobs that run at a time now, at least 1; it may change while a cluster grows."""
+
+    def room(self, running: Collection[Future[Any]], alone: bool, spare: int, /) -> bool:
+        """Return whether a job may begin beside those that run.
+
+        Args:
+            running: futures that were not taken, finished or not.
+            alone: whether the job needs a worker with nothing beside it, because it may have killed one before.
+            spare: jobs that may wait in the processes beyond their number.
+        """
+
+    def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], alone: bool, /) -> Future[Any]:
+        """Return the future of ``function(state, *arguments)``, at once.
+
+        Raises:
+            GaafError: the executor that the user gave is closed, or the job cannot be sent.
+        """
+
+    def shared(self, thing: Any) -> Any:
+        """Return what stands for an object in the arguments of jobs, the same for the same object.
+
+        The function of a job gets the object by :func:`gaaf_gp.parallel.transfer.opened`; each worker fetches it once.
+        """
+
+    def wait(self, running: Collection[Future[Any]]) -> set[Future[Any]]:
+        """Wait until one at least has finished, and return all that have; a cluster without workers may return none."""
+
+    def result(self, future: Future[Any]) -> Any:
+        """Return the result of a future, waiting for it.
+
+        Raises:
+            WorkerLostError: its worker died; the message is why, ``LOST`` if it did not say.
+            Exception: whatever the function raised.
+        """
+
+    def replace(self) -> None:
+        """Get over the death of a worker, so that jobs can be handed in again.
+
+        Raises:
+            WorkersGoneError: there is no way to make another executor.
+        """
+
+    def close(self) -> None:
+        """Drop the jobs that have not begun, wait for those that run, and end the processes that are ours."""
+
+    def stop(self) -> None:
+        """End the processes that are ours at once, in the middle of their jobs."""
+
+
+def backend_for(state: object, workers: int, executor: ExecutorLike | None) -> Backend | None:
+    """Return where jobs run, None for this process.
+
+    Raises:
+        GaafError: nobody knows such an executor, Dask is not installed, or the state cannot be sent to another process.
+    """
+    if executor is None and workers == 1:
+        return None
+    given: Any = executor
+    if isinstance(executor, str):
+        return _cluster(state, workers, check_address(executor))
+    if type(executor).__module__.partition(".")[0] == "distributed":  # a client of Dask, or the executor that it gives
+        return _cluster(state, workers, getattr(given, "_client", given))
+    if executor is None or isinstance(executor, Executor) or callable(executor):
+        if not isinstance(executor, ThreadPoolExecutor):
+            _check_picklable(state)
+        return Pool(state, workers, executor)
+    raise GaafError(
+        f"executor must be a concurrent.futures.Executor, a function that makes one, dask or dask://HOST:PORT, got "
+        f"{executor!r}"
+    )
+
+
+def _cluster(state: object, workers: int, given: str | Client | None) -> Backend:
+    try:
+        from gaaf_gp.parallel.dask import Cluster  # noqa: PLC0415  an optional extra
+    except ImportError as error:
+        raise GaafError(
+            "a Dask executor needs the package distributed, which is not installed: pip install 'gaaf-gp[dask]'"
+        ) from error
+    return Cluster(state, workers, given)
+
+
+def check_address(given: str) -> str | None:
+    """Return the address of a scheduler as Dask writes it, None for a cluster to be made here.
+
+    Raises:
+        GaafError: it is something else.
+    """
+    if given == "dask":
+        return None
+    host, _, port = given.removeprefix(PREFIX).rpartition(":")
+    if not given.startswith(PREFIX) or not host or not port.isdecimal():
+        raise GaafError(f"executor must be dask, dask://HOST:PORT or an Executor of your own, got {given!r}")
+    return f"tcp://{host}:{port}"
+
+
+def _check_picklable(state: object) -> None:
+    try:
+        pickle.dumps(state)
+    except Exception as error:
+        raise GaafError(
+            "what worker processes need must be picklable, but "
+            f"{str(error).splitlines()[0]}: define primitives with def at the top of a module, or use workers=1"
+        ) from error
 
 
 def _result(backend: Backend, future: Future[Any]) -> Any:

@@ -24,90 +24,17 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.parallel.transfer import (
     LOST,
     Address,
-    Parcel,
+    SharedObject,
     WorkerLostError,
     WorkersGoneError,
     call,
     forget,
     interrupts_held,
-    pack,
+    share,
 )
 
-
-class Post:
-    """Listens for worker processes: they ask for what is in parcels, and say why they must end.
-
-    Attributes:
-        sent: token -> how many processes asked for it.
-        reasons: name of a call -> why its process was ended.
-    """
-
-    def __init__(self) -> None:
-        self.sent = Counter[str]()
-        self.reasons: dict[str, str] = {}
-        self._key = secrets.token_bytes(32)
-        self._listener = _listener()
-        self._address: Address = self._listener.address
-        self._parcels: dict[str, Parcel] = {}
-        self._pickles: dict[str, bytes] = {}
-        self._lock = threading.Lock()
-        self._closing = False
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-
-    def pack(self, thing: Any) -> Parcel:
-        """Return what stands for an object in other processes."""
-        parcel = pack(thing, self._address, self._key)
-        self._parcels[parcel.token] = parcel
-        return parcel
-
-    def close(self) -> None:
-        """Listen no longer; parcels that were not opened are lost."""
-        self._closing = True
-        with suppress(OSError, EOFError), Client(self._address):  # wakes the thread
-            pass
-        self._thread.join()
-        self._listener.close()
-        for parcel in self._parcels.values():
-            forget(parcel.token)
-        self._parcels.clear()
-        self._pickles.clear()
-
-    def _listen(self) -> None:
-        while not self._closing:
-            with suppress(OSError, EOFError):
-                line = self._listener.accept()
-                # a process that says nothing must not keep the others waiting
-                threading.Thread(target=self._answer, args=(line,), daemon=True).start()
-
-    def _answer(self, line: Connection) -> None:
-        with line, suppress(OSError, EOFError, AuthenticationError):
-            deliver_challenge(line, self._key)
-            answer_challenge(line, self._key)
-            what, *words = line.recv()
-            if what == "get":
-                line.send_bytes(self._pickled(*words))
-            else:
-                name, reason = words
-                self.reasons[name] = reason
-                line.send_bytes(b"heard")
-
-    def _pickled(self, token: str) -> bytes:
-        with self._lock:
-            self.sent[token] += 1
-            if token not in self._pickles:
-                self._pickles[token] = pickle.dumps(self._parcels[token].open(), pickle.HIGHEST_PROTOCOL)
-            return self._pickles[token]
-
-
-def _listener() -> Listener:
-    try:
-        return Listener(backlog=64)
-    except OSError:  # such as a folder for temporary files whose name is too long for a socket
-        return Listener(("127.0.0.1", 0), backlog=64)
-
-
 Given = Executor | Callable[[], Executor]
+"""What a user may give to run jobs: an executor, or a function that makes one, and makes it again when it broke."""
 
 
 class Pool:
@@ -122,7 +49,7 @@ class Pool:
         GaafError: the processes of the executor are forked.
     """
 
-    takes_all_along = True
+    breaks_as_a_whole = True
     """A process that dies takes all jobs along, and nobody knows whose fault it was."""
 
     def __init__(self, state: Any, workers: int, given: Given | None = None) -> None:
@@ -131,8 +58,8 @@ class Pool:
         self._most = workers
         self._executor: Executor | None = None
         self._own = False
-        self._post: Post | None = None
-        self._parcels: dict[int, tuple[Any, Parcel]] = {}
+        self._coordinator: Coordinator | None = None
+        self._shared: dict[int, tuple[Any, SharedObject]] = {}
         self._names: dict[Future[Any], str] = {}
         self._alone = WeakSet[Future[Any]]()
         if isinstance(given, Executor):
@@ -145,29 +72,29 @@ class Pool:
         return self._most
 
     @property
-    def post(self) -> Post:
-        """What the processes are sent, and what they say."""
-        if self._post is None:
-            self._post = Post()
-        return self._post
+    def coordinator(self) -> Coordinator:
+        """What sends shared objects to the processes, and hears why they end."""
+        if self._coordinator is None:
+            self._coordinator = Coordinator()
+        return self._coordinator
 
     def room(self, running: Collection[Future[Any]], alone: bool, spare: int) -> bool:
         """Return whether a job may begin beside those that run; ``alone`` is for nothing beside it."""
         alone = alone or any(future in self._alone for future in running)
         return len(running) < (1 if alone else self._most + spare)
 
-    def shared(self, thing: Any) -> Parcel:
+    def shared(self, thing: Any) -> SharedObject:
         """Return what stands for an object in the arguments of jobs; each process fetches it once."""
-        if id(thing) not in self._parcels:
-            self._parcels[id(thing)] = thing, self.post.pack(thing)
-        return self._parcels[id(thing)][1]
+        if id(thing) not in self._shared:
+            self._shared[id(thing)] = thing, self.coordinator.share(thing)  # held, so that no other gets its id
+        return self._shared[id(thing)][1]
 
     def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], alone: bool) -> Future[Any]:
         """Return the future of one job."""
-        parcel, name = self.shared(self._state), uuid4().hex
+        state, name = self.shared(self._state), uuid4().hex
         try:
             with interrupts_held():
-                future = self._made().submit(call, parcel, name, function, arguments)
+                future = self._made().submit(call, state, name, function, arguments)
         except BrokenExecutor as broken:
             # The pool broke while jobs were still being handed in: those left are suspects like the others.
             future = Future()
@@ -195,7 +122,7 @@ class Pool:
         try:
             return future.result()
         except BrokenExecutor as broken:
-            raise WorkerLostError(self.post.reasons.pop(name, LOST)) from broken
+            raise WorkerLostError(self.coordinator.reasons.pop(name, LOST)) from broken
 
     def replace(self) -> None:
         """Put another executor in the place of the broken one.
@@ -216,10 +143,10 @@ class Pool:
     def close(self) -> None:
         """Drop the jobs that have not started, wait for those that run, and end the processes that are ours."""
         self._end()
-        if self._post is not None:
-            self._post.close()
-            self._post = None
-            self._parcels.clear()
+        if self._coordinator is not None:
+            self._coordinator.close()
+            self._coordinator = None
+            self._shared.clear()
         self._names.clear()
 
     def stop(self) -> None:
@@ -249,6 +176,72 @@ class Pool:
         if self._executor is not None and self._own:
             self._executor.shutdown()
         self._executor = None
+
+
+class Coordinator:
+    """Listens for worker processes: they ask for shared objects, and say why they must end.
+
+    Attributes:
+        sent: token -> how many processes asked for it.
+        reasons: name of a call -> why its process was ended.
+    """
+
+    def __init__(self) -> None:
+        self.sent = Counter[str]()
+        self.reasons: dict[str, str] = {}
+        self._key = secrets.token_bytes(32)
+        self._listener = _listener()
+        self._address: Address = self._listener.address
+        self._shared: dict[str, SharedObject] = {}
+        self._pickles: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+        self._closing = False
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def share(self, thing: Any) -> SharedObject:
+        """Return what stands for an object in other processes."""
+        shared = share(thing, self._address, self._key)
+        self._shared[shared.token] = shared
+        return shared
+
+    def close(self) -> None:
+        """Listen no longer; shared objects that were not fetched are lost."""
+        self._closing = True
+        with suppress(OSError, EOFError), Client(self._address):  # wakes the thread
+            pass
+        self._thread.join()
+        self._listener.close()
+        for token in self._shared:
+            forget(token)
+        self._shared.clear()
+        self._pickles.clear()
+
+    def _listen(self) -> None:
+        while not self._closing:
+            with suppress(OSError, EOFError):
+                line = self._listener.accept()
+                # a process that says nothing must not keep the others waiting
+                threading.Thread(target=self._answer, args=(line,), daemon=True).start()
+
+    def _answer(self, line: Connection) -> None:
+        with line, suppress(OSError, EOFError, AuthenticationError):
+            deliver_challenge(line, self._key)
+            answer_challenge(line, self._key)
+            what, *words = line.recv()
+            if what == "get":
+                line.send_bytes(self._pickled(*words))
+            else:
+                name, reason = words
+                self.reasons[name] = reason
+                line.send_bytes(b"heard")
+
+    def _pickled(self, token: str) -> bytes:
+        with self._lock:
+            self.sent[token] += 1
+            if token not in self._pickles:
+                self._pickles[token] = pickle.dumps(self._shared[token].open(), pickle.HIGHEST_PROTOCOL)
+            return self._pickles[token]
 
 
 def _like(broken: ProcessPoolExecutor) -> ProcessPoolExecutor:
@@ -284,3 +277,10 @@ def _end_with_coordinator() -> None:
     if coordinator is not None:
         coordinator.join()
         os._exit(1)
+
+
+def _listener() -> Listener:
+    try:
+        return Listener(backlog=64)
+    except OSError:  # such as a folder for temporary files whose name is too long for a socket
+        return Listener(("127.0.0.1", 0), backlog=64)

@@ -1,7 +1,7 @@
-"""How worker processes get what all jobs share: once each, from the coordinator alone.
+"""What worker processes and their coordinator say to each other: shared objects, reasons to end, and losses.
 
-A job carries a :class:`Parcel`, some bytes long. A process that meets it for the first time asks the coordinator for
-what is in it, over a local connection on which both sides prove that they know a secret, and keeps it. On a Dask
+A job carries a :class:`SharedObject`, some bytes long. A process that meets it for the first time asks the coordinator
+for the object, over a local connection on which both sides prove that they know a secret, and keeps it. On a Dask
 cluster the scheduler hands it out instead (:mod:`gaaf_gp.parallel.dask`). No pickle is ever read from a file.
 """
 
@@ -22,43 +22,16 @@ from typing import Any, TypeVar
 
 from gaaf_gp.errors import GaafError, one_line
 
-End = Callable[[str], object]
-"""Reports a reason and ends this process."""
-
-
-@contextmanager
-def expendable(end: End | None, wanted: Callable[[], bool] | None = None) -> Iterator[None]:
-    """Say for the block, and this thread, how a training may end the process, and who knows if it is still wanted.
-
-    Args:
-        end: called in another thread with the reason, once; it does not return. None where the process must live.
-        wanted: asked before each step; False ends the training.
-    """
-    before = _here.end, _here.wanted
-    _here.end, _here.wanted = end, wanted
-    try:
-        yield
-    finally:
-        _here.end, _here.wanted = before
-
-
-class _Here(threading.local):
-    """Of this thread: how the process is ended, None where it must not be, and whether its work is still wanted."""
-
-    end: End | None = None
-    wanted: Callable[[], bool] | None = None
-
-
-_here = _Here()
-
-Result = TypeVar("Result")
-
 LOST = "worker lost"
 """The reason of a job whose worker died and did not say why."""
 KEPT = 8
-"""Parcels that a process keeps opened; an executor may outlive many searches."""
+"""Shared objects that a process keeps; an executor may outlive many searches."""
+
 Address = str | tuple[str, int]
 """Where a coordinator listens."""
+End = Callable[[str], object]
+"""Reports a reason and ends this process."""
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -80,29 +53,8 @@ class WorkersGoneError(GaafError):
     """What runs the workers is gone, such as the scheduler of a cluster: no candidate is to blame, the run ends."""
 
 
-@dataclass
-class Delivered:
-    """What a cluster has brought to this process.
-
-    Attributes:
-        content: a pickle.
-        end: called with the name of a call and a reason; it ends the process.
-    """
-
-    content: bytes
-    end: Callable[[str, str], object]
-
-
-_mine: dict[str, tuple[int, Any]] = {}
-"""What this process has packed itself, with its process id: a forked child must not take it for its own."""
-_opened: OrderedDict[str, Any] = OrderedDict()
-delivered: dict[str, Delivered] = {}
-"""Of this process, by token; what is taken out again is not wanted any longer."""
-_opening = threading.Lock()
-
-
 @dataclass(frozen=True)
-class Parcel:
+class SharedObject:
     """Stands for an object that the coordinator has; the same in every process of a machine or cluster.
 
     Attributes:
@@ -120,6 +72,11 @@ class Parcel:
         """Whether this process is the coordinator."""
         return _mine.get(self.token, (0, None))[0] == os.getpid()
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for the results; only a cluster can tell."""
+        return self.address is not None or self.token in delivered
+
     def open(self) -> Any:
         """Return the object; it is fetched once.
 
@@ -135,6 +92,17 @@ class Parcel:
                     _opened.popitem(last=False)
             _opened.move_to_end(self.token)
             return _opened[self.token]
+
+    def end(self, call: str, reason: str) -> None:
+        """Tell the coordinator why a call must end, and end this process with it."""
+        if self.address is None:
+            if self.token in delivered:
+                delivered[self.token].end(call, reason)
+            return
+        with suppress(OSError, EOFError), Client(self.address, authkey=self.key) as line:
+            line.send(("end", call, reason))
+            line.recv_bytes()  # it has been heard
+        os._exit(1)
 
     def _read(self) -> Any:
         content = self._delivered() if self.address is None else self._fetched(self.address)
@@ -162,48 +130,48 @@ class Parcel:
                 f"reach it ({one_line(error)}): use executor='dask://HOST:PORT' for other machines"
             ) from error
 
-    def end(self, call: str, reason: str) -> None:
-        """Tell the coordinator why a call must end, and end this process with it."""
-        if self.address is None:
-            if self.token in delivered:
-                delivered[self.token].end(call, reason)
-            return
-        with suppress(OSError, EOFError), Client(self.address, authkey=self.key) as line:
-            line.send(("end", call, reason))
-            line.recv_bytes()  # it has been heard
-        os._exit(1)
 
-    @property
-    def wanted(self) -> bool:
-        """Whether anybody waits for the results; only a cluster can tell."""
-        return self.address is not None or self.token in delivered
+def share(thing: Any, address: Address | None, key: bytes) -> SharedObject:
+    """Return what stands for an object of this process in others; :func:`forget` lets go of it."""
+    shared = SharedObject(secrets.token_hex(16), address, key)
+    _mine[shared.token] = os.getpid(), thing
+    return shared
 
 
 def opened(thing: Any) -> Any:
-    """Return what is in a parcel, or the thing itself if it is none."""
-    return thing.open() if isinstance(thing, Parcel) else thing
-
-
-def call(parcel: Parcel, name: str, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
-    """Return ``function(state, *arguments)``; the state is in the parcel, ``name`` is that of this call."""
-    state = parcel.open()
-    end = None if parcel.at_home else lambda reason: parcel.end(name, reason)
-    with expendable(end, lambda: parcel.wanted):
-        return function(state, *arguments)
-
-
-def pack(thing: Any, address: Address | None, key: bytes) -> Parcel:
-    """Return a parcel of this process; :func:`forget` lets go of it."""
-    parcel = Parcel(secrets.token_hex(16), address, key)
-    _mine[parcel.token] = os.getpid(), thing
-    return parcel
+    """Return the object that a :class:`SharedObject` stands for, and anything else as it is."""
+    return thing.open() if isinstance(thing, SharedObject) else thing
 
 
 def forget(token: str) -> None:
-    """Let go of what this process has of a parcel."""
+    """Let go of what this process has of a shared object."""
     _mine.pop(token, None)
     delivered.pop(token, None)
     _opened.pop(token, None)
+
+
+def call(state: SharedObject, name: str, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    """Return ``function(state, *arguments)``; ``name`` is that of this call."""
+    first = state.open()
+    end = None if state.at_home else lambda reason: state.end(name, reason)
+    with expendable(end, lambda: state.wanted):
+        return function(first, *arguments)
+
+
+@contextmanager
+def expendable(end: End | None, wanted: Callable[[], bool] | None = None) -> Iterator[None]:
+    """Say for the block, and this thread, how a training may end the process, and who knows if it is still wanted.
+
+    Args:
+        end: called in another thread with the reason, once; it does not return. None where the process must live.
+        wanted: asked before each step; False ends the training.
+    """
+    before = worker_state.end, worker_state.wanted
+    worker_state.end, worker_state.wanted = end, wanted
+    try:
+        yield
+    finally:
+        worker_state.end, worker_state.wanted = before
 
 
 @contextmanager
@@ -222,3 +190,33 @@ def interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@dataclass
+class Delivered:
+    """What a cluster has brought to this process.
+
+    Attributes:
+        content: a pickle.
+        end: called with the name of a call and a reason; it ends the process.
+    """
+
+    content: bytes
+    end: Callable[[str, str], object]
+
+
+class _WorkerState(threading.local):
+    """Of this thread: how the process is ended, None where it must not be, and whether its work is still wanted."""
+
+    end: End | None = None
+    wanted: Callable[[], bool] | None = None
+
+
+worker_state = _WorkerState()
+
+delivered: dict[str, Delivered] = {}
+"""Of this process, by token; what is taken out again is not wanted any longer."""
+_mine: dict[str, tuple[int, Any]] = {}
+"""What this process shares itself, with its process id: a forked child must not take it for its own."""
+_opened: OrderedDict[str, Any] = OrderedDict()
+_opening = threading.Lock()

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import torch
 
-from gaaf_gp.parallel.transfer import End, _here
+from gaaf_gp.parallel.transfer import End, worker_state
 from gaaf_gp.util.devices import memory_used
 
 POLL = 0.05
@@ -57,7 +57,7 @@ class Budget:
 
     def check(self, number: int) -> None:
         """Raise a ``FailedError`` if it is exhausted, in epoch ``number``."""
-        if _here.wanted is not None and not _here.wanted():
+        if worker_state.wanted is not None and not worker_state.wanted():
             raise FailedError("given up")
         reason = self._exhausted()
         if reason is not None:
@@ -66,11 +66,11 @@ class Budget:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Watch from another thread what happens inside a step, see the module."""
-        if self.memory is None and (self.seconds is None or _here.end is None):
+        if self.memory is None and (self.seconds is None or worker_state.end is None):
             yield
             return
         over = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(over, _here.end), daemon=True)
+        watcher = threading.Thread(target=self._watch, args=(over, worker_state.end), daemon=True)
         watcher.start()
         try:
             yield

@@ -225,7 +225,7 @@ def test_any_executor_gives_the_same_and_each_process_is_sent_the_state_and_what
             (3_000_000, 2_000_000)
         }
         used = {process for process, *_ in seen.values()}
-        sent = pool._backend.post.sent
+        sent = pool._backend.coordinator.sent
         if processes:
             assert os.getpid() not in used
             assert sorted(sent.values()) == [len(used)] * 2, "once a process, not once a job"
