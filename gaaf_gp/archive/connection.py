@@ -21,6 +21,24 @@ APPLICATION_ID = 0x47414146
 """The letters GAAF."""
 LEAST_SQLITE = (3, 37, 0)
 """The first SQLite with STRICT tables."""
+WAIT = 30.0
+"""Seconds that a process waits while another one writes."""
+MOST_BYTES = 50_000_000
+"""Longest value, or SQL, that is read from a file."""
+_MAGIC = b"SQLite format 3\0"
+_HEADER_BYTES = 100
+_PAGE_SIZE = slice(16, 18)
+_APPLICATION_ID = slice(68, 72)
+_SAID = {
+    sqlite3.SQLITE_FULL: "the disk or quota is full; what was written before is kept: make room, and run it again",
+    sqlite3.SQLITE_READONLY: "it or its folder is read-only: choose a folder that can be written to",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened there: choose a folder that can be written to",
+    sqlite3.SQLITE_PERM: "it may not be used by this user: change its permissions",
+    sqlite3.SQLITE_BUSY: f"another process has kept it locked for {WAIT:g} s: wait until that one is done",
+    sqlite3.SQLITE_CONSTRAINT: "something points to what is not in it: add that first",
+    sqlite3.SQLITE_IOERR: "the disk refused to be read or written, or is full; what was written before is kept: look "
+    "at the disk, and run it again",
+}
 
 Migration = Sequence[str]
 
@@ -156,26 +174,6 @@ def expected(migrations: tuple[Migration, ...]) -> dict[str, str]:
         return objects(db)
     finally:
         db.close()
-
-
-WAIT = 30.0
-"""Seconds that a process waits while another one writes."""
-MOST_BYTES = 50_000_000
-"""Longest value, or SQL, that is read from a file."""
-_MAGIC = b"SQLite format 3\0"
-_HEADER_BYTES = 100
-_PAGE_SIZE = slice(16, 18)
-_APPLICATION_ID = slice(68, 72)
-_SAID = {
-    sqlite3.SQLITE_FULL: "the disk or quota is full; what was written before is kept: make room, and run it again",
-    sqlite3.SQLITE_READONLY: "it or its folder is read-only: choose a folder that can be written to",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened there: choose a folder that can be written to",
-    sqlite3.SQLITE_PERM: "it may not be used by this user: change its permissions",
-    sqlite3.SQLITE_BUSY: f"another process has kept it locked for {WAIT:g} s: wait until that one is done",
-    sqlite3.SQLITE_CONSTRAINT: "something points to what is not in it: add that first",
-    sqlite3.SQLITE_IOERR: "the disk refused to be read or written, or is full; what was written before is kept: look "
-    "at the disk, and run it again",
-}
 
 
 @contextmanager

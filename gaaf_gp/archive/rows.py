@@ -38,6 +38,18 @@ COLUMNS = (
 """What the checksum is over, in this order; the last two are in a table of their own."""
 BROKEN = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 """What reading JSON of a damaged file may end with."""
+AT_ONCE = 500
+"""Rows that are read in one go."""
+_OWN = COLUMNS[:-2]
+_SELECT = (
+    f"SELECT e.id, e.checksum, {', '.join(f'e.{name}' for name in _OWN)}, v.device, v.versions "
+    "FROM evaluations AS e LEFT JOIN environments AS v ON v.id = e.environment"
+)
+_INSERT = (
+    f"INSERT INTO evaluations ({', '.join(_OWN)}, environment, checksum) VALUES ({', '.join('?' * (len(_OWN) + 2))}) "
+    "ON CONFLICT DO NOTHING"
+)
+_KEY = "e.text = ? AND e.task = ? AND e.signature = ? AND e.split = ? AND e.epochs = ? AND e.seed = ?"
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -138,20 +150,6 @@ def _tuple(text: Any) -> tuple[float, ...]:
 @functools.lru_cache(maxsize=64)
 def _versions(text: str) -> dict[str, str]:
     return {name: str(value) for name, value in json.loads(text).items()}
-
-
-AT_ONCE = 500
-"""Rows that are read in one go."""
-_OWN = COLUMNS[:-2]
-_SELECT = (
-    f"SELECT e.id, e.checksum, {', '.join(f'e.{name}' for name in _OWN)}, v.device, v.versions "
-    "FROM evaluations AS e LEFT JOIN environments AS v ON v.id = e.environment"
-)
-_INSERT = (
-    f"INSERT INTO evaluations ({', '.join(_OWN)}, environment, checksum) VALUES ({', '.join('?' * (len(_OWN) + 2))}) "
-    "ON CONFLICT DO NOTHING"
-)
-_KEY = "e.text = ? AND e.task = ? AND e.signature = ? AND e.split = ? AND e.epochs = ? AND e.seed = ?"
 
 
 class Kept(StrEnum):

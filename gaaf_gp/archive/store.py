@@ -22,6 +22,9 @@ from gaaf_gp.archive.runs import FAILED, FINISHED, INTERRUPTED, EntryRow, Run, R
 from gaaf_gp.errors import GaafError
 from gaaf_gp.training.outcome import WORST_ACCURACY
 
+MOST_WAITING = 256
+"""Entries of runs that wait for the next evaluation to be written with."""
+
 
 class Sort(StrEnum):
     """What comes first in a list."""
@@ -55,48 +58,6 @@ class Summary:
     seeds: int
     seconds: float
     failure: str | None
-
-
-_ORDER = {
-    Sort.BEST: "failure IS NOT NULL, accuracy DESC, text",
-    Sort.NEW: "MAX(id) DESC",
-    Sort.SLOW: "SUM(seconds) DESC, text",
-    Sort.TEXT: "text, task",
-}
-_OF_RUN = "IN (SELECT evaluation FROM run_entries WHERE run = :run)"
-# grouped in the order of the index that keeps evaluations apart, SQLite sorts only the lines of the result
-_QUERY = """
-    SELECT text, formula, task, IIF(MAX(failure) IS NULL, AVG(accuracy), :worst) AS accuracy, epochs, COUNT(*),
-        SUM(seconds), MAX(failure) AS failure
-    FROM evaluations AS e
-    WHERE split = :split AND {of_run} AND NOT EXISTS (
-        SELECT TRUE FROM evaluations AS longer
-        WHERE longer.text = e.text AND longer.task = e.task AND longer.signature = e.signature
-            AND longer.split = e.split AND longer.epochs > e.epochs AND {longer_of_run}
-    )
-    GROUP BY text, task, signature, split
-    HAVING {chosen} ORDER BY {order} LIMIT :limit"""
-
-
-def summaries(
-    db: sqlite3.Connection, sort: Sort, limit: int | None, failed: bool | None, run: int | None
-) -> list[Summary]:
-    """Return the lines of all candidates, or of those that fit; see :meth:`gaaf_gp.archive.Archive.summaries`."""
-    query = _QUERY.format(
-        of_run="TRUE" if run is None else f"e.id {_OF_RUN}",
-        longer_of_run="TRUE" if run is None else f"longer.id {_OF_RUN}",
-        chosen="TRUE" if failed is None else f"MAX(failure) IS {'NOT NULL' if failed else 'NULL'}",
-        order=_ORDER[Sort(sort)],
-    )
-    given = {"split": VALIDATION, "worst": WORST_ACCURACY, "run": run, "limit": -1 if limit is None else limit}
-    return [
-        Summary(text, formula, task, math.nan if accuracy is None else accuracy, epochs, seeds, seconds or 0.0, failure)
-        for text, formula, task, accuracy, epochs, seeds, seconds, failure in db.execute(query, given).fetchall()
-    ]
-
-
-MOST_WAITING = 256
-"""Entries of runs that wait for the next evaluation to be written with."""
 
 
 class Archive:
@@ -344,3 +305,41 @@ class Archive:
         condition, parameters = rows.equal(values)
         with translated(self.path):
             return rows.select(self.db, condition, parameters)
+
+
+_ORDER = {
+    Sort.BEST: "failure IS NOT NULL, accuracy DESC, text",
+    Sort.NEW: "MAX(id) DESC",
+    Sort.SLOW: "SUM(seconds) DESC, text",
+    Sort.TEXT: "text, task",
+}
+_OF_RUN = "IN (SELECT evaluation FROM run_entries WHERE run = :run)"
+# grouped in the order of the index that keeps evaluations apart, SQLite sorts only the lines of the result
+_QUERY = """
+    SELECT text, formula, task, IIF(MAX(failure) IS NULL, AVG(accuracy), :worst) AS accuracy, epochs, COUNT(*),
+        SUM(seconds), MAX(failure) AS failure
+    FROM evaluations AS e
+    WHERE split = :split AND {of_run} AND NOT EXISTS (
+        SELECT TRUE FROM evaluations AS longer
+        WHERE longer.text = e.text AND longer.task = e.task AND longer.signature = e.signature
+            AND longer.split = e.split AND longer.epochs > e.epochs AND {longer_of_run}
+    )
+    GROUP BY text, task, signature, split
+    HAVING {chosen} ORDER BY {order} LIMIT :limit"""
+
+
+def summaries(
+    db: sqlite3.Connection, sort: Sort, limit: int | None, failed: bool | None, run: int | None
+) -> list[Summary]:
+    """Return the lines of all candidates, or of those that fit; see :meth:`gaaf_gp.archive.Archive.summaries`."""
+    query = _QUERY.format(
+        of_run="TRUE" if run is None else f"e.id {_OF_RUN}",
+        longer_of_run="TRUE" if run is None else f"longer.id {_OF_RUN}",
+        chosen="TRUE" if failed is None else f"MAX(failure) IS {'NOT NULL' if failed else 'NULL'}",
+        order=_ORDER[Sort(sort)],
+    )
+    given = {"split": VALIDATION, "worst": WORST_ACCURACY, "run": run, "limit": -1 if limit is None else limit}
+    return [
+        Summary(text, formula, task, math.nan if accuracy is None else accuracy, epochs, seeds, seconds or 0.0, failure)
+        for text, formula, task, accuracy, epochs, seeds, seconds, failure in db.execute(query, given).fetchall()
+    ]

@@ -1,4 +1,4 @@
-"""NEW gaaf_gp/util/bfloat16.py."""
+"""All values of bfloat16, which tables and grids of inputs are made of."""
 
 from __future__ import annotations
 

@@ -18,14 +18,13 @@ import torch
 from gaaf_gp.errors import GaafError
 from gaaf_gp.util.checks import choice
 
+PRECISIONS = ("float32", "bfloat16", "float16")
+"""What the real layers of a network compute in."""
+
 
 def available_cores() -> int:
     """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-PRECISIONS = ("float32", "bfloat16", "float16")
-"""What the real layers of a network compute in."""
 
 
 def check_device(device: torch.device | str) -> torch.device:

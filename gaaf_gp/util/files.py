@@ -19,6 +19,13 @@ from typing import Any, BinaryIO, NoReturn
 
 from gaaf_gp.errors import GaafError, one_line
 
+PIECE = 1 << 20
+MOST_BYTES = 20_000_000
+"""Of settings or results, which have some kilobytes."""
+_HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+MOST_LEVELS = 64
+"""JSON that nests deeper is refused: nothing of ours does, and whoever walks it may recurse."""
+
 
 def finite(content: Any) -> Any:
     """Return a value fit for JSON, in which numbers that are not finite are the texts "nan", "inf" and "-inf"."""
@@ -27,14 +34,6 @@ def finite(content: Any) -> Any:
     if isinstance(content, Mapping):
         return {name: finite(value) for name, value in content.items()}
     return [finite(value) for value in content] if isinstance(content, list | tuple) else content
-
-
-PIECE = 1 << 20
-MOST_BYTES = 20_000_000
-"""Of settings or results, which have some kilobytes."""
-_HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
-MOST_LEVELS = 64
-"""JSON that nests deeper is refused: nothing of ours does, and whoever walks it may recurse."""
 
 
 @contextmanager

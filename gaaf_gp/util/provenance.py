@@ -1,9 +1,11 @@
-"""NEW gaaf_gp/util/provenance.py."""
+"""The versions that a result depends on, to be kept with it."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
+
+PACKAGES = ("gaaf-gp", "deap", "torch", "torchvision", "numpy", "scipy")
 
 
 def versions() -> dict[str, str]:
@@ -15,6 +17,3 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             known[package] = "not installed"
     return known
-
-
-PACKAGES = ("gaaf-gp", "deap", "torch", "torchvision", "numpy", "scipy")
