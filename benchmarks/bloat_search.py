@@ -28,7 +28,7 @@ from gaaf_gp.archive import Archive
 from gaaf_gp.errors import listed
 from gaaf_gp.evaluation import Record
 from gaaf_gp.evaluation.cache import ArchivedTrainings
-from gaaf_gp.evaluation.fitness_function import Judge
+from gaaf_gp.evaluation.fitness_function import FitnessFunction
 from gaaf_gp.evaluation.records import OnRecord
 from gaaf_gp.search import SearchResult
 from gaaf_gp.search.best_so_far import Watched
@@ -41,24 +41,24 @@ ARCHIVE, FILE, WORTH = "archive.sqlite", "search.jsonl", "fresh.jsonl"
 EVALUATIONS, SEEDS = 100, 10
 IMAGE_SIZE = 14
 SEEN, FRESH = (0,), (1, 2, 3)
-"""Seeds of the trainings that searches see, and of those that judge what they found."""
+"""Seeds of the trainings that searches see, and of those that measure what they found."""
 TOURNAMENT = 4
 """The default of ``evolve()``."""
 WIDE = Limits(height=17, size=150)
 
 
 def cheap_proxy(limit: int | None = None) -> Proxy:
-    """Return what searches are judged by; ``limit`` is for tests."""
+    """Return what searches are measured by; ``limit`` is for tests."""
     return Proxy(load_data(image_size=IMAGE_SIZE, limit=limit))
 
 
 def default_proxy(limit: int | None = None) -> Proxy:
-    """Return what their best are judged by."""
+    """Return what their best are measured by."""
     return Proxy(load_data(limit=limit))
 
 
 class Timed(Watched):
-    """Watches a judge, and keeps apart what evaluations take and what the search takes by itself.
+    """Watches a fitness function, and keeps apart what evaluations take and what the search takes by itself.
 
     Every search looks at the behaviour of its candidates anew, as it would alone.
 
@@ -66,8 +66,8 @@ class Timed(Watched):
         seconds: processor time of this process within evaluations.
     """
 
-    def __init__(self, judge: Judge, proxy: Proxy) -> None:
-        super().__init__(judge)
+    def __init__(self, fitness_function: FitnessFunction, proxy: Proxy) -> None:
+        super().__init__(fitness_function)
         self.seconds = 0.0
         self._proxy = proxy
         self._behaviours: dict[str, Behaviour] = {}

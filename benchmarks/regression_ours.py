@@ -22,7 +22,7 @@ from deap import algorithms, base, gp, tools
 from benchmarks.regression import TARGETS, Target, Watch, make_pset, outputs, rmse, signature
 from gaaf_gp import Individual, evolve, make_toolbox, parse
 from gaaf_gp.activations import Behaviour
-from gaaf_gp.evaluation import FunctionJudge, Record
+from gaaf_gp.evaluation import PlainFitness, Record
 from gaaf_gp.evaluation.fitness_function import OnRecord
 from gaaf_gp.search import SearchResult
 from gaaf_gp.search.bloat import BloatLike, Pareto
@@ -40,8 +40,8 @@ class Spent(Exception):  # noqa: N818 (no error: the budget is used up)
     """Ends a loop, which may not know of the budget."""
 
 
-class Judge(FunctionJudge):
-    """Judges trees by their error on a target, and ends the run once the budget is spent; for DEAP's loops.
+class TargetFitness(PlainFitness):
+    """The error of trees on a target, which ends the run once the budget is spent; for DEAP's loops.
 
     Args:
         target: what is searched.
@@ -86,7 +86,7 @@ class Judge(FunctionJudge):
         return 1 / (1 + error)
 
 
-class Looking(Judge):
+class Looking(TargetFitness):
     """The same for ``evolve()``: it looks at each tree first, which is what costs an evaluation."""
 
     def evaluate(self, individuals: Sequence[gp.PrimitiveTree], on_record: OnRecord | None = None) -> list[Record]:
@@ -137,55 +137,55 @@ def run(
         evaluations until then and the mean size; ``mean_size``, over all generations; ``seconds`` of processor time.
     """
     target = TARGETS[name]
-    judge = (Looking if ours else Judge)(target, evaluations)
+    fitness = (Looking if ours else TargetFitness)(target, evaluations)
     course: list[tuple[int, float]] = []
 
     def watched(sizes: Sequence[float]) -> float:
-        course.append((judge.watch.asked, statistics.fmean(sizes)))
+        course.append((fitness.watch.asked, statistics.fmean(sizes)))
         return course[-1][1]
 
     started = time.process_time()
     with threads(1), as_global(random.Random(seed)), contextlib.suppress(Spent):
         rng = random.Random(seed)
-        toolbox = make_toolbox(make_pset(), judge, rng=rng, limits=limits, heights=HEIGHTS, bloat=bloat)
-        (_evolved if ours else _stock)(toolbox, judge, population, seed, watched)
+        toolbox = make_toolbox(make_pset(), fitness, rng=rng, limits=limits, heights=HEIGHTS, bloat=bloat)
+        (_evolved if ours else _stock)(toolbox, fitness, population, seed, watched)
     seconds = time.process_time() - started
-    best = parse(judge.best, make_pset())
+    best = parse(fitness.best, make_pset())
     return {
-        "error": judge.watch.least,
+        "error": fitness.watch.least,
         "test_error": rmse(outputs(best, target.test), target.values(target.test)),
-        "text": judge.best,
+        "text": fitness.best,
         "size": len(best),
-        "evaluations": judge.watch.asked,
-        "behaviours": len(judge.watch.behaviours),
+        "evaluations": fitness.watch.asked,
+        "behaviours": len(fitness.watch.behaviours),
         "mean_size": statistics.fmean(size for _, size in course),
         "course": course,
         "seconds": seconds,
     }
 
 
-def _stock(toolbox: base.Toolbox, judge: Judge, population: int, _seed: int, watched: Any) -> None:
-    """Run DEAP's loop until the judge ends it; generations without an evaluation are rare, so that many are enough."""
+def _stock(toolbox: base.Toolbox, fitness: TargetFitness, population: int, _seed: int, watched: Any) -> None:
+    """Run DEAP's loop until the budget ends it; generations without an evaluation are rare, so that many are enough."""
     sizes = tools.Statistics(len)
     sizes.register("mean", watched)
     first = toolbox.population(population)
     if isinstance(toolbox.bloat.selector, Pareto):
         rates = CROSSOVER, 1 - CROSSOVER
-        algorithms.eaMuPlusLambda(first, toolbox, population, population, *rates, judge.budget, sizes, verbose=False)
+        algorithms.eaMuPlusLambda(first, toolbox, population, population, *rates, fitness.budget, sizes, verbose=False)
     else:
-        algorithms.eaSimple(first, toolbox, CROSSOVER, MUTATION, judge.budget, sizes, verbose=False)
+        algorithms.eaSimple(first, toolbox, CROSSOVER, MUTATION, fitness.budget, sizes, verbose=False)
 
 
-def _evolved(toolbox: base.Toolbox, judge: Judge, population: int, seed: int, watched: Any) -> None:
-    """Run our loop until the judge ends it."""
+def _evolved(toolbox: base.Toolbox, fitness: TargetFitness, population: int, seed: int, watched: Any) -> None:
+    """Run our loop until the budget ends it."""
 
     def generation(found: SearchResult) -> None:
         watched([len(one) for one in found.population])
 
     evolve(
         make_pset(),
-        judge,
-        evaluations=judge.budget,
+        fitness,
+        evaluations=fitness.budget,
         population_size=population,
         crossover=CROSSOVER,
         mutation=MUTATION,

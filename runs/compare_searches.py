@@ -26,7 +26,7 @@ from typer import Option
 from gaaf_gp import Evaluator, GaafError, PrimitiveSet, Proxy, TableEvaluator, evolve, load_data, load_table, parse
 from gaaf_gp.archive import Archive
 from gaaf_gp.cli import INTERRUPTED, script
-from gaaf_gp.evaluation import FunctionTable, Judge
+from gaaf_gp.evaluation import FitnessFunction, FunctionTable
 from gaaf_gp.evaluation.cache import ArchivedTrainings
 from gaaf_gp.parallel import WorkerLost, Workers
 from gaaf_gp.plots import plot_searches, save_figure
@@ -68,13 +68,17 @@ ARCHIVE = "archive.sqlite"
 AS_PUBLISHED = replace(PUBLISHED, seeded=True)  # the published code ignores its seed; repeatable it is the same
 
 
-def searches(pset: PrimitiveSet, threshold: float) -> dict[str, Callable[[Judge, int, int, bool], SearchResult]]:
-    """Return the searches by name; each takes a judge, a budget, a seed and whether to show progress."""
+Search = Callable[[FitnessFunction, int, int, bool], SearchResult]
+"""Takes a fitness function, a budget, a seed and whether to show progress."""
 
-    def paper(repairs: Any) -> Callable[[Judge, int, int, bool], SearchResult]:
-        return lambda judge, evaluations, seed, shown: genetic(
+
+def searches(pset: PrimitiveSet, threshold: float) -> dict[str, Search]:
+    """Return the searches by name."""
+
+    def paper(repairs: Any) -> Search:
+        return lambda fitness, evaluations, seed, shown: genetic(
             pset,
-            judge,
+            fitness,
             evaluations=evaluations,
             population_size=POPULATION,
             generations=None,
@@ -88,11 +92,11 @@ def searches(pset: PrimitiveSet, threshold: float) -> dict[str, Callable[[Judge,
     return {
         "paper, as published": paper(AS_PUBLISHED),
         "paper, repaired": paper(REPAIRED),
-        "evolve()": lambda judge, evaluations, seed, shown: evolve(
-            pset, judge, evaluations=evaluations, seed=seed, progress=shown
+        "evolve()": lambda fitness, evaluations, seed, shown: evolve(
+            pset, fitness, evaluations=evaluations, seed=seed, progress=shown
         ),
-        "random search": lambda judge, evaluations, seed, shown: random_search(
-            pset, judge, evaluations=evaluations, seed=seed, progress=shown
+        "random search": lambda fitness, evaluations, seed, shown: random_search(
+            pset, fitness, evaluations=evaluations, seed=seed, progress=shown
         ),
     }
 
@@ -173,9 +177,9 @@ def looked_up(table: FunctionTable, number: int, budget: int, processes: int) ->
 def search_table(state: tuple[FunctionTable, PrimitiveSet], name: str, seed: int, budget: int) -> list[Asked]:
     """Run one search on the table and return its evaluations."""
     table, pset = state
-    judge = Watched(TableEvaluator(table, pset))
-    searches(pset, THRESHOLDS[Space.ENCODING1])[name](judge, budget, seed, False)
-    return judge.asked
+    watched = Watched(TableEvaluator(table, pset))
+    searches(pset, THRESHOLDS[Space.ENCODING1])[name](watched, budget, seed, False)
+    return watched.asked
 
 
 def trained(space: Space, proxy: Proxy, number: int, budget: int, processes: int, folder: Path) -> Comparison:

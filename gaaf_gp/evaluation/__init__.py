@@ -4,9 +4,9 @@
 - ``Record``: what is known of one candidate
 - ``Racing``: rules by which weak candidates stop early
 - ``simulate``: what a race would have done on known curves
-- ``Judge``: what a search asks of whatever gives fitness
-- ``FunctionJudge``: a plain function as fitness
-- ``as_judge``: an evaluator or a function -> a judge
+- ``FitnessFunction``: what gives a search its fitness: the contract
+- ``PlainFitness``: a plain function as fitness
+- ``as_fitness_function``: an evaluator or a function -> a fitness function
 - ``TableEvaluator``: looks fitness up in a table of trainings
 - ``FunctionTable``: the trainings of all functions of a search space
 - ``load_table``: a table from its file
@@ -19,7 +19,7 @@
 
 from gaaf_gp.evaluation.cache import ArchivedTrainings
 from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.evaluation.fitness_function import FunctionJudge, Judge, as_judge
+from gaaf_gp.evaluation.fitness_function import FitnessFunction, PlainFitness, as_fitness_function
 from gaaf_gp.evaluation.racing import Racing, simulate
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.evaluation.table import FunctionTable, TableEvaluator, load_table, save_table
@@ -29,15 +29,15 @@ __all__ = [
     "WORKER_LOST",
     "ArchivedTrainings",
     "Evaluator",
-    "FunctionJudge",
+    "FitnessFunction",
     "FunctionTable",
     "Job",
-    "Judge",
+    "PlainFitness",
     "Racing",
     "Record",
     "TableEvaluator",
     "Trainer",
-    "as_judge",
+    "as_fitness_function",
     "load_table",
     "save_table",
     "simulate",

@@ -159,7 +159,7 @@ def _ended(known: Evaluated, entry: _Entry, outcomes: Sequence[Outcome], on_reco
     if text in known.records:
         return known.records[text]
     if outcomes:
-        return known.keep(known.judged(text, outcomes), on_record)
+        return known.keep(known.record_of(text, outcomes), on_record)
     if entry.after is not None:
         return known.share(text, entry.after, on_record)
     return known.reject(text, known.failure(text), on_record)

@@ -1,4 +1,4 @@
-"""The trainings of one task in an archive, one by one: what an Evaluator asks before it trains, and tells after it."""
+"""Cache of trainings in an archive: what an Evaluator looks up before it trains, and writes down afterwards."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from gaaf_gp.trees.pset import PrimitiveSet
 
 DECIDING = ("gaaf-gp", "torch")
 """Packages whose versions are part of a task: with another one a training may go another way."""
+Signature = Callable[[str], str | None]
+"""Returns the signature of a canonical text, None if it is not known yet."""
 
 
 class ArchivedTrainings:
@@ -167,27 +169,6 @@ class ArchivedTrainings:
         return self._splits[id(score)][1]
 
 
-def split_name(split: AnySplit) -> str:
-    """Return a name of what is in a split: a digest of images and labels, or of the names of files and labels."""
-    if isinstance(split, FileSplit):
-        digest = hashlib.sha256(b"\0".join(split.names.tolist()) + b"\0\0" + split.labels.tobytes())
-    else:
-        digest = hashlib.sha256()
-        for tensor in (split.images, split.labels):
-            digest.update(tensor.cpu().contiguous().numpy().data)
-    return f"sha256:{digest.hexdigest()}"
-
-
-def _metrics(candidate: Candidate | None) -> dict[str, float]:
-    if isinstance(candidate, Individual | TwoTrees):
-        return {"nodes": float(candidate.size), "height": float(candidate.height), "cost": float(candidate.cost)}
-    return {}
-
-
-Signature = Callable[[str], str | None]
-"""Returns the signature of a canonical text, None if it is not known yet."""
-
-
 class ArchivedTrainer:
     """Runs jobs in a proxy, but for those whose outcome an archive has.
 
@@ -297,3 +278,20 @@ class ArchivedFlow:
         self._flow.drop()
         self._known.clear()
         self._jobs.clear()
+
+
+def split_name(split: AnySplit) -> str:
+    """Return a name of what is in a split: a digest of images and labels, or of the names of files and labels."""
+    if isinstance(split, FileSplit):
+        digest = hashlib.sha256(b"\0".join(split.names.tolist()) + b"\0\0" + split.labels.tobytes())
+    else:
+        digest = hashlib.sha256()
+        for tensor in (split.images, split.labels):
+            digest.update(tensor.cpu().contiguous().numpy().data)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _metrics(candidate: Candidate | None) -> dict[str, float]:
+    if isinstance(candidate, Individual | TwoTrees):
+        return {"nodes": float(candidate.size), "height": float(candidate.height), "cost": float(candidate.cost)}
+    return {}

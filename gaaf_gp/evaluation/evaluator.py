@@ -126,7 +126,7 @@ class Evaluator:
 
         Args:
             individuals: trees, two of them, baselines; any number, duplicates allowed.
-            on_record: called once for each new candidate when it is judged, in any order.
+            on_record: called once for each new candidate when it is evaluated, in any order.
         """
         texts = [self._text(individual) for individual in individuals]
         new = {t: individual for t, individual in zip(texts, individuals, strict=True) if t not in self.records}
@@ -154,7 +154,7 @@ class Evaluator:
 
         Args:
             candidates: the same as for :meth:`evaluate`; it may wait for records that were yielded.
-            on_record: called once for each new candidate when it is judged.
+            on_record: called once for each new candidate when it is evaluated.
             ahead: candidates on their way; more than there are workers, so that none idles.
             in_order: whether records come in the order of the candidates, whatever the number of workers, or as they
                 arrive, which never waits for a slow one, and cannot be repeated.
@@ -224,7 +224,7 @@ class Evaluator:
             lambda names, epochs: self._advance(names, epochs, saved, on_record),
             self._known.memory.finished,
         )
-        dropped = [self._known.judged(text, saved[text]) for text in reached if text not in self.records]
+        dropped = [self._known.record_of(text, saved[text]) for text in reached if text not in self.records]
         for record in self._known.memory.end_race(reached, dropped, self.places):
             on_record(record)
 
@@ -245,7 +245,7 @@ class Evaluator:
             if len(waiting[text]) < len(self.seeds):
                 continue
             saved[text] = [waiting[text][seed] for seed in self.seeds]
-            record = self._known.judged(text, saved[text])
+            record = self._known.record_of(text, saved[text])
             if record.failure is None:
                 curves[text] = record.curve
             if record.complete:

@@ -1,4 +1,4 @@
-"""What is remembered of a candidate, what it is ranked by, and which candidates need another seed.
+"""Records of candidates: what is remembered of one, what it is ranked by, and which candidates need another seed.
 
 A mean over seeds has noise. Seeds are added where they decide something: among those that cannot be told from the best,
 and around the last place that lives on.
@@ -28,24 +28,9 @@ from gaaf_gp.trees.pset import PrimitiveSet
 
 REASONS = 4
 """Reasons of failures that are named; all others are counted together."""
-_EPOCH = re.compile(r" in epoch \d+")
-
-
-def reason(failure: str) -> str:
-    """Return what a failure has in common with others: neither its epoch nor, behind a colon, its particulars."""
-    return _EPOCH.sub("", failure).partition(": ")[0]
-
-
-def reasons(failures: Mapping[str, int]) -> dict[str, int]:
-    """Return how many failed for each :func:`reason`, the most frequent first."""
-    found: Counter[str] = Counter()
-    for failure, count in failures.items():
-        found[reason(failure)] += count
-    return dict(found.most_common())
-
-
 FIRST_CONTENDERS = 3
 """Candidates that get a second seed to learn how large the noise is; two would leave one degree of freedom."""
+_EPOCH = re.compile(r" in epoch \d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +75,7 @@ class Record:
 
     @property
     def complete(self) -> bool:
-        """Whether it was judged to the end: trained in full, or failed. It may be called the best only then."""
+        """Whether it was evaluated to the end: trained in full, or failed. It may be called the best only then."""
         return self.failure is not None or self.fidelity == 1
 
     @property
@@ -105,7 +90,24 @@ class Record:
         return [statistics.fmean(accuracies) for accuracies in zip(*histories, strict=True)]
 
 
-def judged(text: str, outcomes: Sequence[Outcome], epochs: int | None = None) -> Record:
+OnRecord = Callable[[Record], None]
+"""Is told of a record when it is new."""
+
+
+def reason(failure: str) -> str:
+    """Return what a failure has in common with others: neither its epoch nor, behind a colon, its particulars."""
+    return _EPOCH.sub("", failure).partition(": ")[0]
+
+
+def reasons(failures: Mapping[str, int]) -> dict[str, int]:
+    """Return how many failed for each :func:`reason`, the most frequent first."""
+    found: Counter[str] = Counter()
+    for failure, count in failures.items():
+        found[reason(failure)] += count
+    return dict(found.most_common())
+
+
+def record_of(text: str, outcomes: Sequence[Outcome], epochs: int | None = None) -> Record:
     """Return the record of a candidate from its outcomes, at least one.
 
     Args:
@@ -244,9 +246,6 @@ class Memory:
             self.records[text] = replace(records[text], value=min(values[text], limit))
 
 
-OnRecord = Callable[[Record], None]
-
-
 class Evaluated:
     """The memory of an evaluator.
 
@@ -295,9 +294,9 @@ class Evaluated:
         """Return why training a candidate would be wasted, whose behaviour is known."""
         return self._behaviours[text].failure
 
-    def judged(self, text: str, outcomes: Sequence[Outcome]) -> Record:
+    def record_of(self, text: str, outcomes: Sequence[Outcome]) -> Record:
         """Return the record of outcomes, at least one."""
-        return judged(text, outcomes, getattr(self._proxy, "epochs", None))
+        return record_of(text, outcomes, getattr(self._proxy, "epochs", None))
 
     def keep(self, record: Record, on_record: OnRecord) -> Record:
         """Remember a record, and tell of it."""
@@ -322,7 +321,7 @@ class Evaluated:
 
     def add(self, text: str, outcome: Outcome) -> None:
         """Add the outcome of another seed to a record."""
-        self.records[text] = self.judged(text, (*self.records[text].outcomes, outcome))
+        self.records[text] = self.record_of(text, (*self.records[text].outcomes, outcome))
 
     def forget_unfinished(self) -> None:
         """Forget those that were to be trained and were given up: another one of their behaviour is trained."""

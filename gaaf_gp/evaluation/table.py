@@ -1,4 +1,7 @@
-"""Gives searches their fitness from a table of functions, in place of training: DEAP's algorithms and ours alike."""
+"""Fitness from a table of functions that were trained before: the table, its file, and its evaluator.
+
+A search of seconds in place of hours: ``evolve(pset, TableEvaluator(load_table(), pset))``.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,12 @@ from gaaf_gp.trees.candidate import TwoTrees
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.files import open_regular, plain_json, read_pieces
+
+BUNDLED = "encoding1.json.gz"
+"""The paper's encoding 1, b0(u0(x), u1(x)); its provenance says how it was trained."""
+KIND, FORMAT = "gaaf_gp function table", 1
+MOST_BYTES = 200_000_000
+"""Largest unpacked file that is read: a small file may unpack to more than the memory holds."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +155,7 @@ class FunctionTable:
         return self._of[known.signature] if known.failure is None else None
 
     def value(self, text: str) -> float:
-        """Return the mean accuracy over all seeds of a tree, to judge what was found; ``WORST_ACCURACY`` if rejected.
+        """Return the mean accuracy over all seeds of a tree, to tell what was found; ``WORST_ACCURACY`` if rejected.
 
         Raises:
             GaafError: if the tree is not in the space.
@@ -189,9 +198,9 @@ def _mean(values: Sequence[float]) -> float:
 class TableEvaluator:
     """Evaluates individuals by looking them up; ``evaluator(individual)`` returns DEAP's fitness tuple.
 
-    It is a :class:`~gaaf_gp.evaluation.fitness_function.Judge`, so it stands wherever an :class:`~gaaf_gp.Evaluator`
-    does. A search sees what it would see in real life, the accuracy of one training: one seed of the table, the same
-    for all candidates. What was found is judged by :meth:`FunctionTable.value`, the mean over all seeds.
+    It is a :class:`~gaaf_gp.evaluation.FitnessFunction`, so it stands wherever an :class:`~gaaf_gp.Evaluator` does. A
+    search sees what it would see in real life, the accuracy of one training: one seed of the table, the same for all
+    candidates. What was found is measured by :meth:`FunctionTable.value`, the mean over all seeds.
 
     Args:
         table: see :func:`gaaf_gp.load_table`.
@@ -234,7 +243,7 @@ class TableEvaluator:
         found = []
         for text in map(self._text, individuals):
             if text not in self.records:
-                self.records[text] = self._judged(text)
+                self.records[text] = self._record(text)
                 if on_record is not None:
                     on_record(self.records[text])
             found.append(self.records[text])
@@ -248,7 +257,7 @@ class TableEvaluator:
         """
         return self.table.behaviour(self._text(individual))
 
-    def _judged(self, text: str) -> Record:
+    def _record(self, text: str) -> Record:
         known, entry = self.table.behaviour(text), self.table.entry(text)
         if entry is None:
             return Record(text, WORST_ACCURACY, (), known.failure, fidelity=0.0)
@@ -264,13 +273,6 @@ class TableEvaluator:
     def _text(self, tree: gp.PrimitiveTree) -> str:
         known = tree if isinstance(tree, Individual | TwoTrees) else Individual(tree, self.pset)
         return known.canonical
-
-
-BUNDLED = "encoding1.json.gz"
-"""The paper's encoding 1, b0(u0(x), u1(x)); its provenance says how it was trained."""
-KIND, FORMAT = "gaaf_gp function table", 1
-MOST_BYTES = 200_000_000
-"""Largest unpacked file that is read: a small file may unpack to more than the memory holds."""
 
 
 def packed(table: FunctionTable) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gaaf_gp.archive import VALIDATION, Archive, Birth, Evaluation, Generation, Register, Run, RunEntry
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.records import Memory, Record, judged
+from gaaf_gp.evaluation.records import Memory, Record, record_of
 from gaaf_gp.experiments import resume, run_folder
 from gaaf_gp.training.outcome import WORST_ACCURACY, Outcome
 from gaaf_gp.trees.candidate import MARK, PLAIN_SIGN, Candidate, TwoTrees, parse_candidate
@@ -50,7 +50,7 @@ def to_records(entries: Sequence[RunEntry], config: Mapping[str, Any]) -> dict[s
         if not by_seed:
             records[text] = Record(text, WORST_ACCURACY, (), rejected[text], fidelity=0.0)
         else:
-            records[text] = judged(text, list(by_seed.values()), whole)
+            records[text] = record_of(text, list(by_seed.values()), whole)
     return _revalued(records, trained_as, config)
 
 

@@ -59,7 +59,7 @@ def ancestry(
         individuals: its ``genealogy_history``.
         winner: its index, ``individual.history_index``.
         most: individuals in the graph: whole rows are added, nearest first, as long as they are no more.
-        values: canonical text -> fitness, 0 to 1. History itself keeps individuals as they are before they are judged.
+        values: canonical text -> fitness, 0 to 1. History itself keeps individuals without their fitness.
 
     Returns:
         Nodes are the indices, with attributes ``label``, ``value`` (None if it is not known), ``row``, 0 for the winner

@@ -93,7 +93,7 @@ def plot_fidelities(
         first: accuracy (0 to 1) of each function, at least three.
         second: of the same functions in the same order.
         ax: where to draw; a new figure by default.
-        names: of the two judgements, for the axes.
+        names: of the two measurements, for the axes.
         style: the colours.
 
     Returns:

@@ -16,7 +16,7 @@ from deap import gp
 
 from gaaf_gp.activations.behaviour import Behaviour
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.fitness_function import Judge
+from gaaf_gp.evaluation.fitness_function import FitnessFunction
 from gaaf_gp.evaluation.records import OnRecord, Record
 
 Value = Callable[[str], float | None]
@@ -40,7 +40,7 @@ class Watched:
         asked: every evaluation until now.
     """
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: FitnessFunction) -> None:
         self.judge = judge
         self.records = judge.records
         self.asked: list[Asked] = []

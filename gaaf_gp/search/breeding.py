@@ -13,7 +13,7 @@ from deap import base
 
 from gaaf_gp.archive.births import BOTH, CROSSOVER, GIVEN, MUTATION, RANDOM
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.fitness_function import Judge
+from gaaf_gp.evaluation.fitness_function import FitnessFunction
 from gaaf_gp.search.bloat import Bloat, Pareto
 from gaaf_gp.search.result import SAME, TOO_LARGE, value
 from gaaf_gp.trees.candidate import Evolved, TwoTrees, parse_candidate
@@ -90,7 +90,7 @@ class Breeder:
     def __init__(
         self,
         toolbox: base.Toolbox,
-        evaluator: Judge,
+        evaluator: FitnessFunction,
         rng: random.Random,
         rejected: Counter[str],
         crossover: float,

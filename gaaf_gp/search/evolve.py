@@ -11,7 +11,7 @@ from deap import base
 
 from gaaf_gp.archive import Register
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.fitness_function import Judge, Measure, as_judge, recalled
+from gaaf_gp.evaluation.fitness_function import FitnessFunction, Measure, as_fitness_function, recalled
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.search.bloat import SEARCH_DEFAULT, Bloat, BloatLike
 from gaaf_gp.search.breeding import Breeder, known
@@ -34,7 +34,7 @@ __all__ = ["evolve"]
 
 def evolve(
     pset: PrimitiveSet,
-    evaluator: Judge | Measure,
+    evaluator: FitnessFunction | Measure,
     *,
     loop: Loop | str = "generations",
     evaluations: int = 100,
@@ -122,7 +122,7 @@ def evolve(
     for name, rate in (("crossover", crossover), ("mutation", mutation)):
         probability(name, rate)
     loop, stop = as_loop(loop), Stop(evaluations, seconds, target, stagnation)
-    judge = as_judge(evaluator, pset)
+    judge = as_fitness_function(evaluator, pset)
     if toolbox is not None and (bloat is not None or constraints):
         raise GaafError("a toolbox has its own controls and constraints: give them to make_toolbox, not to evolve")
     chosen = SEARCH_DEFAULT if bloat is None else bloat

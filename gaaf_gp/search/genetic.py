@@ -30,7 +30,7 @@ from typing import Any
 from deap import tools
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.fitness_function import Judge, Measure, as_judge, recalled
+from gaaf_gp.evaluation.fitness_function import FitnessFunction, Measure, as_fitness_function, recalled
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.search.bloat import TOURNAMENT
 from gaaf_gp.search.progress import Progress, formulas
@@ -106,7 +106,7 @@ class Ledger:
 
     def __init__(
         self,
-        judge: Judge,
+        judge: FitnessFunction,
         budget: int | None,
         repairs: Repairs,
         hall_of_fame: int,
@@ -255,7 +255,7 @@ STARTS = 100
 
 def genetic(
     pset: PrimitiveSet,
-    evaluate: Judge | Measure,
+    evaluate: FitnessFunction | Measure,
     *,
     evaluations: int | None = None,
     population_size: int = 30,
@@ -304,7 +304,7 @@ def genetic(
         raise GaafError("evaluations or generations must end the search, got None for both: set one of them")
     total = population_size + (generations or 0) * children if evaluations is None else evaluations
     with Progress(total, show=progress, formula=formulas(pset)) as shown:
-        ledger = Ledger(as_judge(evaluate, pset), evaluations, repairs, hall_of_fame, shown, on_evaluation)
+        ledger = Ledger(as_fitness_function(evaluate, pset), evaluations, repairs, hall_of_fame, shown, on_evaluation)
         search = _Search(pset, ledger, repairs, limits, seed)
         with ledger:
             search.start(population_size, threshold)
@@ -318,7 +318,7 @@ def genetic(
 
 def random_search(
     pset: PrimitiveSet,
-    evaluate: Judge | Measure,
+    evaluate: FitnessFunction | Measure,
     *,
     evaluations: int,
     batch: int = 10,
@@ -344,7 +344,7 @@ def random_search(
     whole_number("seed", seed, -LARGEST)
     every = replace(repairs, remember_all=True)
     with Progress(evaluations, show=progress, what="random search", formula=formulas(pset)) as shown:
-        ledger = Ledger(as_judge(evaluate, pset), evaluations, every, hall_of_fame, shown, on_evaluation)
+        ledger = Ledger(as_fitness_function(evaluate, pset), evaluations, every, hall_of_fame, shown, on_evaluation)
         search = _Search(pset, ledger, every, limits, seed, make)
         with ledger:
             while ledger.goes_on:

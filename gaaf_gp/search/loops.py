@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evaluation.evaluator import AHEAD
-from gaaf_gp.evaluation.fitness_function import Judge, streamed
+from gaaf_gp.evaluation.fitness_function import FitnessFunction, streamed
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.search.breeding import Breeder
 from gaaf_gp.search.checkpoint import RunCheckpoint
@@ -42,7 +42,7 @@ class Search:
     """
 
     found: SearchResult
-    judge: Judge
+    judge: FitnessFunction
     breeders: Callable[[int], list[Breeder]]
     chronicle: Chronicle
     stop: Stop

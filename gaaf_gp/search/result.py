@@ -13,7 +13,7 @@ import numpy as np
 from deap import tools
 
 from gaaf_gp.archive import Register
-from gaaf_gp.evaluation.fitness_function import Judge
+from gaaf_gp.evaluation.fitness_function import FitnessFunction
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.statistics import Luck, expected_luck
 from gaaf_gp.trees.candidate import Evolved
@@ -139,7 +139,9 @@ class Chronicle:
         register: of the generations; None without an archive.
     """
 
-    def __init__(self, found: SearchResult, judge: Judge, values: Values, register: Register | None = None) -> None:
+    def __init__(
+        self, found: SearchResult, judge: FitnessFunction, values: Values, register: Register | None = None
+    ) -> None:
         self.found = found
         self._judge = judge
         self._values = values

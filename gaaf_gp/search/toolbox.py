@@ -14,7 +14,7 @@ from deap import base, tools
 from gaaf_gp.activations.behaviour import PAPER_SURROGATE
 from gaaf_gp.activations.factory import two_signs
 from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.evaluation.fitness_function import Judge
+from gaaf_gp.evaluation.fitness_function import FitnessFunction
 from gaaf_gp.search.bloat import Bloat, BloatLike, Pareto
 from gaaf_gp.search.constraints import ConstraintLike, as_constraints
 from gaaf_gp.trees.candidate import TwoTrees
@@ -29,7 +29,7 @@ OBJECTIVES: dict[tuple[str, ...], BloatLike] = {("accuracy",): None, ("accuracy"
 
 def make_toolbox(
     pset: PrimitiveSet,
-    evaluator: Judge,
+    evaluator: FitnessFunction,
     *,
     rng: random.Random | int = 0,
     limits: Limits = DEFAULT_LIMITS,

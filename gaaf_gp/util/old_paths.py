@@ -79,6 +79,9 @@ MOVED = {
 RENAMED = {
     "gaaf_gp.evolution:Evolution": "gaaf_gp.search.result:SearchResult",
     "gaaf_gp.evolve:Evolution": "gaaf_gp.search.result:SearchResult",
+    "gaaf_gp.judges:FunctionJudge": "gaaf_gp.evaluation.fitness_function:PlainFitness",
+    "gaaf_gp.judges:Judge": "gaaf_gp.evaluation.fitness_function:FitnessFunction",
+    "gaaf_gp.judges:as_judge": "gaaf_gp.evaluation.fitness_function:as_fitness_function",
 }
 """Old module and name -> module and name now."""
 

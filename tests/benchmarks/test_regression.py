@@ -137,7 +137,7 @@ def test_a_watch_keeps_the_least_finite_error_and_counts_behaviours():
 
 
 def test_every_question_costs_an_evaluation_until_the_budget_is_spent():
-    judge = regression_ours.Judge(TARGETS["Nguyen-7"], 3)
+    judge = regression_ours.TargetFitness(TARGETS["Nguyen-7"], 3)
     good, bad = (Individual(parse(text, make_pset())) for text in ("log(add(x, 1.0))", "exp(x)"))
     first, again = judge.evaluate([good, good])
     assert judge.watch.asked == 2

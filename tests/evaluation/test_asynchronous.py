@@ -24,7 +24,7 @@ def test_a_stream_gives_the_records_of_a_call(make_stub, free, in_order, ahead):
     assert sorted(map(repr, streamed)) == sorted(map(repr, called))
     if in_order:
         assert streamed == called
-    assert [record.text for record in told] == list(one.records), "each is told once, when it is judged"
+    assert [record.text for record in told] == list(one.records), "each is told once, when it is evaluated"
     assert one.records["sub(x, x)"].failure == CONSTANT_SIGN
     assert one.records["neg(sin(x))"].same_as == "sin(x)"
     assert set(one.records["sin(x)"].by_seed) == {0, 3}

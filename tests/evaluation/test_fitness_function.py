@@ -1,4 +1,4 @@
-"""Anything that gives a fitness may judge: each text once, tuples as in DEAP, and no fitness that is not a number."""
+"""Anything that gives a fitness may guide a search: each text once, tuples as in DEAP, never NaN."""
 
 import math
 import random
@@ -9,14 +9,14 @@ from deap import gp
 from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.evaluation.fitness_function import NOT_FINITE, FunctionJudge, Judge, as_judge
+from gaaf_gp.evaluation.fitness_function import NOT_FINITE, FitnessFunction, PlainFitness, as_fitness_function
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.trees.parser import parse
 
 
 def test_an_evaluator_is_taken_as_it_is(stub_proxy, minimal):
     with Evaluator(stub_proxy, minimal) as evaluator:
-        assert as_judge(evaluator, minimal) is evaluator
+        assert as_fitness_function(evaluator, minimal) is evaluator
 
 
 def test_a_function_is_asked_once_for_each_canonical_text(minimal):
@@ -26,43 +26,43 @@ def test_a_function_is_asked_once_for_each_canonical_text(minimal):
         asked.append(str(individual))
         return len(individual) / 10
 
-    judge = as_judge(measure, minimal)
-    assert isinstance(judge, Judge)
+    fitness = as_fitness_function(measure, minimal)
+    assert isinstance(fitness, FitnessFunction)
     trees = [parse(text, minimal) for text in ("add(sin(x), x)", "x", "add(x, sin(x))", "x")]
     arrived = []
-    records = judge.evaluate(trees, arrived.append)
+    records = fitness.evaluate(trees, arrived.append)
     assert asked == ["add(sin(x), x)", "x"]
     assert [record.fitness for record in records] == [0.4, 0.1, 0.4, 0.1]
-    assert arrived == list(judge.records.values()) == [records[0], records[1]]
-    assert list(judge.records) == ["add(sin(x), x)", "x"]
+    assert arrived == list(fitness.records.values()) == [records[0], records[1]]
+    assert list(fitness.records) == ["add(sin(x), x)", "x"]
     assert all(record.complete and record.failure is None for record in records)
-    assert judge.evaluate(trees[:1]) == records[:1]
+    assert fitness.evaluate(trees[:1]) == records[:1]
     assert len(asked) == 2
 
 
 @pytest.mark.parametrize(("value", "fitness"), [((0.25,), 0.25), ((0.5, 7.0), 0.5), (1, 1.0), (-3.0, -3.0)])
 def test_a_fitness_may_be_a_number_or_deaps_tuple(minimal, value, fitness):
-    (record,) = FunctionJudge(lambda _: value, minimal).evaluate([parse("x", minimal)])
+    (record,) = PlainFitness(lambda _: value, minimal).evaluate([parse("x", minimal)])
     assert (record.fitness, record.failure) == (fitness, None)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, (math.nan,)])
 def test_what_is_not_a_number_is_a_failure(minimal, value):
-    (record,) = FunctionJudge(lambda _: value, minimal).evaluate([parse("x", minimal)])
+    (record,) = PlainFitness(lambda _: value, minimal).evaluate([parse("x", minimal)])
     assert (record.fitness, record.failure) == (-math.inf, NOT_FINITE)
 
 
 def test_stock_trees_are_welcome(minimal):
     random.seed(0)
     tree = gp.PrimitiveTree(gp.genFull(minimal, 2, 2))
-    judge = FunctionJudge(len, minimal)
-    assert judge.evaluate([tree])[0].fitness == len(tree)
-    assert judge.behaviour(tree) == behaviour(parse(str(tree), minimal))
+    fitness = PlainFitness(len, minimal)
+    assert fitness.evaluate([tree])[0].fitness == len(tree)
+    assert fitness.behaviour(tree) == behaviour(parse(str(tree), minimal))
 
 
 def test_deap_and_our_loop_take_one_too(minimal):
-    judge = FunctionJudge(len, minimal)
-    assert judge(parse("sin(x)", minimal)) == (2,)
+    fitness = PlainFitness(len, minimal)
+    assert fitness(parse("sin(x)", minimal)) == (2,)
     found = evolve(minimal, lambda tree: len(tree) / 10, evaluations=12, population_size=6, seed=1)
     assert [record.fitness for record in found.records] == [
         len(parse(record.text, minimal)) / 10 for record in found.records
@@ -72,17 +72,17 @@ def test_deap_and_our_loop_take_one_too(minimal):
 
 
 def test_behaviours_are_computed_once(minimal, monkeypatch):
-    judge = FunctionJudge(len, minimal)
-    first = judge.behaviour(parse("add(sin(x), x)", minimal))
+    fitness = PlainFitness(len, minimal)
+    first = fitness.behaviour(parse("add(sin(x), x)", minimal))
     monkeypatch.setattr("gaaf_gp.evaluation.fitness_function.behaviour", None)
-    assert judge.behaviour(parse("add(x, sin(x))", minimal)) is first
+    assert fitness.behaviour(parse("add(x, sin(x))", minimal)) is first
 
 
 def test_an_error_of_the_function_is_its_callers(minimal):
     with pytest.raises(KeyError, match="sin"):
-        FunctionJudge(lambda tree: {}[str(tree)], minimal).evaluate([parse("sin(x)", minimal)])
+        PlainFitness(lambda tree: {}[str(tree)], minimal).evaluate([parse("sin(x)", minimal)])
 
 
 def test_something_else_is_refused(minimal):
     with pytest.raises(GaafError, match="evaluate must be an Evaluator or a function of an individual, got dict"):
-        as_judge({}, minimal)
+        as_fitness_function({}, minimal)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gaaf_gp.evaluation.records import FIRST_CONTENDERS, Memory, Record, adjusted, contenders, judged
+from gaaf_gp.evaluation.records import FIRST_CONTENDERS, Memory, Record, adjusted, contenders, record_of
 from gaaf_gp.statistics import AdditiveFit, additive_fit
 from gaaf_gp.training.outcome import WORST_ACCURACY, Epoch, Outcome
 
@@ -19,11 +19,11 @@ def outcome(seed, *accuracies, failure=None):
 
 
 def record(text, by_seed):
-    return judged(text, [outcome(seed, accuracy) for seed, accuracy in by_seed.items()], 1)
+    return record_of(text, [outcome(seed, accuracy) for seed, accuracy in by_seed.items()], 1)
 
 
 def test_a_record_is_the_mean_of_its_outcomes():
-    made = judged("f", [outcome(4, 0.1, 0.5), outcome(2, 0.3, 0.8)], 4)
+    made = record_of("f", [outcome(4, 0.1, 0.5), outcome(2, 0.3, 0.8)], 4)
     assert made.accuracy == made.fitness == pytest.approx(0.65)
     assert made.standard_error == pytest.approx(stats.sem([0.5, 0.8]))
     assert made.fidelity == 0.5
@@ -31,11 +31,11 @@ def test_a_record_is_the_mean_of_its_outcomes():
     assert made.by_seed == {4: 0.5, 2: 0.8}
     assert made.curve == pytest.approx([0.2, 0.65])
     assert made.seconds == 1.0
-    assert judged("f", [outcome(4, 0.1, 0.5)]).fidelity == 1
+    assert record_of("f", [outcome(4, 0.1, 0.5)]).fidelity == 1
 
 
 def test_one_failed_training_fails_the_candidate():
-    made = judged("f", [outcome(0, 0.5, 0.6), outcome(1, 0.5, failure="out of memory")], 2)
+    made = record_of("f", [outcome(0, 0.5, 0.6), outcome(1, 0.5, failure="out of memory")], 2)
     assert (made.accuracy, made.failure, made.standard_error) == (WORST_ACCURACY, "out of memory", None)
     assert made.complete
     assert made.fidelity == 0.5
@@ -129,8 +129,8 @@ def test_failures_and_those_that_dropped_out_say_nothing_of_the_noise():
     records = {text: record(text, row) for text, row in {"a": {0: 0.5, 1: 0.6}, "b": {0: 0.3, 1: 0.5}}.items()}
     memory = Memory(records, (0,))
     rows, fit = memory.revalue()
-    records["c"] = judged("c", [outcome(0, 0.9), outcome(1, 0.1, failure="lost")], 1)
-    records["d"] = judged("d", [outcome(0, 0.9), outcome(1, 0.1)], 3)
+    records["c"] = record_of("c", [outcome(0, 0.9), outcome(1, 0.1, failure="lost")], 1)
+    records["d"] = record_of("d", [outcome(0, 0.9), outcome(1, 0.1)], 3)
     memory.add_twin("e", "a")
     assert memory.revalue() == (rows, fit)
     assert (records["c"].fitness, records["d"].fitness) == (WORST_ACCURACY, 0.5)
@@ -159,7 +159,7 @@ def test_the_threshold_is_that_of_the_last_place():
 def test_those_that_drop_out_stay_below_when_a_finalist_falls():
     records = {"a": record("a", {0: 0.8}), "b": record("b", {0: 0.7})}
     memory = Memory(records, (0,))
-    early = judged("c", [outcome(0, 0.75)], 3)
+    early = record_of("c", [outcome(0, 0.75)], 3)
     (kept,) = memory.end_race({"a": 1, "b": 1, "c": 0}, [early], 1)
     assert kept.fitness == records["c"].fitness == 0.7
     records["b"] = record("b", {0: 0.7, 1: 0.4})
@@ -168,7 +168,7 @@ def test_those_that_drop_out_stay_below_when_a_finalist_falls():
     assert records["b"].fitness < 0.7
     assert records["c"].fitness == records["b"].fitness
     assert records["c"].accuracy == 0.75
-    records["b"] = judged("b", [outcome(0, 0.7), outcome(1, failure="lost")], 1)
+    records["b"] = record_of("b", [outcome(0, 0.7), outcome(1, failure="lost")], 1)
     memory.revalue()
     assert records["c"].fitness == 0.75, "a failure is worst for itself only"
 

@@ -7,7 +7,7 @@ from deap import algorithms, gp, tools
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.evaluation.fitness_function import Judge, as_judge
+from gaaf_gp.evaluation.fitness_function import FitnessFunction, as_fitness_function
 from gaaf_gp.evaluation.table import TableEvaluator
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.genetic import PUBLISHED, REPAIRED, genetic, random_search
@@ -35,9 +35,9 @@ def trace(found):
 
 
 SEARCHES = {
-    "evolve": lambda pset, judge: evolve(pset, judge, evaluations=9, population_size=4, seed=2),
-    "repaired": lambda pset, judge: genetic(pset, judge, evaluations=9, population_size=3, children=2, seed=2),
-    "random": lambda pset, judge: random_search(pset, judge, evaluations=9, seed=2),
+    "evolve": lambda pset, table: evolve(pset, table, evaluations=9, population_size=4, seed=2),
+    "repaired": lambda pset, table: genetic(pset, table, evaluations=9, population_size=3, children=2, seed=2),
+    "random": lambda pset, table: random_search(pset, table, evaluations=9, seed=2),
 }
 
 
@@ -65,9 +65,9 @@ def test_records_are_those_of_an_evaluator(looked_up, tiny_proxy, forced, forced
     assert [looked_up.behaviour(tree) for tree in forced_trees] == [tiny_proxy.behaviour(tree) for tree in forced_trees]
 
 
-def test_it_is_a_judge_and_answers_deap(looked_up, tiny_table, forced):
-    assert isinstance(looked_up, Judge)
-    assert as_judge(looked_up, forced) is looked_up
+def test_it_is_a_fitness_function_and_answers_deap(looked_up, tiny_table, forced):
+    assert isinstance(looked_up, FitnessFunction)
+    assert as_fitness_function(looked_up, forced) is looked_up
     entry = tiny_table.entries[3]
     assert looked_up.seed == 0
     assert looked_up(parse(entry.text, forced)) == (entry.accuracy[0],)
@@ -95,9 +95,9 @@ def test_deaps_own_algorithm_runs_on_it(looked_up, tiny_table, forced):
 
 def test_a_hundred_searches_find_what_is_there(tiny_table, forced):
     best = max(entry.accuracy[0] for entry in tiny_table.entries)
-    judges = [TableEvaluator(tiny_table, forced) for _ in range(100)]
-    found = [evolve(forced, judge, evaluations=5, population_size=4, seed=s) for s, judge in enumerate(judges[:50])]
-    drawn = [random_search(forced, judge, evaluations=5, seed=s) for s, judge in enumerate(judges[50:])]
+    tables = [TableEvaluator(tiny_table, forced) for _ in range(100)]
+    found = [evolve(forced, table, evaluations=5, population_size=4, seed=s) for s, table in enumerate(tables[:50])]
+    drawn = [random_search(forced, table, evaluations=5, seed=s) for s, table in enumerate(tables[50:])]
     hits = [sum(one.best.fitness == best for one in some) for some in (found, drawn)]
     assert all(10 < hit < 50 for hit in hits), "half of the functions are evaluated, so half of the runs meet the best"
     assert all(len(one.records) == 5 for one in (*found, *drawn))

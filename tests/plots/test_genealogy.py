@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.fitness_function import as_judge
+from gaaf_gp.evaluation.fitness_function import as_fitness_function
 from gaaf_gp.plots.genealogy import FILLS, ancestry, plot_genealogy
 from gaaf_gp.plots.style import DARK
 from gaaf_gp.search.toolbox import make_toolbox
@@ -121,7 +121,7 @@ def test_boxes_say_what_and_how_good() -> None:
 @pytest.fixture(scope="module")
 def run() -> tuple[tools.History, Individual]:
     """A real run of DEAP's eaSimple whose history has crossovers and mutations of many generations."""
-    judge = as_judge(lambda one: (-abs(len(one) - 20) + sum(map(ord, str(one))) % 7) / 100, PSET)
+    judge = as_fitness_function(lambda one: (-abs(len(one) - 20) + sum(map(ord, str(one))) % 7) / 100, PSET)
     toolbox, history = make_toolbox(PSET, judge, rng=1, heights=(2, 4)), tools.History()
     for name in ("mate", "mutate"):
         toolbox.decorate(name, history.decorator)

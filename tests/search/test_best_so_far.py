@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.fitness_function import FunctionJudge, Judge
+from gaaf_gp.evaluation.fitness_function import FitnessFunction, PlainFitness
 from gaaf_gp.evaluation.table import TableEvaluator
 from gaaf_gp.search.best_so_far import Asked, Reach, Watched, best_share, best_so_far, reach, summary
 from gaaf_gp.search.genetic import PUBLISHED, genetic
@@ -20,8 +20,8 @@ runs_of = st.lists(st.floats(0, 1), min_size=1, max_size=30).map(
 
 
 def test_every_fitness_asked_for_counts_also_a_remembered_one(minimal):
-    watched = Watched(FunctionJudge(len, minimal))
-    assert isinstance(watched, Judge)
+    watched = Watched(PlainFitness(len, minimal))
+    assert isinstance(watched, FitnessFunction)
     trees = [parse(text, minimal) for text in ("x", "sin(x)", "x")]
     assert [record.fitness for record in watched.evaluate(trees)] == [1, 2, 1]
     assert watched(trees[1]) == (2,)

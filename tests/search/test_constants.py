@@ -8,7 +8,7 @@ import torch
 from gaaf_gp import evolve, load_data
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.evaluation.fitness_function import FunctionJudge
+from gaaf_gp.evaluation.fitness_function import PlainFitness
 from gaaf_gp.search.constants import _Tunable, constants_of, train_constants, tune_constants, with_constants
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import TwoTrees
@@ -176,7 +176,7 @@ class Births:
 
 
 def test_tuned_candidates_are_registered_as_mutations_of_the_best(free):
-    judge = FunctionJudge(near(0.7321), free)
+    judge = PlainFitness(near(0.7321), free)
     judge.register = Births()
     found = evolve(free, judge, evaluations=30, population_size=6, seed=2, bloat="none", tune_constants=12)
     before = {record.text for record in found.records[:30]}

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.fitness_function import FunctionJudge
+from gaaf_gp.evaluation.fitness_function import PlainFitness
 from gaaf_gp.search.constraints import AtMost, Below, NoneInside, as_constraints
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.toolbox import make_toolbox
@@ -66,7 +66,7 @@ def test_no_tree_ever_breaks_a_constraint(text, two_trees):
     pset = minimal.make_pset()
     (constraint,) = as_constraints(text, pset)
     toolbox = make_toolbox(
-        pset, FunctionJudge(len, pset), rng=2, limits=Limits(5, 20), constraints=text, two_trees=two_trees
+        pset, PlainFitness(len, pset), rng=2, limits=Limits(5, 20), constraints=text, two_trees=two_trees
     )
     rng, population = random.Random(0), toolbox.population(30)
     for tree in population:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gaaf_gp.evaluation.fitness_function import FunctionJudge
+from gaaf_gp.evaluation.fitness_function import PlainFitness
 from gaaf_gp.search.genetic import PUBLISHED, REPAIRED, Ledger
 from gaaf_gp.search.progress import Progress
 from gaaf_gp.trees.parser import parse
@@ -16,7 +16,7 @@ def ledger(minimal):
 
     def make(repairs=REPAIRED, budget=None, on_evaluation=None):
         shown = Progress(1, show=False)
-        return Ledger(FunctionJudge(len, minimal), budget, repairs, 2, shown, on_evaluation)
+        return Ledger(PlainFitness(len, minimal), budget, repairs, 2, shown, on_evaluation)
 
     return make
 

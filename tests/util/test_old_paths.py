@@ -4,6 +4,7 @@ import importlib
 
 import pytest
 
+from gaaf_gp.evaluation import fitness_function
 from gaaf_gp.search import SearchResult
 
 
@@ -19,3 +20,13 @@ def test_a_moved_name_says_where_it_is():
         assert module.make_toolbox is importlib.import_module("gaaf_gp.search.toolbox").make_toolbox
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         module.nothing  # noqa: B018
+
+
+def test_a_judge_is_a_fitness_function_now():
+    judges = importlib.import_module("gaaf_gp.judges")
+    with pytest.warns(DeprecationWarning, match=r"Judge has moved to .*fitness_function\.FitnessFunction: import it"):
+        assert judges.Judge is fitness_function.FitnessFunction
+    with pytest.warns(DeprecationWarning, match=r"FunctionJudge has moved to .*fitness_function\.PlainFitness: import"):
+        assert judges.FunctionJudge is fitness_function.PlainFitness
+    with pytest.warns(DeprecationWarning, match=r"as_judge has moved to .*fitness_function\.as_fitness_function"):
+        assert judges.as_judge is fitness_function.as_fitness_function

@@ -9,7 +9,7 @@ from deap import algorithms, tools
 from scipy import stats
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.fitness_function import FunctionJudge
+from gaaf_gp.evaluation.fitness_function import PlainFitness
 from gaaf_gp.search.bloat import CONTROLS, Bloat, DoubleTournament, Lexicographic, Tarpeian
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.toolbox import make_toolbox
@@ -46,7 +46,7 @@ def _fit(tree):
 def _mean_size(pset, bloat, seed):
     """Run DEAP's eaSimple (or NSGA-II) and return the mean size of its last population and its best fitness."""
     random.seed(seed)
-    toolbox = make_toolbox(pset, FunctionJudge(_fit, pset), rng=seed, limits=LIMITS, bloat=bloat)
+    toolbox = make_toolbox(pset, PlainFitness(_fit, pset), rng=seed, limits=LIMITS, bloat=bloat)
     population, hall = toolbox.population(80), tools.HallOfFame(1)
     if bloat == "pareto":
         population, _ = algorithms.eaMuPlusLambda(population, toolbox, 80, 80, 0.6, 0.3, 25, None, hall, verbose=False)
@@ -87,7 +87,7 @@ def test_each_control_runs_in_our_loop_and_a_seed_gives_one_result(small_set, na
 
 
 def test_controls_of_a_toolbox_serve_our_loop_too(small_set):
-    toolbox = make_toolbox(small_set, FunctionJudge(_fit, small_set), rng=1, bloat=["dynamic", Limits(4, 9)])
+    toolbox = make_toolbox(small_set, PlainFitness(_fit, small_set), rng=1, bloat=["dynamic", Limits(4, 9)])
     found = evolve(small_set, _fit, evaluations=60, toolbox=toolbox)
     assert isinstance(toolbox.bloat, Bloat)
     assert toolbox.bloat.controls[0].limit <= 9
@@ -100,6 +100,6 @@ def test_limits_among_the_controls_bound_the_first_trees_too(small_set):
 
 
 def test_controls_beside_a_toolbox_are_refused(small_set):
-    toolbox = make_toolbox(small_set, FunctionJudge(_fit, small_set))
+    toolbox = make_toolbox(small_set, PlainFitness(_fit, small_set))
     with pytest.raises(GaafError, match=r"a toolbox has its own controls and constraints: give them to make_toolbox"):
         evolve(small_set, _fit, evaluations=5, toolbox=toolbox, bloat="harm")

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.fitness_function import FunctionJudge
+from gaaf_gp.evaluation.fitness_function import PlainFitness
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.search.bloat import (
     CONTROLS,
@@ -34,7 +34,7 @@ def small_set():
 
 
 def _toolbox(pset, bloat, seed=0, **settings):
-    judge = FunctionJudge(lambda tree: 1 / len(tree), pset)
+    judge = PlainFitness(lambda tree: 1 / len(tree), pset)
     return make_toolbox(pset, judge, rng=seed, limits=LIMITS, heights=(1, 3), bloat=bloat, **settings)
 
 
@@ -137,7 +137,7 @@ def test_thrown_away_children_cost_nothing_and_count_as_the_worst(small_set):
         asked.append(str(tree))
         return 1.0
 
-    judge = FunctionJudge(measure, small_set)
+    judge = PlainFitness(measure, small_set)
     toolbox = make_toolbox(small_set, judge, rng=0, limits=LIMITS, bloat=Tarpeian(probability=1.0))
     small, large = parse("x", small_set), parse("add(sin(x), cos(x))", small_set)
     small.fitness.values = large.fitness.values = (0.5,)
@@ -148,7 +148,7 @@ def test_thrown_away_children_cost_nothing_and_count_as_the_worst(small_set):
 
 
 def test_what_a_dynamic_limit_does_not_accept_counts_as_the_worst(small_set):
-    judge = FunctionJudge(lambda tree: 0.5, small_set)
+    judge = PlainFitness(lambda tree: 0.5, small_set)
     toolbox = make_toolbox(small_set, judge, rng=0, limits=LIMITS, bloat="dynamic")
     small, large = parse("sin(x)", small_set), parse("add(sin(x), cos(x))", small_set)
     small.fitness.values = (0.6,)
