@@ -62,6 +62,7 @@ def _search(
             seconds=settings.search_seconds,
             target=settings.target,
             stagnation=settings.stagnation,
+            tune_constants=settings.tune_constants,
             seed=settings.seed,
             progress=shown,
             checkpoint=settings.out / CHECKPOINT,
@@ -239,6 +240,7 @@ def _confirm(known: _Known, evaluator: Evaluator, settings: Settings) -> dict[st
 def _write(settings: Settings, known: _Known, started: float) -> dict[str, Any]:
     result = {
         **run_folder.summary(known.found, known.sign, known.test, known.drawn),
+        "luck": run_folder.luck(known.found, known.test),
         "seed": settings.seed,
         "workers": settings.workers,
         "verdict": run_folder.verdict(known.test, known.why),

@@ -7,6 +7,7 @@ import io
 import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.experiments.confirm import COMPETITORS
 from gaaf_gp.search.result import SearchResult
+from gaaf_gp.statistics import additive_fit
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.util.files import replacing
 from gaaf_gp.util.provenance import versions
@@ -70,6 +72,36 @@ def _random_search(drawn: SearchResult, found: SearchResult) -> dict[str, Any]:
         "evaluations": len(drawn.records),
         "of_the_search": sum(one.text in seen for one in drawn.records),
     }
+
+
+def luck(found: SearchResult, test: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return how much of the winner's lead in its search is luck to expect, fit for JSON, or None if nobody can say.
+
+    The noise of a training comes from the candidates that the search trained on several seeds, or else from the
+    confirmation, whose candidates share their seeds.
+
+    Args:
+        found: the search.
+        test: the comparison on the test split, None if there was none.
+
+    Returns:
+        The fields of :class:`gaaf_gp.statistics.Luck`, accuracies from 0 to 1; and "words", a sentence.
+    """
+    estimate = found.luck()
+    if estimate is None and test is not None:
+        confirmed = [one["accuracies"] for one in test["competitors"].values() if not one["failures"]]
+        confirmed += [] if test["failures"] else [test["best"]]
+        distinct = dict.fromkeys(map(tuple, confirmed))  # what one training gave counts once
+        fit = additive_fit(dict(zip(test["seeds"], row, strict=True)) for row in distinct)
+        estimate = found.luck(fit.deviation) if fit.freedom else None
+    if estimate is None:
+        return None
+    words = (
+        f"In the search the winner was {100 * estimate.lead:.2f} points above the mean of {estimate.candidates} "
+        f"candidates. About {100 * estimate.expected:.2f} points of that are luck: the best of many noisy trainings "
+        "looks better than it is."
+    )
+    return {**asdict(estimate), "words": words}
 
 
 def sign_accuracy(sign: Mapping[int, float], record: Record | None) -> float | None:
@@ -217,7 +249,8 @@ def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], 
         console.print(line, highlight=False, soft_wrap=True)
     if result.get("test"):
         console.print(_comparisons(result["test"]))
-    for line in (*_separation(result.get("test")), result["verdict"], result.get("standing")):
+    words = (result.get("luck") or {}).get("words")
+    for line in (*_separation(result.get("test")), result["verdict"], result.get("standing"), words):
         if line:
             console.print(line, highlight=False, markup=False)
     console.print(f"Everything is in {folder}", highlight=False, markup=False, soft_wrap=True)

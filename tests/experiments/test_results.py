@@ -1,10 +1,13 @@
 """The verdict is honest, and figures that are compared are of the same seeds."""
 
+from dataclasses import asdict
+
+import numpy as np
 import pytest
 
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.records import Record
-from gaaf_gp.experiments.run_folder import sign_accuracy, standing, summary, verdict
+from gaaf_gp.experiments.run_folder import luck, sign_accuracy, standing, summary, verdict
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.genetic import random_search
 from gaaf_gp.search.result import SearchResult
@@ -52,6 +55,39 @@ def test_a_summary_counts_what_was_done(stub_proxy, free):
     assert result["epochs_trained"] == 2 * 30
     assert result["duplicates"] == found.rejected["same behaviour"] > 0
     assert result["dropped"] == {}
+
+
+def test_luck_comes_from_the_seeds_of_the_search_or_else_from_the_confirmation(make_stub, free):
+    noisy = make_stub(noise=0.01)
+    with Evaluator(noisy, free, seeds=(4, 5)) as evaluator:
+        found = evolve(free, evaluator, evaluations=20, population_size=6, seed=3)
+    expected = found.luck()
+    described = luck(found, None)
+    assert described == {**asdict(expected), "words": described["words"]}
+    assert described["words"] == (
+        f"In the search the winner was {100 * expected.lead:.2f} points above the mean of {expected.candidates} "
+        f"candidates. About {100 * expected.expected:.2f} points of that are luck: the best of many noisy trainings "
+        "looks better than it is."
+    )
+    with Evaluator(noisy, free) as evaluator:
+        found = evolve(free, evaluator, evaluations=20, population_size=6, seed=3)
+    assert luck(found, None) is None, "one seed says nothing of the noise"
+    first, second = [0.5, 0.7, 0.6], [0.4, 0.5, 0.6]
+    test = {
+        "seeds": [1, 2, 3],
+        "best": first,
+        "failures": [],
+        "competitors": {
+            "sign": {"accuracies": second, "failures": []},
+            "random": {"accuracies": first, "failures": []},
+            "rsign": {"accuracies": [0.0, 0.5, 0.5], "failures": ["out of memory"]},
+        },
+    }
+    differences = np.subtract(first, second)  # of two candidates, the noise of one has half the variance
+    deviation = differences.std(ddof=1) / np.sqrt(2)
+    assert luck(found, test)["noise"] == pytest.approx(deviation)
+    assert luck(found, {**test, "failures": ["lost"], "competitors": {}}) is None
+    assert luck(SearchResult(), test) is None
 
 
 def test_a_summary_of_nothing_is_empty():

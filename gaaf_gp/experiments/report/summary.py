@@ -66,6 +66,7 @@ class Summary:
         confirmed: whether there is a comparison on the test split.
         verdict: in one sentence or two.
         standing: against all competitors, empty without a comparison.
+        luck: how much of the winner's lead in its search is expected luck, empty if nobody can say.
         test_mean: accuracy of the winner on the test split, None without a comparison.
         seeds: number of fresh seeds.
         against: each competitor.
@@ -80,6 +81,7 @@ class Summary:
     confirmed: bool
     verdict: str
     standing: str
+    luck: str
     test_mean: float | None
     seeds: int
     against: tuple[Against, ...]
@@ -107,6 +109,7 @@ def summarise(data: RunData) -> Summary:
             confirmed=bool(test),
             verdict=str(result["verdict"]) if result.get("verdict") else _open(data),
             standing=str(result.get("standing") or ""),
+            luck=str((result.get("luck") or {}).get("words", "")),
             test_mean=_number(test["best_mean"]) if test else None,
             seeds=len(test["seeds"]) if test else 0,
             against=against,

