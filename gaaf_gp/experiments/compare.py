@@ -18,9 +18,9 @@ from gaaf_gp.archive import RUNNING, VALIDATION, Archive, RunEntry
 from gaaf_gp.errors import GaafError, one_line
 from gaaf_gp.evaluation.records import reasons
 from gaaf_gp.experiments import resume, run_folder
+from gaaf_gp.experiments.run_data import archive_of, read_result
 from gaaf_gp.statistics import paired_difference
 from gaaf_gp.trees.candidate import MARK, PLAIN_SIGN
-from gaaf_gp.util.files import read_mapping
 
 OPEN = "running or killed"
 """The status of a run whose end is not known."""
@@ -91,7 +91,7 @@ def read_run(folder: Path) -> RunSummary:
     Raises:
         GaafError: it holds no run of ``gaaf-gp evolve``, or what it holds is damaged.
     """
-    config, result = resume.read_config(folder), _result(folder)
+    config, result = resume.read_config(folder), read_result(folder)
     known = _archived(folder, config)
     if result is None and known is None:
         raise GaafError(
@@ -199,9 +199,8 @@ def _mean(entries: Sequence[RunEntry], epochs: int) -> float | None:
 
 
 def _archived(folder: Path, config: Mapping[str, Any]) -> _Archived | None:
-    place, key = config.get("archive"), config.get(resume.RUN)
-    path = folder / run_folder.ARCHIVE if place is None else Path(str(place))
-    if not path.is_file() or not isinstance(key, str):
+    path, key = archive_of(folder, config), config.get(resume.RUN)
+    if path is None or not isinstance(key, str):
         return None
     with Archive(path, readonly=True, verify=False) as archive:
         known = {one.key: one.status for one in archive.runs()}
@@ -211,7 +210,7 @@ def _archived(folder: Path, config: Mapping[str, Any]) -> _Archived | None:
 def _of_result(folder: Path, result: Mapping[str, Any], known: _Archived | None) -> dict[str, Any]:
     test = result["test"]
     ended = "interrupted" if result["interrupted"] else "finished"
-    hall = run_folder.hall_rows(folder) if (folder / "hall_of_fame.csv").is_file() else []
+    hall = run_folder.hall_rows(folder) if (folder / run_folder.HALL).is_file() else []
     return {
         "status": OPEN if known is not None and known.status == RUNNING else ended,
         "trained": result["evaluations"],
@@ -228,13 +227,6 @@ def _of_result(folder: Path, result: Mapping[str, Any], known: _Archived | None)
 
 def _compared(one: Mapping[str, Any]) -> dict[str, Any]:
     return {name: one.get(name) for name in ("mean", "difference", "p_value", "p_holm")}
-
-
-def _result(folder: Path) -> dict[str, Any] | None:
-    try:
-        return read_mapping(folder / run_folder.RESULT, "results")
-    except FileNotFoundError:
-        return None
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -174,7 +174,7 @@ def next_free(folder: Path) -> Path:
     return candidate
 
 
-CONFIG, RESULT, ARCHIVE = "config.json", "result.json", "archive.sqlite"
+CONFIG, RESULT, ARCHIVE, HALL = "config.json", "result.json", "archive.sqlite", "hall_of_fame.csv"
 """Files of a run's folder."""
 
 
@@ -205,7 +205,7 @@ def write(folder: Path, result: dict[str, Any], found: SearchResult, sign: Mappi
     """
     _json(folder / RESULT, result)
     _csv(folder / "logbook.csv", _logbook_rows(found))
-    _csv(folder / "hall_of_fame.csv", _hall_rows(found, sign))
+    _csv(folder / HALL, _hall_rows(found, sign))
     _csv(folder / "population.csv", map(_population_row, found.population))
     if len(found.hall_of_fame):
         from gaaf_gp.plots import plot_evolved, plot_history, save_figure  # noqa: PLC0415  a search starts without it
@@ -294,7 +294,7 @@ def _savings(result: Mapping[str, Any]) -> Iterable[str]:
 
 def hall_rows(folder: Path) -> list[dict[str, str]]:
     """Read back the rows of ``hall_of_fame.csv``."""
-    with (folder / "hall_of_fame.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / HALL).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
