@@ -15,7 +15,7 @@ from gaaf_gp.data.load import open_test_split
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.experiments import run_folder
-from gaaf_gp.experiments.confirm import competitors, confirm
+from gaaf_gp.experiments.confirm import Confirmation, competitors, confirm
 from gaaf_gp.experiments.plan import Plan, Rules, make_plan
 from gaaf_gp.experiments.resume import archived
 from gaaf_gp.experiments.settings import Settings
@@ -195,7 +195,7 @@ class _Known:
     found: SearchResult = field(default_factory=SearchResult)
     drawn: SearchResult | None = None
     sign: dict[int, float] = field(default_factory=dict)
-    test: dict[str, Any] | None = None
+    test: Confirmation | None = None
     why: str = INTERRUPTED
 
 
@@ -221,7 +221,7 @@ def _baseline(evaluator: Evaluator, seeds: Sequence[int]) -> dict[int, float]:
     return {outcome.seed: outcome.accuracy for outcome in outcomes}
 
 
-def _confirm(known: _Known, evaluator: Evaluator, settings: Settings) -> dict[str, Any]:
+def _confirm(known: _Known, evaluator: Evaluator, settings: Settings) -> Confirmation:
     """Train the winner and its competitors on fresh seeds and score them on the test split."""
     drawn = known.drawn
     if drawn is not None and drawn.interrupted:
