@@ -18,6 +18,7 @@ from gaaf_gp.cli.output import print_json
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.experiments.compare import Group, RunSummary, differing, groups, incomparable, read_run
 from gaaf_gp.experiments.confirm import COMPETITORS
+from gaaf_gp.statistics import Interval
 
 LEAST = 26
 """Characters of a run's column."""
@@ -96,9 +97,9 @@ def _over(name: str) -> Callable[[RunSummary], str]:
         compared = one.competitors.get(name)
         if compared is None:
             return ""
-        if not compared["difference"]:
+        if compared.difference is None:
             return "too few trainings"
-        return f"{_span(compared['difference'])}, p {compared['p_holm']:.2g}"
+        return f"{_span(compared.difference)}, p {compared.p_holm:.2g}"
 
     return cell
 
@@ -120,10 +121,10 @@ def _print_group(group: Group, console: Console) -> None:
         what, competitor = name, name.removeprefix("over ")
         if competitor != name:
             what = f"over {COMPETITORS.get(competitor, competitor)}"
-        low, mean, high = (100 * interval[key] for key in ("low", "mean", "high"))
+        low, mean, high = (100 * value for value in (interval.low, interval.mean, interval.high))
         sign = "+" if competitor != name else ""
         unit = "points" if competitor != name else "%"
-        span = f"{mean:{sign}.2f} {unit}, 95 % interval {low:{sign}.2f} to {high:{sign}.2f}, {interval['n']} runs"
+        span = f"{mean:{sign}.2f} {unit}, 95 % interval {low:{sign}.2f} to {high:{sign}.2f}, {interval.n} runs"
         console.print(Text(f"  {what}: {span}"))
 
 
@@ -134,8 +135,8 @@ def _table(console: Console, *columns: str) -> Table:
     return shown
 
 
-def _span(interval: Mapping[str, float]) -> str:
-    low, mean, high = _in_points(interval[key] for key in ("low", "mean", "high"))
+def _span(interval: Interval) -> str:
+    low, mean, high = _in_points((interval.low, interval.mean, interval.high))
     return f"{mean} ({low} to {high})"
 
 

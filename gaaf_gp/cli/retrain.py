@@ -25,6 +25,7 @@ from gaaf_gp.cli.output import INTERRUPTED, print_json
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.table import load_table
 from gaaf_gp.experiments import run_folder as outputs
+from gaaf_gp.experiments.resume import read_config
 from gaaf_gp.training.retraining import tables
 from gaaf_gp.training.retraining.distillation import Distillation
 from gaaf_gp.training.retraining.recipe import Recipe
@@ -36,7 +37,6 @@ from gaaf_gp.trees.load import load_primitives, load_recorded
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.console import Mode
 from gaaf_gp.util.devices import PRECISIONS, available_cores
-from gaaf_gp.util.files import MOST_BYTES, plain_json, read_limited
 
 TABLE = "encoding1"
 """What ``--from`` calls the table that comes with the package."""
@@ -84,28 +84,21 @@ def best_of(source: Path, top: int) -> tuple[list[str], dict[str, Any]]:
         texts = [entry.text for entry in table.best(1.0)]
         before = {"primitives": table.provenance.get("primitives")}
     else:
-        before = _config(source)
-        path = source / "hall_of_fame.csv"
-        if not path.is_file():
+        try:
+            before = read_config(source)
+        except GaafError as error:
             raise GaafError(
-                f"--from must be a folder of gaaf-gp evolve, and {source} has no hall_of_fame.csv: name another"
+                f"--from must be a folder of gaaf-gp evolve, but {source / outputs.CONFIG} cannot be read: name "
+                f"another, the file of a function table, or {TABLE}"
+            ) from error
+        if not (source / outputs.HALL).is_file():
+            raise GaafError(
+                f"--from must be a folder of gaaf-gp evolve, and {source} has no {outputs.HALL}: name another"
             )
         texts = [row["text"] for row in outputs.hall_rows(source)]
     if not 1 <= top <= len(texts):
         raise GaafError(f"--top must be from 1 to the {len(texts)} candidates of {source}, got {top}")
     return texts[:top], before
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        content = plain_json(read_limited(path, MOST_BYTES))
-    except (OSError, ValueError) as error:
-        raise GaafError(
-            f"--from must be a folder of gaaf-gp evolve, but {path} cannot be read: name another, the file of a "
-            f"function table, or {TABLE}"
-        ) from error
-    return content if isinstance(content, dict) else {}
 
 
 BASELINES = "sign,rsign,rprelu"

@@ -10,7 +10,7 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from gaaf_gp.archive import RUNNING, VALIDATION, Archive, RunEntry
 from gaaf_gp.errors import GaafError, one_line
 from gaaf_gp.evaluation.records import reasons
 from gaaf_gp.experiments import resume, run_folder
-from gaaf_gp.statistics import paired_difference
+from gaaf_gp.experiments.confirm import confirmation_from
+from gaaf_gp.experiments.run_data import archive_of, read_result
+from gaaf_gp.statistics import Interval, paired_difference
 from gaaf_gp.trees.candidate import MARK, PLAIN_SIGN
-from gaaf_gp.util.files import read_mapping
 
 OPEN = "running or killed"
 """The status of a run whose end is not known."""
@@ -30,6 +31,23 @@ OF_THE_SEED = ("proxy.data.sha256", "proxy.data.split_seed")
 """What another seed of the search makes another one too: it draws the validation images."""
 TASK = ("proxy.", "data", "stream", "versions.gaaf-gp", "versions.torch")
 """How names of settings begin that decide what an accuracy means."""
+
+
+@dataclass(frozen=True)
+class Against:
+    """The winner of a run minus one competitor; accuracies from 0 to 1.
+
+    Attributes:
+        mean: accuracy of the competitor, None if its trainings failed.
+        difference: the winner minus it, None without enough trainings, as are the next two.
+        p_value: two-sided.
+        p_holm: corrected for all competitors of the run (Holm 1979).
+    """
+
+    mean: float | None
+    difference: Interval | None
+    p_value: float | None
+    p_holm: float | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +68,7 @@ class RunSummary:
         validation: its accuracy.
         sign: that of the plain sign on the same seeds.
         test: mean accuracy of the winner on the test split, over fresh seeds.
-        competitors: name -> "mean", "difference" (mean, low, high, n, confidence), "p_value" and "p_holm".
+        competitors: name -> the winner minus it.
     """
 
     folder: str
@@ -66,7 +84,7 @@ class RunSummary:
     validation: float | None
     sign: float | None
     test: float | None
-    competitors: Mapping[str, Mapping[str, Any]]
+    competitors: Mapping[str, Against]
 
 
 @dataclass(frozen=True)
@@ -76,13 +94,13 @@ class Group:
     Attributes:
         folders: of the runs, one for each seed.
         seeds: in their order.
-        figures: name -> mean, low, high, n and confidence of what the runs have: "validation", "test", and "over NAME"
-            for the difference to a competitor; Student's interval over the runs.
+        figures: Student's interval over the runs of what they have: "validation", "test", and "over NAME" for the
+            difference to a competitor.
     """
 
     folders: tuple[str, ...]
     seeds: tuple[int, ...]
-    figures: Mapping[str, Mapping[str, float]]
+    figures: Mapping[str, Interval]
 
 
 def read_run(folder: Path) -> RunSummary:
@@ -91,7 +109,7 @@ def read_run(folder: Path) -> RunSummary:
     Raises:
         GaafError: it holds no run of ``gaaf-gp evolve``, or what it holds is damaged.
     """
-    config, result = resume.read_config(folder), _result(folder)
+    config, result = resume.read_config(folder), read_result(folder)
     known = _archived(folder, config)
     if result is None and known is None:
         raise GaafError(
@@ -140,16 +158,14 @@ def _group(members: Sequence[RunSummary]) -> Group:
     for one in members:
         own = {"validation": one.validation, "test": one.test}
         own |= {
-            f"over {name}": other["difference"]["mean"]
+            f"over {name}": other.difference.mean
             for name, other in one.competitors.items()
-            if other["difference"]
+            if other.difference is not None
         }
         for name, value in own.items():
             if value is not None:
                 values.setdefault(name, []).append(value)
-    figures = {
-        name: asdict(paired_difference(some, [0.0] * len(some))) for name, some in values.items() if len(some) > 1
-    }
+    figures = {name: paired_difference(some, [0.0] * len(some)) for name, some in values.items() if len(some) > 1}
     return Group(tuple(one.folder for one in members), tuple(one.seed for one in members), figures)
 
 
@@ -199,9 +215,8 @@ def _mean(entries: Sequence[RunEntry], epochs: int) -> float | None:
 
 
 def _archived(folder: Path, config: Mapping[str, Any]) -> _Archived | None:
-    place, key = config.get("archive"), config.get(resume.RUN)
-    path = folder / run_folder.ARCHIVE if place is None else Path(str(place))
-    if not path.is_file() or not isinstance(key, str):
+    path, key = archive_of(folder, config), config.get(resume.RUN)
+    if path is None or not isinstance(key, str):
         return None
     with Archive(path, readonly=True, verify=False) as archive:
         known = {one.key: one.status for one in archive.runs()}
@@ -209,9 +224,9 @@ def _archived(folder: Path, config: Mapping[str, Any]) -> _Archived | None:
 
 
 def _of_result(folder: Path, result: Mapping[str, Any], known: _Archived | None) -> dict[str, Any]:
-    test = result["test"]
+    test = confirmation_from(result["test"])
     ended = "interrupted" if result["interrupted"] else "finished"
-    hall = run_folder.hall_rows(folder) if (folder / "hall_of_fame.csv").is_file() else []
+    hall = run_folder.hall_rows(folder) if (folder / run_folder.HALL).is_file() else []
     return {
         "status": OPEN if known is not None and known.status == RUNNING else ended,
         "trained": result["evaluations"],
@@ -221,20 +236,12 @@ def _of_result(folder: Path, result: Mapping[str, Any], known: _Archived | None)
         "size": int(hall[0]["size"]) if hall else None,
         "validation": result["validation"]["best"],
         "sign": result["validation"]["sign"],
-        "test": test and test["best_mean"],
-        "competitors": {} if test is None else {name: _compared(one) for name, one in test["competitors"].items()},
+        "test": None if test is None else test.best_mean,
+        "competitors": {
+            name: Against(one.mean, one.gain.difference, one.gain.p_value, one.gain.p_holm)
+            for name, one in (test.competitors if test is not None else {}).items()
+        },
     }
-
-
-def _compared(one: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: one.get(name) for name in ("mean", "difference", "p_value", "p_holm")}
-
-
-def _result(folder: Path) -> dict[str, Any] | None:
-    try:
-        return read_mapping(folder / run_folder.RESULT, "results")
-    except FileNotFoundError:
-        return None
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

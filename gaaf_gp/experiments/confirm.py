@@ -6,15 +6,17 @@ it is compared with: the plain sign, the hand-made baselines, the best of random
 
 from __future__ import annotations
 
+import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.data.load import AnySplit
 from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.statistics import Comparison, compare, paired_difference
+from gaaf_gp.statistics import Interval, compare, paired_difference
 from gaaf_gp.training.outcome import Outcome
 from gaaf_gp.trees.candidate import PLAIN_SIGN, Baseline, Candidate, Evolved, TwoTrees, identity, text_of
 
@@ -27,6 +29,134 @@ COMPETITORS = {
     "backward": "backward tree alone",
 }
 """Name of a competitor in ``result.json`` -> what it is called in tables."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The mean of paired accuracy differences (0 to 1) and how sure it is; None where fewer than two pairs are left.
+
+    Attributes:
+        difference: one accuracy minus the other, with Student's 95 % interval.
+        p_value: two-sided.
+        p_holm: corrected for all that were compared together (Holm 1979).
+        significant: whether that is below 5 %.
+    """
+
+    difference: Interval | None = None
+    p_value: float | None = None
+    p_holm: float | None = None
+    significant: bool | None = None
+
+
+@dataclass(frozen=True)
+class Competitor:
+    """A candidate that the winner is compared with.
+
+    Attributes:
+        text: canonical text.
+        infix: formula.
+        accuracies: for each fresh seed, 0 to 1.
+        mean: of the trainings that did not fail, None if all did.
+        failures: reasons.
+        gain: the winner minus this one.
+    """
+
+    text: str
+    infix: str
+    accuracies: tuple[float, ...]
+    mean: float | None
+    failures: tuple[str, ...]
+    gain: Gain
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A winner and its competitors on fresh seeds; accuracies from 0 to 1 of one split.
+
+    Attributes:
+        seeds: the fresh ones.
+        best: accuracy of the winner for each seed.
+        sign: the same of the plain sign.
+        best_mean: mean of ``best``.
+        sign_mean: mean of ``sign``.
+        difference: the winner minus the plain sign, a failed training counted as 0.
+        failures: reasons of either's trainings.
+        competitors: by the names of :data:`COMPETITORS`.
+        separation: of two trees, either alone minus the plain sign; None for a single tree.
+    """
+
+    seeds: tuple[int, ...]
+    best: tuple[float, ...]
+    sign: tuple[float, ...]
+    best_mean: float
+    sign_mean: float
+    difference: Interval
+    failures: tuple[str, ...]
+    competitors: Mapping[str, Competitor]
+    separation: Mapping[str, Gain] | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as ``result.json`` has it; :func:`confirmation_from` reads that."""
+        plain = asdict(self)
+        for one in plain["competitors"].values():
+            one.update(one.pop("gain"))
+        content: dict[str, Any] = json.loads(json.dumps(plain))  # lists for tuples
+        return content
+
+
+def confirmation_from(content: Mapping[str, Any] | None) -> Confirmation | None:
+    """Return what :meth:`Confirmation.as_json` gave; None for None.
+
+    Raises:
+        ValueError, TypeError, LookupError, AttributeError: it is something else.
+    """
+    if content is None:
+        return None
+    separation = content.get("separation")
+    return Confirmation(
+        seeds=tuple(content["seeds"]),
+        best=tuple(content["best"]),
+        sign=tuple(content["sign"]),
+        best_mean=_number(content["best_mean"]),
+        sign_mean=_number(content["sign_mean"]),
+        difference=_interval(content["difference"]),
+        failures=tuple(content["failures"]),
+        competitors={name: _competitor(one) for name, one in content["competitors"].items()},
+        separation=None if separation is None else {name: _gain(one) for name, one in separation.items()},
+    )
+
+
+def _competitor(content: Mapping[str, Any]) -> Competitor:
+    return Competitor(
+        text=str(content["text"]),
+        infix=str(content["infix"]),
+        accuracies=tuple(content["accuracies"]),
+        mean=None if content["mean"] is None else _number(content["mean"]),
+        failures=tuple(content["failures"]),
+        gain=_gain(content),
+    )
+
+
+def _gain(content: Mapping[str, Any]) -> Gain:
+    if content["difference"] is None:
+        return Gain()
+    return Gain(
+        _interval(content["difference"]),
+        _number(content["p_value"]),
+        _number(content["p_holm"]),
+        bool(content["significant"]),
+    )
+
+
+def _interval(content: Mapping[str, Any]) -> Interval:
+    mean, low, high, confidence = (_number(content[name]) for name in ("mean", "low", "high", "confidence"))
+    return Interval(mean, low, high, int(content["n"]), confidence)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("no number")
+    return value
 
 
 def competitors(best: Evolved, drawn: Evolved | None) -> dict[str, Candidate | None]:
@@ -50,8 +180,8 @@ def competitors(best: Evolved, drawn: Evolved | None) -> dict[str, Candidate | N
 
 def confirm(
     best: Evolved, others: Mapping[str, Candidate | None], evaluator: Evaluator, seeds: Sequence[int], split: AnySplit
-) -> dict[str, Any]:
-    """Train the winner and its competitors, and return how they compare, fit for JSON.
+) -> Confirmation:
+    """Train the winner and its competitors, and return how they compare.
 
     Candidates of one text are trained once. A training of the winner that fails counts as accuracy 0; one of a
     competitor is left out, so that nobody gains by it, and with fewer than two left there is no comparison.
@@ -62,11 +192,6 @@ def confirm(
         evaluator: trains them in full.
         seeds: fresh ones, two or more.
         split: whose accuracy is compared.
-
-    Returns:
-        ``best`` and ``sign`` (accuracy for each seed), their means and ``difference``; ``competitors`` with the
-        difference of the winner minus each, Student's interval, and p-values also corrected for all of them (Holm
-        1979); ``separation``, the differences of either tree alone minus the plain sign, None for a single tree.
     """
     candidates = {text_of(one): one for one in (best, *others.values())}
     outcomes = dict(zip(candidates, evaluator.train(list(candidates.values()), seeds, split), strict=True))
@@ -74,63 +199,47 @@ def confirm(
     first, second = [one.accuracy for one in winner], [one.accuracy for one in sign]
     own = {name: outcomes[text_of(other)] for name, other in others.items()}
     values = {name: _succeeded(some) for name, some in own.items()}
-    against = _against(values, dict(zip(seeds, first, strict=True)))
-    return {
-        "seeds": list(seeds),
-        "best": first,
-        "sign": second,
-        "best_mean": statistics.fmean(first),
-        "sign_mean": statistics.fmean(second),
-        "difference": asdict(paired_difference(first, second)),
-        "failures": [one.failure for one in (*winner, *sign) if one.failure],
-        "competitors": {name: _described(others[name], own[name]) | against[name] for name in others},
-        "separation": _separation(values) if "forward" in others else None,
-    }
+    against = _compared(values, dict(zip(seeds, first, strict=True)))
+    alone = {name: values[name] for name in ("forward", "backward") if name in others}
+    return Confirmation(
+        seeds=tuple(seeds),
+        best=tuple(first),
+        sign=tuple(second),
+        best_mean=statistics.fmean(first),
+        sign_mean=statistics.fmean(second),
+        difference=paired_difference(first, second),
+        failures=tuple(one.failure for one in (*winner, *sign) if one.failure),
+        competitors={name: _described(others[name], own[name], _turned(against[name])) for name in others},
+        separation=_compared(alone, values["sign"]) if alone else None,
+    )
 
 
-def _described(candidate: Candidate | None, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _described(candidate: Candidate | None, outcomes: Sequence[Outcome], gain: Gain) -> Competitor:
     good = [one.accuracy for one in outcomes if one.failure is None]
-    return {
-        "text": text_of(candidate) or PLAIN_SIGN,
-        "infix": "x" if candidate is None else candidate.infix(),
-        "accuracies": [one.accuracy for one in outcomes],
-        "mean": statistics.fmean(good) if good else None,
-        "failures": [one.failure for one in outcomes if one.failure],
-    }
+    return Competitor(
+        text=text_of(candidate) or PLAIN_SIGN,
+        infix="x" if candidate is None else candidate.infix(),
+        accuracies=tuple(one.accuracy for one in outcomes),
+        mean=statistics.fmean(good) if good else None,
+        failures=tuple(one.failure for one in outcomes if one.failure),
+        gain=gain,
+    )
 
 
-def _against(values: Mapping[str, Mapping[int, float]], winner: Mapping[int, float]) -> dict[str, dict[str, Any]]:
-    """Return the winner minus each competitor."""
-    found = _compared(values, winner)
-    return {name: _figures(found.get(name), turned=True) for name in values}
-
-
-def _separation(values: Mapping[str, Mapping[int, float]]) -> dict[str, dict[str, Any]]:
-    """Return either tree alone minus the plain sign, corrected for being two."""
-    alone = {name: values[name] for name in ("forward", "backward")}
-    found = _compared(alone, values["sign"])
-    return {name: _figures(found.get(name)) for name in alone}
-
-
-def _compared(values: Mapping[str, Mapping[int, float]], baseline: Mapping[int, float]) -> dict[str, Comparison]:
+def _compared(values: Mapping[str, Mapping[int, float]], baseline: Mapping[int, float]) -> dict[str, Gain]:
+    """Return each minus the baseline, p-values corrected for all of them."""
     enough = {name: some for name, some in values.items() if len(some.keys() & baseline.keys()) > 1}
-    return {one.name: one for one in compare(enough, baseline)} if enough else {}
+    found = {one.name: one for one in compare(enough, baseline)} if enough else {}
+    gains = {name: Gain(one.difference, one.p_value, one.p_holm, one.significant) for name, one in found.items()}
+    return {name: gains.get(name, Gain()) for name in values}
 
 
-def _figures(found: Comparison | None, turned: bool = False) -> dict[str, Any]:
-    """Return a comparison fit for JSON; ``turned`` makes candidate minus baseline baseline minus candidate."""
-    if found is None:
-        return {"difference": None, "p_value": None, "p_holm": None, "significant": None}
-    difference = asdict(found.difference)
-    if turned:
-        low, high = difference["low"], difference["high"]
-        difference |= {"mean": -difference["mean"], "low": -high, "high": -low}
-    return {
-        "difference": difference,
-        "p_value": found.p_value,
-        "p_holm": found.p_holm,
-        "significant": found.significant,
-    }
+def _turned(gain: Gain) -> Gain:
+    """Return baseline minus candidate of candidate minus baseline."""
+    if gain.difference is None:
+        return gain
+    mean, low, high = gain.difference.mean, gain.difference.low, gain.difference.high
+    return replace(gain, difference=replace(gain.difference, mean=-mean, low=-high, high=-low))
 
 
 def _succeeded(outcomes: Sequence[Outcome]) -> dict[int, float]:

@@ -15,7 +15,7 @@ from gaaf_gp.data.load import open_test_split
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.experiments import run_folder
-from gaaf_gp.experiments.confirm import competitors, confirm
+from gaaf_gp.experiments.confirm import Confirmation, competitors, confirm
 from gaaf_gp.experiments.plan import Plan, Rules, make_plan
 from gaaf_gp.experiments.resume import archived
 from gaaf_gp.experiments.settings import Settings
@@ -62,6 +62,7 @@ def _search(
             seconds=settings.search_seconds,
             target=settings.target,
             stagnation=settings.stagnation,
+            tune_constants=settings.tune_constants,
             seed=settings.seed,
             progress=shown,
             checkpoint=settings.out / CHECKPOINT,
@@ -194,7 +195,7 @@ class _Known:
     found: SearchResult = field(default_factory=SearchResult)
     drawn: SearchResult | None = None
     sign: dict[int, float] = field(default_factory=dict)
-    test: dict[str, Any] | None = None
+    test: Confirmation | None = None
     why: str = INTERRUPTED
 
 
@@ -220,7 +221,7 @@ def _baseline(evaluator: Evaluator, seeds: Sequence[int]) -> dict[int, float]:
     return {outcome.seed: outcome.accuracy for outcome in outcomes}
 
 
-def _confirm(known: _Known, evaluator: Evaluator, settings: Settings) -> dict[str, Any]:
+def _confirm(known: _Known, evaluator: Evaluator, settings: Settings) -> Confirmation:
     """Train the winner and its competitors on fresh seeds and score them on the test split."""
     drawn = known.drawn
     if drawn is not None and drawn.interrupted:
@@ -239,6 +240,7 @@ def _confirm(known: _Known, evaluator: Evaluator, settings: Settings) -> dict[st
 def _write(settings: Settings, known: _Known, started: float) -> dict[str, Any]:
     result = {
         **run_folder.summary(known.found, known.sign, known.test, known.drawn),
+        "luck": run_folder.luck(known.found, known.test),
         "seed": settings.seed,
         "workers": settings.workers,
         "verdict": run_folder.verdict(known.test, known.why),

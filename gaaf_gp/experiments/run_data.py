@@ -125,15 +125,32 @@ def find_run(path: Path, key: str | None = None) -> Place:
     if not path.is_dir():
         raise GaafError(f"there is no folder {path}: give that of a run, which gaaf-gp evolve --out makes")
     config = resume.read_config(path) if (path / run_folder.CONFIG).exists() else {}
-    named, own = config.get("archive"), config.get(resume.RUN)
-    candidates = [Path(named), path / named, path / Path(named).name] if isinstance(named, str) and named else []
-    archive = next((one for one in (*candidates, path / run_folder.ARCHIVE) if one.is_file()), None)
+    archive, own = archive_of(path, config), config.get(resume.RUN)
     if archive is None:
         raise GaafError(
             f"a run must have its archive, and {path} has no {run_folder.ARCHIVE} (yet): wait until it has begun, or "
             "give the path of the archive"
         )
     return Place(path, archive, config, key or (own if isinstance(own, str) else None))
+
+
+def archive_of(folder: Path, config: Mapping[str, Any]) -> Path | None:
+    """Return the file of a run's trainings, None if there is none; it may have moved together with the folder."""
+    named = config.get("archive")
+    candidates = [Path(named), folder / named, folder / Path(named).name] if isinstance(named, str) and named else []
+    return next((one for one in (*candidates, folder / run_folder.ARCHIVE) if one.is_file()), None)
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """Return what ``result.json`` of a run holds, None while there is none.
+
+    Raises:
+        GaafError: it is damaged.
+    """
+    try:
+        return read_mapping(folder / run_folder.RESULT, "results")
+    except FileNotFoundError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -283,7 +300,7 @@ def read_run(place: Place, pset: PrimitiveSet | None = None, *, verify: bool = T
         entries = list(archive.history(run.key))
         register = Register(archive, run.key)
         births, generations = tuple(register.births()), tuple(register.generations())
-    result = _result(place)
+    result = read_result(place.folder) if place.config else None  # beside an archive alone may lie another run's
     seen = [one for one in entries if one.evaluation is None or one.evaluation.split == VALIDATION]
     trained = [one for one in seen if not one.text.startswith(MARK) or "|" in one.text]
     searched = search_texts(trained, births, result, run.config)
@@ -321,16 +338,6 @@ def _sign(entries: list[RunEntry]) -> tuple[dict[int, float], dict[int, tuple[fl
             values[one.evaluation.seed] = one.evaluation.accuracy
             curves[one.evaluation.seed] = one.evaluation.curve
     return values, curves
-
-
-def _result(place: Place) -> Mapping[str, Any] | None:
-    path = place.folder / run_folder.RESULT
-    if not place.config:  # an archive alone: what lies beside it may be of another run
-        return None
-    try:
-        return read_mapping(path, "results")
-    except FileNotFoundError:
-        return None
 
 
 def _finite(value: float | None) -> float | None:

@@ -7,6 +7,7 @@ import io
 import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,16 @@ from rich.table import Table
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.records import Record
-from gaaf_gp.experiments.confirm import COMPETITORS
+from gaaf_gp.experiments.confirm import COMPETITORS, Confirmation, Gain, confirmation_from
 from gaaf_gp.search.result import SearchResult
+from gaaf_gp.statistics import additive_fit
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.util.files import replacing
 from gaaf_gp.util.provenance import versions
 
 
 def summary(
-    found: SearchResult, sign: Mapping[int, float], test: dict[str, Any] | None, drawn: SearchResult | None = None
+    found: SearchResult, sign: Mapping[int, float], test: Confirmation | None, drawn: SearchResult | None = None
 ) -> dict[str, Any]:
     """Return the part of ``result.json`` that a search and its confirmation make.
 
@@ -43,7 +45,7 @@ def summary(
             "sign": sign_accuracy(sign, record),
             "seeds": list(record.by_seed if record else sign),
         },
-        "test": test,
+        "test": None if test is None else test.as_json(),
         "random_search": None if drawn is None else _random_search(drawn, found),
         "evaluations": len(found.records),
         "rejected": dict(found.rejected),
@@ -72,18 +74,48 @@ def _random_search(drawn: SearchResult, found: SearchResult) -> dict[str, Any]:
     }
 
 
+def luck(found: SearchResult, test: Confirmation | None) -> dict[str, Any] | None:
+    """Return how much of the winner's lead in its search is luck to expect, fit for JSON, or None if nobody can say.
+
+    The noise of a training comes from the candidates that the search trained on several seeds, or else from the
+    confirmation, whose candidates share their seeds.
+
+    Args:
+        found: the search.
+        test: the comparison on the test split, None if there was none.
+
+    Returns:
+        The fields of :class:`gaaf_gp.statistics.Luck`, accuracies from 0 to 1; and "words", a sentence.
+    """
+    estimate = found.luck()
+    if estimate is None and test is not None:
+        confirmed = [one.accuracies for one in test.competitors.values() if not one.failures]
+        confirmed += [] if test.failures else [test.best]
+        distinct = dict.fromkeys(confirmed)  # what one training gave counts once
+        fit = additive_fit(dict(zip(test.seeds, row, strict=True)) for row in distinct)
+        estimate = found.luck(fit.deviation) if fit.freedom else None
+    if estimate is None:
+        return None
+    words = (
+        f"In the search the winner was {100 * estimate.lead:.2f} points above the mean of {estimate.candidates} "
+        f"candidates. About {100 * estimate.expected:.2f} points of that are luck: the best of many noisy trainings "
+        "looks better than it is."
+    )
+    return {**asdict(estimate), "words": words}
+
+
 def sign_accuracy(sign: Mapping[int, float], record: Record | None) -> float | None:
     """Return the mean accuracy of the plain sign on the seeds of a record, or on all where it lacks one of them."""
     seeds = sign if record is None or not set(record.by_seed) <= set(sign) else record.by_seed
     return statistics.fmean(sign[seed] for seed in seeds) if seeds and sign else None
 
 
-def verdict(test: dict[str, Any] | None, why: str) -> str:
+def verdict(test: Confirmation | None, why: str) -> str:
     """Say in one sentence whether the evolved activation is better than the plain sign, or ``why`` it is not known."""
     if test is None:
         return f"Not compared on the test split: {why}"
-    low, high, seeds = test["difference"]["low"], test["difference"]["high"], len(test["seeds"])
-    span = f"{test['difference']['mean'] * 100:+.2f} points on the test split, 95 % interval {low * 100:+.2f} to "
+    low, high, seeds = test.difference.low, test.difference.high, len(test.seeds)
+    span = f"{test.difference.mean * 100:+.2f} points on the test split, 95 % interval {low * 100:+.2f} to "
     span += f"{high * 100:+.2f}, {seeds} fresh seeds"
     if low > 0:
         return f"The evolved activation is better than the plain sign ({span})."
@@ -92,7 +124,7 @@ def verdict(test: dict[str, Any] | None, why: str) -> str:
     return f"The evolved activation is NOT shown to be better than the plain sign ({span})."
 
 
-def standing(test: dict[str, Any] | None) -> str | None:
+def standing(test: Confirmation | None) -> str | None:
     """Say in one sentence which competitors the winner is better than, looking at all of them; None without a test."""
     if test is None:
         return None
@@ -102,16 +134,16 @@ def standing(test: dict[str, Any] | None) -> str | None:
         "no significant difference from": [],
         "not compared with": [],
     }
-    for name, one in test["competitors"].items():
-        if one["difference"] is None:
+    for name, one in test.competitors.items():
+        if one.gain.difference is None:
             verb = "not compared with"
-        elif one["significant"]:
-            verb = "better than" if one["difference"]["mean"] > 0 else "worse than"
+        elif one.gain.significant:
+            verb = "better than" if one.gain.difference.mean > 0 else "worse than"
         else:
             verb = "no significant difference from"
         groups[verb].append(COMPETITORS[name])
     said = "; ".join(f"{verb} {', '.join(names)}" for verb, names in groups.items() if names)
-    return f"Against {len(test['competitors'])} competitors, p-values corrected for all (Holm, 5 %): {said}."
+    return f"Against {len(test.competitors)} competitors, p-values corrected for all (Holm, 5 %): {said}."
 
 
 TABLE_ROWS = 5
@@ -142,7 +174,7 @@ def next_free(folder: Path) -> Path:
     return candidate
 
 
-CONFIG, RESULT, ARCHIVE = "config.json", "result.json", "archive.sqlite"
+CONFIG, RESULT, ARCHIVE, HALL = "config.json", "result.json", "archive.sqlite", "hall_of_fame.csv"
 """Files of a run's folder."""
 
 
@@ -173,7 +205,7 @@ def write(folder: Path, result: dict[str, Any], found: SearchResult, sign: Mappi
     """
     _json(folder / RESULT, result)
     _csv(folder / "logbook.csv", _logbook_rows(found))
-    _csv(folder / "hall_of_fame.csv", _hall_rows(found, sign))
+    _csv(folder / HALL, _hall_rows(found, sign))
     _csv(folder / "population.csv", map(_population_row, found.population))
     if len(found.hall_of_fame):
         from gaaf_gp.plots import plot_evolved, plot_history, save_figure  # noqa: PLC0415  a search starts without it
@@ -215,40 +247,41 @@ def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], 
     )
     for line in _savings(result):
         console.print(line, highlight=False, soft_wrap=True)
-    if result.get("test"):
-        console.print(_comparisons(result["test"]))
-    for line in (*_separation(result.get("test")), result["verdict"], result.get("standing")):
+    test = confirmation_from(result.get("test"))
+    if test is not None:
+        console.print(_comparisons(test))
+    words = (result.get("luck") or {}).get("words")
+    for line in (*_separation(test), result["verdict"], result.get("standing"), words):
         if line:
             console.print(line, highlight=False, markup=False)
     console.print(f"Everything is in {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _comparisons(test: Mapping[str, Any]) -> Table:
+def _comparisons(test: Confirmation) -> Table:
     """The winner minus each competitor, with Student's interval and the corrected p-value."""
-    seeds = len(test["seeds"])
-    table = Table(title=f"The winner ({test['best_mean']:.2%}) minus each, on the test split, {seeds} fresh seeds")
+    title = f"The winner ({test.best_mean:.2%}) minus each, on the test split, {len(test.seeds)} fresh seeds"
+    table = Table(title=title)
     table.add_column("against")
     for column in ("accuracy", "difference", "95 % interval", "p (Holm)"):
         table.add_column(column, justify="right")
-    for name, one in test["competitors"].items():
-        mean = "failed" if one["mean"] is None else f"{one['mean']:.2%}"
-        table.add_row(COMPETITORS[name], mean, *_figures(one))
+    for name, one in test.competitors.items():
+        mean = "failed" if one.mean is None else f"{one.mean:.2%}"
+        table.add_row(COMPETITORS[name], mean, *_figures(one.gain))
     return table
 
 
-def _figures(one: Mapping[str, Any]) -> tuple[str, str, str]:
-    if one["difference"] is None:
+def _figures(gain: Gain) -> tuple[str, str, str]:
+    if gain.difference is None:
         return "", "too few trainings", ""
-    low, mean, high = (100 * one["difference"][key] for key in ("low", "mean", "high"))
-    return f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}", f"{one['p_holm']:.2g}"
+    low, mean, high = (100 * value for value in (gain.difference.low, gain.difference.mean, gain.difference.high))
+    return f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}", f"{gain.p_holm:.2g}"
 
 
-def _separation(test: Mapping[str, Any] | None) -> Iterable[str]:
-    if test and test["separation"]:
-        for name, one in test["separation"].items():
-            mean, interval, p_value = _figures(one)
-            found = f"{mean} points over the plain sign (95 % interval {interval}, p {p_value})" if mean else interval
-            yield f"{ALONE[name]}: {found}"
+def _separation(test: Confirmation | None) -> Iterable[str]:
+    for name, gain in ((test and test.separation) or {}).items():
+        mean, interval, p_value = _figures(gain)
+        found = f"{mean} points over the plain sign (95 % interval {interval}, p {p_value})" if mean else interval
+        yield f"{ALONE[name]}: {found}"
 
 
 def _savings(result: Mapping[str, Any]) -> Iterable[str]:
@@ -261,7 +294,7 @@ def _savings(result: Mapping[str, Any]) -> Iterable[str]:
 
 def hall_rows(folder: Path) -> list[dict[str, str]]:
     """Read back the rows of ``hall_of_fame.csv``."""
-    with (folder / "hall_of_fame.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / HALL).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

@@ -232,6 +232,9 @@ class Settings:
     stagnation: int | None = _option(
         None, "Stop after so many evaluations without a better best.", SEARCH, shown="none"
     )
+    tune_constants: int = _option(
+        0, "Evaluations after the search that look for better constants of its best.", SEARCH, least=0
+    )
     archive: str | None = _option(
         None,
         "File of all trainings, which several runs may share; what is in it is not trained again.",

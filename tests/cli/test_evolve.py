@@ -77,6 +77,20 @@ def test_options_of_the_command_line_win(folder, tmp_path, capsys):
     assert after == {**before, **changed}
 
 
+def test_constants_are_tuned_and_luck_is_told(folder, tmp_path, capsys):
+    out = tmp_path / "tuned"
+    given = ("--tune-constants", 3, "--initial", "mix(x, sin(x))", "--initial", "add(x, const(-0.5))")
+    with pytest.raises(SystemExit) as ended:
+        main(["evolve", "--config", str(folder / "config.json"), "--out", str(out), *map(str, given)])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ended.value.code == 0
+    assert read(out)["settings"]["tune_constants"] == 3
+    result = json.loads((out / "result.json").read_text())
+    assert 4 <= result["evaluations"] <= 7
+    assert result["luck"]["words"] in printed
+    assert 0 <= result["luck"]["expected"] <= result["luck"]["most"]
+
+
 def test_a_default_that_is_given_wins_too(folder, tmp_path):
     settings = chosen_settings({"evaluations": 100, "random_search": True}, folder / "config.json")
     assert (settings.evaluations, settings.random_search, settings.limits.size) == (100, True, 9)

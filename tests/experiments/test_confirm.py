@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.experiments.confirm import COMPETITORS, competitors, confirm
+from gaaf_gp.experiments.confirm import COMPETITORS, competitors, confirm, confirmation_from
 from gaaf_gp.training.outcome import WORST_ACCURACY, Outcome
 from gaaf_gp.trees.candidate import Baseline, TwoTrees, parse_candidate
 from gaaf_gp.trees.parser import parse
@@ -35,8 +35,11 @@ def noisy(make_stub):
 def confirmed(proxy, best, others, pset, seeds=SEEDS):
     with Evaluator(proxy, pset) as evaluator:
         found = confirm(best, others, evaluator, seeds, None)
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    return found
+    content = found.as_json()
+    assert confirmation_from(json.loads(json.dumps(content, allow_nan=False))) == found
+    names = ["text", "infix", "accuracies", "mean", "failures", "difference", "p_value", "p_holm", "significant"]
+    assert {tuple(one) for one in content["competitors"].values()} == {tuple(names)}
+    return content
 
 
 def accuracies(proxy, candidate, seeds=SEEDS):

@@ -1,19 +1,24 @@
 """The verdict is honest, and figures that are compared are of the same seeds."""
 
+from dataclasses import asdict, replace
+
+import numpy as np
 import pytest
 
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.records import Record
-from gaaf_gp.experiments.run_folder import sign_accuracy, standing, summary, verdict
+from gaaf_gp.experiments.confirm import Competitor, Confirmation, Gain
+from gaaf_gp.experiments.run_folder import luck, sign_accuracy, standing, summary, verdict
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.genetic import random_search
 from gaaf_gp.search.result import SearchResult
 from gaaf_gp.search.toolbox import make_toolbox
+from gaaf_gp.statistics import Interval
 from gaaf_gp.training.outcome import Outcome
 
 
 def _compared(low, mean, high):
-    return {"seeds": [1, 2, 3], "difference": {"low": low, "mean": mean, "high": high}}
+    return Confirmation((1, 2, 3), (), (), 0.5, 0.5, Interval(mean, low, high, 3, 0.95), (), {}, None)
 
 
 def test_the_verdict_is_honest():
@@ -54,6 +59,33 @@ def test_a_summary_counts_what_was_done(stub_proxy, free):
     assert result["dropped"] == {}
 
 
+def test_luck_comes_from_the_seeds_of_the_search_or_else_from_the_confirmation(make_stub, free):
+    noisy = make_stub(noise=0.01)
+    with Evaluator(noisy, free, seeds=(4, 5)) as evaluator:
+        found = evolve(free, evaluator, evaluations=20, population_size=6, seed=3)
+    expected = found.luck()
+    described = luck(found, None)
+    assert described == {**asdict(expected), "words": described["words"]}
+    assert described["words"] == (
+        f"In the search the winner was {100 * expected.lead:.2f} points above the mean of {expected.candidates} "
+        f"candidates. About {100 * expected.expected:.2f} points of that are luck: the best of many noisy trainings "
+        "looks better than it is."
+    )
+    with Evaluator(noisy, free) as evaluator:
+        found = evolve(free, evaluator, evaluations=20, population_size=6, seed=3)
+    assert luck(found, None) is None, "one seed says nothing of the noise"
+    first, second = (0.5, 0.7, 0.6), (0.4, 0.5, 0.6)
+    competitors = {
+        "sign": _trained(second), "random": _trained(first), "rsign": _trained((0.0, 0.5, 0.5), ("out of memory",)),
+    }  # fmt: skip
+    test = replace(_compared(0.01, 0.02, 0.03), best=first, competitors=competitors)
+    differences = np.subtract(first, second)  # of two candidates, the noise of one has half the variance
+    deviation = differences.std(ddof=1) / np.sqrt(2)
+    assert luck(found, test)["noise"] == pytest.approx(deviation)
+    assert luck(found, replace(test, failures=("lost",), competitors={})) is None
+    assert luck(SearchResult(), test) is None
+
+
 def test_a_summary_of_nothing_is_empty():
     result = summary(SearchResult(), {7: 0.5}, None)
     assert result["best"] is None
@@ -62,19 +94,23 @@ def test_a_summary_of_nothing_is_empty():
 
 
 def _competitor(mean, significant):
-    return {"difference": mean and {"mean": mean, "low": mean, "high": mean}, "significant": significant}
+    difference = None if mean is None else Interval(mean, mean, mean, 3, 0.95)
+    return _trained((0.5, 0.5, 0.5), gain=Gain(difference, 0.01, 0.02, significant))
+
+
+def _trained(accuracies, failures=(), gain=None):
+    return Competitor("sin(x)", "sin(x)", accuracies, 0.5, failures, gain or Gain())
 
 
 def test_the_standing_names_every_competitor_once():
-    test = {
-        "competitors": {
-            "sign": _competitor(0.02, True),
-            "rsign": _competitor(0.01, False),
-            "rprelu": _competitor(None, None),
-            "random": _competitor(-0.01, True),
-            "forward": _competitor(0.03, True),
-        }
+    competitors = {
+        "sign": _competitor(0.02, True),
+        "rsign": _competitor(0.01, False),
+        "rprelu": _competitor(None, None),
+        "random": _competitor(-0.01, True),
+        "forward": _competitor(0.03, True),
     }
+    test = replace(_compared(0.01, 0.02, 0.03), competitors=competitors)
     assert standing(test) == (
         "Against 5 competitors, p-values corrected for all (Holm, 5 %): better than plain sign, forward tree alone; "
         "worse than best of random search; no significant difference from RSign; not compared with RPReLU."

@@ -105,10 +105,15 @@ def test_a_run_that_ended_early_has_a_summary_too(tmp_path):
 def _one(mean, difference=None, p_holm=None):
     low, middle, high = difference or (None, None, None)
     return {
+        "text": "@rsign",
         "infix": "x + s0",
+        "accuracies": [mean] * 3,
         "mean": mean,
-        "difference": difference and {"low": low, "mean": middle, "high": high},
+        "failures": [],
+        "difference": difference and {"low": low, "mean": middle, "high": high, "n": 3, "confidence": 0.95},
+        "p_value": p_holm,
         "p_holm": p_holm,
+        "significant": p_holm and p_holm < 0.05,
     }
 
 
@@ -122,7 +127,12 @@ def test_the_summary_compares_the_winner_with_all(tmp_path):
         "seconds": 12.3,
         "test": {
             "seeds": [1, 2, 3],
+            "best": [0.8123] * 3,
+            "sign": [0.78] * 3,
             "best_mean": 0.8123,
+            "sign_mean": 0.78,
+            "difference": {"low": 0.01, "mean": 0.0323, "high": 0.05, "n": 3, "confidence": 0.95},
+            "failures": [],
             "competitors": {
                 "sign": _one(0.78, (0.01, 0.0323, 0.05), 0.0123),
                 "rprelu": _one(None),

@@ -11,7 +11,7 @@ from typing import Any
 from gaaf_gp.archive import FAILED, FINISHED, INTERRUPTED, RUNNING
 from gaaf_gp.errors import GaafError
 from gaaf_gp.experiments import run_folder
-from gaaf_gp.experiments.confirm import COMPETITORS
+from gaaf_gp.experiments.confirm import COMPETITORS, Gain, confirmation_from
 from gaaf_gp.experiments.run_data import RunData
 
 STATES = {
@@ -66,6 +66,7 @@ class Summary:
         confirmed: whether there is a comparison on the test split.
         verdict: in one sentence or two.
         standing: against all competitors, empty without a comparison.
+        luck: how much of the winner's lead in its search is expected luck, empty if nobody can say.
         test_mean: accuracy of the winner on the test split, None without a comparison.
         seeds: number of fresh seeds.
         against: each competitor.
@@ -80,6 +81,7 @@ class Summary:
     confirmed: bool
     verdict: str
     standing: str
+    luck: str
     test_mean: float | None
     seeds: int
     against: tuple[Against, ...]
@@ -97,18 +99,22 @@ def summarise(data: RunData) -> Summary:
     """
     result = data.result or {}
     try:
-        test = result.get("test")
-        against = tuple(_against(name, one) for name, one in test["competitors"].items()) if test else ()
-        parts = (test.get("separation") or {}) if test else {}
-        separation = tuple(_separated(name, one) for name, one in parts.items())
+        test = confirmation_from(result.get("test"))
+        competitors = {} if test is None else test.competitors
+        against = tuple(
+            _compared(COMPETITORS.get(name, name), one.infix, one.mean, one.gain) for name, one in competitors.items()
+        )
+        parts = (test and test.separation) or {}
+        separation = tuple(_compared(run_folder.ALONE.get(name, name), "", None, gain) for name, gain in parts.items())
         return Summary(
             status=data.run.status,
             state=STATES.get(data.run.status, data.run.status),
-            confirmed=bool(test),
+            confirmed=test is not None,
             verdict=str(result["verdict"]) if result.get("verdict") else _open(data),
             standing=str(result.get("standing") or ""),
-            test_mean=_number(test["best_mean"]) if test else None,
-            seeds=len(test["seeds"]) if test else 0,
+            luck=str((result.get("luck") or {}).get("words", "")),
+            test_mean=None if test is None else test.best_mean,
+            seeds=0 if test is None else len(test.seeds),
             against=against,
             separation=separation,
             reach=_reach((*against, *separation)),
@@ -128,21 +134,12 @@ def _open(data: RunData) -> str:
     return NO_RESULT if data.run.status == FINISHED else NOT_CONFIRMED
 
 
-def _against(name: str, one: Mapping[str, Any]) -> Against:
-    mean = None if one["mean"] is None else _number(one["mean"])
-    return _compared(COMPETITORS.get(name, name), str(one["infix"]), mean, one)
-
-
-def _separated(name: str, one: Mapping[str, Any]) -> Against:
-    return _compared(run_folder.ALONE.get(name, name), "", None, one)
-
-
-def _compared(name: str, formula: str, mean: float | None, one: Mapping[str, Any]) -> Against:
-    if one["difference"] is None:
+def _compared(name: str, formula: str, mean: float | None, gain: Gain) -> Against:
+    if gain.difference is None:
         return Against(name, formula, mean)
-    middle, low, high = (100 * _number(one["difference"][key]) for key in ("mean", "low", "high"))
-    said = "not significant" if not one["significant"] else "better" if middle > 0 else "worse"
-    return Against(name, formula, mean, middle, low, high, _number(one["p_holm"]), said)
+    middle, low, high = (100 * value for value in (gain.difference.mean, gain.difference.low, gain.difference.high))
+    said = "not significant" if not gain.significant else "better" if middle > 0 else "worse"
+    return Against(name, formula, mean, middle, low, high, gain.p_holm, said)
 
 
 def _number(value: Any) -> float:

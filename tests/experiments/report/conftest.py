@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gaaf_gp.archive import Archive, Evaluation, Register
+from gaaf_gp.experiments.confirm import confirmation_from
 from gaaf_gp.experiments.run_folder import verdict
 from gaaf_gp.experiments.settings import Settings
 from gaaf_gp.trees.generation import gen_half_and_half
@@ -101,11 +102,13 @@ class Run:
         one = {"text": "@sign", "infix": "x", "accuracies": [0.5, 0.5], "mean": 0.5, "failures": [],
                "difference": difference, "p_value": 0.01, "p_holm": 0.02, "significant": low > 0}  # fmt: skip
         none = {"difference": None, "p_value": None, "p_holm": None, "significant": None}
-        test = {"seeds": [1_000_000, 1_000_001], "best_mean": 0.55, "difference": difference, "separation": None,
+        test = {"seeds": [1_000_000, 1_000_001], "best": [0.55, 0.55], "sign": [0.5, 0.5], "best_mean": 0.55,
+                "sign_mean": 0.5, "difference": difference, "failures": [], "separation": None,
                 "competitors": {"sign": one, "rsign": {**one, "infix": "x + s0", "mean": None, **none}}}  # fmt: skip
         self.write("result.json", {
-            "best": best, "test": test, "verdict": verdict(test, ""),
+            "best": best, "test": test, "verdict": verdict(confirmation_from(test), ""),
             "standing": "Against 2 competitors: better than plain sign.",
+            "luck": {"words": "About 1.20 points of that are luck."},
             "evaluations": len({*self.judged}), "rejected": {"constant sign": 4}, "seconds": 123.4,
         })  # fmt: skip
 

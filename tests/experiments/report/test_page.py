@@ -106,7 +106,8 @@ def test_the_summary_says_what_was_gained_and_how_certain_it_is(whole):
     (text,) = (one.text for one in found.find("section", id="summary"))
     for said in (
         "The evolved activation is better than the plain sign (+5.00 points", "95 % interval +1.00 to +9.00",
-        "Against 2 competitors: better than plain sign.", "plain sign", "+5.00", "+1.00 to +9.00", "0.02", "better",
+        "Against 2 competitors: better than plain sign.", "About 1.20 points of that are luck.",
+        "plain sign", "+5.00", "+1.00 to +9.00", "0.02", "better",
         "RSign", "failed", "too few trainings", "4 rejected untrained: constant sign", "mean of 2 trainings",
     ):  # fmt: skip
         assert said in text
