@@ -1,4 +1,4 @@
-"""NEW gaaf_gp/util/bfloat16.py."""
+"""All bfloat16 numbers, and those that a layer can see."""
 
 from __future__ import annotations
 

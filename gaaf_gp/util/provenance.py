@@ -1,4 +1,4 @@
-"""NEW gaaf_gp/util/provenance.py."""
+"""Versions of what results depend on."""
 
 from __future__ import annotations
 
