@@ -132,52 +132,23 @@ def made(name: str) -> PrimitiveSet:
     return MAKERS[name]()
 
 
-@pytest.fixture(scope="session")
-def minimal() -> PrimitiveSet:
-    """Six operators on x, no constants."""
-    return made("minimal")
+def set_fixture(name: str) -> Any:
+    """Return a fixture of one of the sets, which is made once."""
+
+    @pytest.fixture(scope="session")
+    def fixture() -> PrimitiveSet:
+        return made(name)
+
+    return fixture
 
 
-@pytest.fixture(scope="session")
-def free() -> PrimitiveSet:
-    """The paper's operators for trees of any shape, with evolved constants."""
-    return made("gaaf")
-
-
-@pytest.fixture(scope="session")
-def template() -> PrimitiveSet:
-    """Features, Channels and Scalars."""
-    return made("template")
+minimal, free, template, forced, tall, uneven, subtyped = map(set_fixture, MAKERS)
 
 
 @pytest.fixture(scope="session", params=["minimal", "gaaf", "template"])
 def pset(request: pytest.FixtureRequest) -> PrimitiveSet:
     """Each of the three sets of the project."""
     return made(request.param)
-
-
-@pytest.fixture(scope="session")
-def forced() -> PrimitiveSet:
-    """See forced_set."""
-    return made("forced")
-
-
-@pytest.fixture(scope="session")
-def tall() -> PrimitiveSet:
-    """See tall_set."""
-    return made("tall")
-
-
-@pytest.fixture(scope="session")
-def uneven() -> PrimitiveSet:
-    """See uneven_set."""
-    return made("uneven")
-
-
-@pytest.fixture(scope="session")
-def subtyped() -> PrimitiveSet:
-    """See subtyped_set."""
-    return made("subtyped")
 
 
 @pytest.fixture(scope="session", params=["forced", "tall", "uneven", "subtyped"])

@@ -100,7 +100,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     wrapper.__dict__["__signature__"] = inspect.Signature(  # what typer reads
         [
             inspect.Parameter("ctx", keyword, annotation=typer.Context),
-            *(inspect.Parameter(one.parameter, keyword, default=_default(one), annotation=_annotated(one))
+            *(inspect.Parameter(one.parameter, keyword, default=default_of(one), annotation=annotated(one))
               for one in OPTIONS.values()),
             *(one.replace(kind=keyword) for one in own),
         ]
@@ -108,17 +108,18 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-def _default(option: Option) -> Any:
+def default_of(option: Option) -> Any:
     """Return the default of an option as typer takes it; what is said in words has none."""
     return None if option.shown is not None or option.default == () else option.default
 
 
-def _annotated(option: Option) -> Any:
+def annotated(option: Option) -> Any:
+    """Return the kind of an option with its names and its help, as typer reads it."""
     kind = Path if option.path else option.kind
     switch = kind in (bool, bool | None)
     if option.default == ():
         kind = list[str]
-    if _default(option) is None and not isinstance(kind, UnionType):
+    if default_of(option) is None and not isinstance(kind, UnionType):
         kind = kind | None
     names = [f"{option.flag}/--no-{option.flag.removeprefix('--')}"] if switch else [option.flag]
     about = typer.Option(

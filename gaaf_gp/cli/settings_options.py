@@ -5,37 +5,31 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from typer import Option
-
+from gaaf_gp.cli.options import annotated, default_of
 from gaaf_gp.experiments import Settings, run_folder
-from gaaf_gp.training.proxy import DEFAULT_EPOCHS
+from gaaf_gp.experiments.settings import OPTIONS, changed, flat
 
-OPTIONS: dict[str, Any] = {
-    "primitives": Annotated[str, Option(help="Primitive set, as gaaf-gp evolve takes it.")],
-    "data": Annotated[str, Option(help="Data set or folder, as gaaf-gp evolve takes it.")],
-    "evaluations": Annotated[int, Option(help="Fitness values that the search may ask for.")],
-    "population": Annotated[int, Option(help="Individuals of a population, or of a batch at random.")],
-    "epochs": Annotated[int, Option(help="Epochs that a candidate is trained for.")],
-    "batch_size": Annotated[int, Option(help="Images per training step.")],
-    "random_search": Annotated[
-        bool, Option("--random-search/--no-random-search", help="Spend as many evaluations on random search too.")
-    ],
-    "fresh_seeds": Annotated[int, Option(help="Trainings of the winner and of each competitor on the test split.")],
-    "limit": Annotated[int | None, Option(help="Use at most this many images for the search.", show_default="all")],
-    "seed": Annotated[int, Option(help="One seed gives one result.")],
-    "workers": Annotated[int, Option(help="Worker processes.", show_default="all cores")],
-    "out": Annotated[
-        Path | None, Option(help="New or empty folder.", show_default="out/ and the script's name, or the next")
-    ],
-}
-"""Name -> kind and help of each option. ``epochs`` and ``batch_size`` are of the training, ``limit`` is of the data."""
+OFFERED = (
+    "primitives",
+    "data",
+    "evaluations",
+    "population",
+    "proxy.epochs",
+    "proxy.batch_size",
+    "random_search",
+    "fresh_seeds",
+    "data_settings.limit",
+    "seed",
+    "workers",
+    "out",
+)
+"""Settings that every script offers, by their names in :data:`gaaf_gp.experiments.settings.OPTIONS`."""
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Return a function that takes :data:`OPTIONS` in place of ``settings``.
+    """Return a function that takes the settings of :data:`OFFERED` one by one in place of ``settings``.
 
     Args:
         function: its parameter ``settings`` has the :class:`~gaaf_gp.experiments.Settings` of a script as default,
@@ -45,34 +39,23 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     if "settings" not in signature.parameters:
         return function
     chosen: Settings = signature.parameters["settings"].default
+    values = dict(flat(chosen.as_json()))
+    offered = [replace(OPTIONS[name], default=values.get(name, OPTIONS[name].default)) for name in OFFERED]
+    offered[-1] = replace(offered[-1], shown=f"{chosen.out}, or the next")
 
     def command(**given: Any) -> None:
-        values = {name: given.pop(name) for name in OPTIONS}
-        function(settings=_changed(chosen, **values), **given)
+        changes = {option.setting: given.pop(option.parameter) for option in offered}
+        if changes["out"] is None:
+            changes["out"] = run_folder.next_free(chosen.out)
+        settings = changed(chosen, {name: value for name, value in changes.items() if value is not None})
+        function(settings=settings, **given)
 
     own = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
+    keyword = inspect.Parameter.KEYWORD_ONLY
     options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=OPTIONS[name])
-        for name, default in _defaults(chosen).items()
+        inspect.Parameter(option.parameter, keyword, default=default_of(option), annotation=annotated(option))
+        for option in offered
     ]
     command.__doc__ = function.__doc__
-    command.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+    command.__dict__["__signature__"] = signature.replace(parameters=[*own, *options])  # what typer reads
     return command
-
-
-def _defaults(chosen: Settings) -> dict[str, Any]:
-    training = {"epochs": DEFAULT_EPOCHS, "batch_size": 128, **chosen.proxy}
-    special = {**training, "limit": chosen.data_settings.get("limit"), "out": None}
-    return {name: special[name] if name in special else getattr(chosen, name) for name in OPTIONS}
-
-
-def _changed(
-    chosen: Settings, *, epochs: int, batch_size: int, limit: int | None, out: Path | None, **values: Any
-) -> Settings:
-    return replace(
-        chosen,
-        **values,
-        out=run_folder.next_free(chosen.out) if out is None else out,
-        proxy={**chosen.proxy, "epochs": epochs, "batch_size": batch_size},
-        data_settings={**chosen.data_settings, "limit": limit},
-    )

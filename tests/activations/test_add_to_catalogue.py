@@ -1,16 +1,14 @@
 """What gets into the catalogue: winners of a retraining only, with their gain, once each."""
 
 import copy
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
 from gaaf_gp.activations.catalogue import catalogue, save_catalogue
 from gaaf_gp.errors import GaafError
+from tests.scripts import loaded
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "add_to_catalogue.py"
 RESULT = {
     "candidates": {
         "sign": {"text": "@sign"}, "rsign": {"text": "@rsign"}, "f1": {"text": "max(x, sin(x))"},
@@ -28,10 +26,7 @@ RESULT = {
 
 @pytest.fixture
 def script():
-    spec = importlib.util.spec_from_file_location("add_to_catalogue", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("scripts/add_to_catalogue.py")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gaaf_gp.cli.settings_options import OPTIONS, with_options
+from gaaf_gp.cli.settings_options import OFFERED, with_options
 from gaaf_gp.experiments import Settings
 
 CHOSEN = Settings(
@@ -43,7 +43,7 @@ def defaults(function):
 
 def test_the_choices_are_the_defaults(given) -> None:
     chosen = defaults(command(given))
-    assert list(chosen) == ["own", *OPTIONS]
+    assert list(chosen) == ["own", *(name.rpartition(".")[2] for name in OFFERED)]
     assert chosen == {
         "own": False,
         "primitives": "primitives.gaaf:free",
@@ -56,7 +56,7 @@ def test_the_choices_are_the_defaults(given) -> None:
         "fresh_seeds": 5,
         "limit": None,
         "seed": 9,
-        "workers": 3,
+        "workers": None,  # those of the settings
         "out": None,
     }
     assert command(given).__doc__ == "Search."
@@ -74,6 +74,7 @@ def test_options_reach_the_settings_and_all_else_stays(given) -> None:
     assert (first.data, first.population, first.racing) == ("cifar10", 5, False)
     assert first.proxy == {"epochs": 4, "network": "resnet20", "batch_size": 16}
     assert first.data_settings == {"image_size": 8, "limit": 60}
+    assert second.workers == 3
 
 
 def test_results_are_never_overwritten(given) -> None:

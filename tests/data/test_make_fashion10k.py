@@ -2,34 +2,21 @@
 
 import gzip
 import hashlib
-import importlib.util
 import re
 import struct
 import sys
 from importlib.resources import files
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from gaaf_gp.errors import GaafError
+from tests.scripts import loaded
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "make_fashion10k.py"
 COUNTS = {"train": 60, "t10k": 30}
-
-
-def load_script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_fashion10k", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-script = load_script()
+script = loaded("scripts/make_fashion10k.py")
 
 
 def write_idx(path: Path, values: NDArray[np.uint8]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image
 
 from gaaf_gp import plots
+from tests.scripts import loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT, PAGE, IMAGES = ROOT / "scripts" / "make_plots.py", ROOT / "docs" / "plots.md", ROOT / "docs" / "images"
@@ -18,12 +18,7 @@ SCRIPT, PAGE, IMAGES = ROOT / "scripts" / "make_plots.py", ROOT / "docs" / "plot
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_plots", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("scripts/make_plots.py")
 
 
 def plain(line: str) -> str:

@@ -1,9 +1,7 @@
 """Searches compared at one budget: a hundred on a table, and four that really train and share what they trained."""
 
-import importlib.util
 import json
 import statistics
-from pathlib import Path
 
 import pytest
 import typer
@@ -13,17 +11,14 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.table import TableEvaluator, save_table
 from gaaf_gp.search.genetic import random_search
 from gaaf_gp.training.proxy import Proxy
+from tests.scripts import loaded
 
-SCRIPT = Path(__file__).parents[2] / "runs" / "compare_searches.py"
 NAMES = ["paper, as published", "paper, repaired", "evolve()", "random search"]
 
 
 @pytest.fixture
 def script():
-    spec = importlib.util.spec_from_file_location("compare_searches_under_test", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("runs/compare_searches.py")
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """The exhaustive run and its table on a corner of encoding 1, really trained: 18 genotypes of x, sin and -x."""
 
 import hashlib
-import importlib.util
 import itertools
 import json
-from pathlib import Path
 
 import pytest
 import typer
@@ -15,22 +13,15 @@ from gaaf_gp.evaluation.table import TableEvaluator, load_table
 from gaaf_gp.search.genetic import random_search
 from gaaf_gp.util.jsonl import Journal, read_journal
 from primitives import gaaf
+from tests.scripts import loaded
 
-ROOT = Path(__file__).parents[2]
 CORNER = list(itertools.product((0, 6, 18), (0, 6, 18), (0, 1)))  # identity, sin, neg; add, sub
-
-
-def loaded(folder, name):
-    spec = importlib.util.spec_from_file_location(f"{name}_under_test", ROOT / folder / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
 def exhaustive(image_folder, tmp_path, monkeypatch):
     """Runs the script on the corner; its evaluations are kept in one folder."""
-    module = loaded("runs", "exhaustive_encoding1")
+    module = loaded("runs/exhaustive_encoding1.py")
     monkeypatch.setattr(module, "genotypes", lambda: iter(CORNER))
     settings = {"data": str(image_folder), "epochs": 2, "batch_size": 8, "workers": 1, "out": tmp_path / "run"}
     return lambda **changes: module.main(**{**settings, **changes})
@@ -38,7 +29,7 @@ def exhaustive(image_folder, tmp_path, monkeypatch):
 
 @pytest.fixture
 def table_script(monkeypatch):
-    module = loaded("scripts", "make_encoding1_table")
+    module = loaded("scripts/make_encoding1_table.py")
     monkeypatch.setattr(module, "genotypes", lambda: iter(CORNER))
     return module
 

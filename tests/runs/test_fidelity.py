@@ -1,6 +1,5 @@
 """The script that compares cheap proxies with a long training, as a person runs it, at a tiny scale."""
 
-import importlib.util
 import json
 import os
 import statistics
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gaaf_gp.statistics import rank_correlation
+from tests.scripts import loaded
 
 LONG = 10  # epochs: ten times the one of the default proxy here
 SCRIPT = Path(__file__).parents[2] / "runs" / "fidelity.py"
@@ -18,10 +18,7 @@ SCRIPT = Path(__file__).parents[2] / "runs" / "fidelity.py"
 
 @pytest.fixture(scope="module")
 def fidelity():
-    spec = importlib.util.spec_from_file_location("fidelity", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("runs/fidelity.py")
 
 
 def run(out, *arguments):

@@ -1,6 +1,5 @@
 """The scripts of the paper's search spaces, as a person runs them, at a tiny scale."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -17,6 +16,7 @@ from gaaf_gp.experiments import run_folder
 from gaaf_gp.search import PUBLISHED, REPAIRED
 from gaaf_gp.trees.parser import parse
 from primitives import gaaf
+from tests.scripts import loaded
 
 RUNS = Path(__file__).parents[2] / "runs"
 TINY = ["--epochs", "1", "--batch-size", "8", "--workers", "1"]
@@ -78,9 +78,7 @@ def test_a_search_is_run_confirmed_and_written(script, arguments, genes, tiny, t
 @pytest.mark.parametrize(("published", "repairs"), [(True, PUBLISHED), (False, REPAIRED)])
 def test_its_choices_are_the_paper_s(name, threshold, published, repairs, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(RUNS)
-    spec = importlib.util.spec_from_file_location(f"{name}_under_test", RUNS / f"{name}.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = loaded(f"runs/{name}.py")
     algorithm = script if name == "paper_encoding1" else script.paper_encoding1
     asked = {}
 

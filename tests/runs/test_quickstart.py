@@ -1,6 +1,5 @@
 """The first script that anybody runs, at a tiny scale."""
 
-import importlib.util
 import inspect
 import json
 import shlex
@@ -12,16 +11,14 @@ import typer
 from gaaf_gp.cli import main
 from gaaf_gp.cli.settings_options import with_options
 from gaaf_gp.experiments import experiment
+from tests.scripts import loaded
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def quickstart():
-    spec = importlib.util.spec_from_file_location("quickstart_under_test", ROOT / "runs" / "quickstart.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("runs/quickstart.py")
 
 
 @pytest.fixture

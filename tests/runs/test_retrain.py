@@ -1,7 +1,6 @@
 """runs/retrain.py at a tiny scale: two stages, a teacher, two tables, and the same script goes on."""
 
 import dataclasses
-import importlib.util
 import json
 import subprocess
 import sys
@@ -9,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.scripts import loaded
+
 SCRIPT = Path(__file__).parents[2] / "runs" / "retrain.py"
 
 
 @pytest.fixture
 def script(monkeypatch):
-    spec = importlib.util.spec_from_file_location("retrain_under_test", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = loaded("runs/retrain.py")
     monkeypatch.setattr(module, "VAL_FRACTION", 0.25)
     monkeypatch.setattr(module, "TEACHER", dataclasses.replace(module.TEACHER, teacher="squeezenet1_1", epochs=3))
     monkeypatch.setitem(module.PROXY, "learning_rate", 0.03)

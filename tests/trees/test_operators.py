@@ -66,7 +66,14 @@ def check(individual: Individual, nested: Reader, limits: Limits) -> None:
     assert parse(str(individual), individual.pset) == individual
 
 
-def mutate_and_check(mutation: Mutation, parent: Individual, nested: Reader, limits: Limits, rng: Any) -> None:
+def mutate_and_check(mutation: Mutation, pset: PrimitiveSet, nested: Reader, limits: Limits, seed: int) -> None:
+    """Mutate random trees, and check each mutant."""
+    rng = random.Random(seed)
+    for _ in range(TREES):
+        mutant_is_sound(mutation, grown(pset, rng, limits), nested, limits, rng)
+
+
+def mutant_is_sound(mutation: Mutation, parent: Individual, nested: Reader, limits: Limits, rng: Any) -> None:
     text, child = str(parent), copy.deepcopy(parent)
     child.fitness.values = (0.5,)
     result = mutation(child, rng=rng, limits=limits)
@@ -79,7 +86,14 @@ def mutate_and_check(mutation: Mutation, parent: Individual, nested: Reader, lim
     check(child, nested, limits)
 
 
-def cross_and_check(first: Individual, second: Individual, nested: Reader, limits: Limits, rng: Any) -> None:
+def cross_and_check(pset: PrimitiveSet, nested: Reader, limits: Limits, seed: int) -> None:
+    """Cross random trees, and check each pair of children."""
+    rng = random.Random(seed)
+    for _ in range(TREES):
+        children_are_sound(grown(pset, rng, limits), grown(pset, rng, limits), nested, limits, rng)
+
+
+def children_are_sound(first: Individual, second: Individual, nested: Reader, limits: Limits, rng: Any) -> None:
     texts, nodes = (str(first), str(second)), Counter(node.name for node in [*first, *second])
     one, two = copy.deepcopy(first), copy.deepcopy(second)
     result = cx_one_point(one, two, rng=rng, limits=limits)
@@ -99,9 +113,7 @@ def cross_and_check(first: Individual, second: Individual, nested: Reader, limit
 def test_mutants_are_well_typed_and_within_the_limits(
     pset: PrimitiveSet, nested: Reader, mutation: Mutation, seed: int, limits: Limits
 ) -> None:
-    rng = random.Random(seed)
-    for _ in range(TREES):
-        mutate_and_check(mutation, grown(pset, rng, limits), nested, limits, rng)
+    mutate_and_check(mutation, pset, nested, limits, seed)
 
 
 @every_mutation
@@ -110,9 +122,7 @@ def test_mutants_are_well_typed_and_within_the_limits(
 def test_so_they_are_where_types_leave_few_trees(
     strict_pset: PrimitiveSet, nested: Reader, mutation: Mutation, seed: int, limits: Limits
 ) -> None:
-    rng = random.Random(seed)
-    for _ in range(TREES):
-        mutate_and_check(mutation, grown(strict_pset, rng, limits), nested, limits, rng)
+    mutate_and_check(mutation, strict_pset, nested, limits, seed)
 
 
 @settings(max_examples=100)
@@ -120,9 +130,7 @@ def test_so_they_are_where_types_leave_few_trees(
 def test_crossed_trees_are_well_typed_and_within_the_limits(
     pset: PrimitiveSet, nested: Reader, seed: int, limits: Limits
 ) -> None:
-    rng = random.Random(seed)
-    for _ in range(TREES):
-        cross_and_check(grown(pset, rng, limits), grown(pset, rng, limits), nested, limits, rng)
+    cross_and_check(pset, nested, limits, seed)
 
 
 @settings(max_examples=50)
@@ -130,9 +138,7 @@ def test_crossed_trees_are_well_typed_and_within_the_limits(
 def test_so_they_are_where_types_leave_few_of_them(
     strict_pset: PrimitiveSet, nested: Reader, seed: int, limits: Limits
 ) -> None:
-    rng = random.Random(seed)
-    for _ in range(TREES):
-        cross_and_check(grown(strict_pset, rng, limits), grown(strict_pset, rng, limits), nested, limits, rng)
+    cross_and_check(strict_pset, nested, limits, seed)
 
 
 def test_subtypes_are_exchanged_with_what_they_derive_from(subtyped: PrimitiveSet) -> None:
