@@ -15,6 +15,7 @@ from gaaf_gp.archive.evaluation import DamagedError
 from gaaf_gp.archive.rows import from_columns, raw_rows, read_settings, task_rows
 from gaaf_gp.archive.runs import read_run, run_rows
 from gaaf_gp.errors import GaafError
+from gaaf_gp.trees.parser import Token, token_at
 
 MOST_PROBLEMS = 100
 """Problems that are told apart; a file with so many is not worth more words."""
@@ -25,9 +26,8 @@ _COUNTS = {
     "tasks": "SELECT COUNT(*) FROM tasks",
     "runs": "SELECT COUNT(*) FROM runs",
 }
-_TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[(),])", re.ASCII)
 _OPENING = ("", "(", ",")
-"""Tokens, and the beginning, after which a name or a number follows."""
+"""Tokens after which a name or a number follows; the empty one is the beginning."""
 _BASELINE = re.compile(r"@[a-z][a-z_0-9]*", re.ASCII)
 
 
@@ -108,18 +108,13 @@ def unreadable(text: str) -> str | None:
 
 
 def _no_expression(text: str) -> str | None:
-    place, depth, last = 0, 0, ""
-    while match := _TOKEN.match(text, place):
-        token = match[1]
-        fits = {
-            "(": last[:1].isalpha() or last[:1] == "_",
-            ")": depth > 0 and last not in _OPENING,
-            ",": depth > 0 and last not in _OPENING,
-        }
-        if not fits.get(token, last in _OPENING):
-            break
-        depth += {"(": 1, ")": -1}.get(token, 0)
-        place, last = match.end(), token
-    if text[place:].strip():
-        return f"cannot go on with {text[place : place + 20]!a} at character {place + 1}"
-    return "ends early" if depth or last in _OPENING else None
+    last, depth = Token("end", "", 0, 0), 0
+    while (token := token_at(text, last.stop)).kind != "end":
+        complete = last.text not in _OPENING
+        closes = depth > 0 and complete
+        operand = token.kind in ("name", "number") and not complete
+        if not {"(": last.kind == "name", ")": closes, ",": closes}.get(token.text, operand):
+            return f"cannot go on with {text[last.stop : last.stop + 20]!a} at character {last.stop + 1}"
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        last = token
+    return "ends early" if depth or last.text in _OPENING else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from deap import gp
 
@@ -26,7 +26,33 @@ CONTEXT = 30
 _TOKEN = re.compile(
     r"\s*(?:([A-Za-z_][A-Za-z_0-9]*)|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|([(),])|(\S))", re.ASCII
 )
-_END = ""
+_KINDS = ("name", "number", "mark", "strange")
+
+
+class Token(NamedTuple):
+    """A piece of the text of an expression.
+
+    Attributes:
+        kind: "name", "number", "mark" for one of ( ) and the comma, "strange" for any other character, "end" for the
+            end of the text.
+        text: the piece itself, empty at the end.
+        start: where it begins in the text.
+        stop: where it ends.
+    """
+
+    kind: str
+    text: str
+    start: int
+    stop: int
+
+
+def token_at(source: str, place: int) -> Token:
+    """Return the first token of ``source`` from ``place`` on; blanks ahead of it are skipped."""
+    match = _TOKEN.match(source, place)
+    if match is None:
+        return Token("end", "", len(source), len(source))
+    group = match.lastindex or 1
+    return Token(_KINDS[group - 1], match[group], match.start(group), match.end())
 
 
 @dataclass
@@ -43,7 +69,7 @@ class _Reader:
 
     source: str
     pset: PrimitiveSet
-    token: str = _END
+    token: str = ""
     kind: str = "end"
     start: int = 0
     stop: int = 0
@@ -51,12 +77,7 @@ class _Reader:
     frames: list[_Frame] = field(default_factory=list)
 
     def advance(self) -> None:
-        match = _TOKEN.match(self.source, self.stop)
-        if match is None:
-            self.token, self.kind, self.start = _END, "end", len(self.source)
-            return
-        self.kind = ("name", "number", "mark", "strange")[(match.lastindex or 1) - 1]
-        self.token, self.start, self.stop = match[match.lastindex or 1], match.start(match.lastindex or 1), match.end()
+        self.kind, self.token, self.start, self.stop = token_at(self.source, self.stop)
 
     def fail(self, what: str) -> GaafError:
         before, token, after = self.source[: self.start], self.token, self.source[self.start + len(self.token) :]
