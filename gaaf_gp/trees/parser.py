@@ -87,19 +87,13 @@ class _Reader:
             token = token[:CONTEXT] + "..."
         if len(after) > CONTEXT:
             after = after[:CONTEXT] + "..."
-        shown = _printable(f"{before}>>{token}<<{after}")
-        return GaafError(f'cannot read "{shown}" at character {self.start + 1}: {what}')
+        return GaafError(f'cannot read "{before}>>{token}<<{after}" at character {self.start + 1}: {what}')
 
     def fitting(self, marker: type) -> str:
         terminals = [t.name for t in self.pset.terminals.get(marker, ()) if not isinstance(t, gp.MetaEphemeral)]
         numbers = ["a number"] if self.pset.takes_numbers(marker) else []
         calls = [f"{p.name}({', '.join(a.__name__ for a in p.args)})" for p in self.pset.primitives.get(marker, ())]
         return f"a {marker.__name__} fits here: {listed(terminals + numbers + calls, 40)}"
-
-
-def _printable(text: str) -> str:
-    # A message is one line and moves no cursor, whatever the text holds.
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _cut(token: str) -> str:
@@ -124,7 +118,7 @@ def parse(text: str, pset: PrimitiveSet) -> Individual:
     if len(text) > MOST_CHARACTERS:
         raise GaafError(
             f"an expression may have at most {MOST_CHARACTERS} characters, got {len(text)}: "
-            f'"{_printable(text[:CONTEXT])}..."'
+            f'"{text[:CONTEXT]}..."'
         )
     pset.check()
     reader = _Reader(text, pset)
