@@ -62,9 +62,9 @@ from gaaf_gp.binary.layers import (
     clip_latent_weights,
     use_real_weights,
 )
-from gaaf_gp.binary.networks import NETWORKS, build_network, resnet18, small_network
+from gaaf_gp.binary.networks import NETWORKS, build_network
 from gaaf_gp.binary.plain import FlatNetwork, nin, vgg_small
-from gaaf_gp.binary.resnets import bireal18, bireal34, resnet20
+from gaaf_gp.binary.resnets import bireal18, bireal34, resnet18, resnet20, small_network
 from gaaf_gp.binary.signs import SignActivation, SplitSign, split
 from gaaf_gp.binary.tables import (
     SignTables,

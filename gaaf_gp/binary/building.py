@@ -6,11 +6,13 @@ network depend on the seed and the settings only, never on the activation, so th
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from gaaf_gp.binary.blocks import NormalizedConvolution
 from gaaf_gp.binary.layers import BinaryConv2d, binary_layers
 from gaaf_gp.errors import GaafError
 from gaaf_gp.util.checks import whole_number
@@ -80,10 +82,29 @@ def check_sizes(num_classes: int, in_channels: int, widths: Sequence[int]) -> No
         whole_number("widths", width)
 
 
+def check_multiples(network: str, widths: Sequence[int]) -> None:
+    """Refuse widths that a shortcut without parameters cannot join.
+
+    Raises:
+        GaafError: a width is not a multiple of the one before.
+    """
+    for before, after in pairwise(widths):
+        if after % before:
+            raise GaafError(
+                f"each width of {network} must be a multiple of the one before, got {after} after {before}; use for "
+                f"example {2 * before}"
+            )
+
+
 def convolution_maker(binary: BinarySettings) -> Callable[..., BinaryConv2d]:
     """Return what makes the binary convolutions of a network: ``BinaryConv2d`` with its settings, or the paper's."""
     settings: BinarySettings = {**PAPER, **binary}
     return partial(BinaryConv2d, **settings)
+
+
+def real_stem(in_channels: int, width: int, kernel: int = 3, stride: int = 1) -> NormalizedConvolution:
+    """Return the real convolution and batch norm that a network begins with: (N, in_channels, H, W) to ``width``."""
+    return NormalizedConvolution(nn.Conv2d(in_channels, width, kernel, stride=stride, padding=kernel // 2, bias=False))
 
 
 def activated(network: Network, activation: ActivationFactory | None) -> Network:

@@ -20,6 +20,7 @@ from gaaf_gp.binary.building import (
     activated,
     check_sizes,
     convolution_maker,
+    real_stem,
 )
 from gaaf_gp.binary.layers import BinaryConv2d
 from gaaf_gp.errors import GaafError
@@ -85,7 +86,7 @@ def nin(
         _unit(convolution(before, after, kernel, padding=kernel // 2), pools.get(place))
         for place, ((before, after), kernel) in enumerate(zip(pairwise(widths), _NIN_KERNELS[1:], strict=True), 1)
     ]
-    stem = NormalizedConvolution(nn.Conv2d(in_channels, widths[0], _NIN_KERNELS[0], padding=2, bias=False))
+    stem = real_stem(in_channels, widths[0], _NIN_KERNELS[0])
     network = BinaryNetwork(stem, nn.Sequential(*units), nn.Linear(widths[-1], num_classes))
     return activated(network, activation)
 
@@ -130,7 +131,7 @@ def vgg_small(
         _unit(convolution(before, after, 3, padding=1), nn.MaxPool2d(2, ceil_mode=True) if place % 2 else None)
         for place, (before, after) in enumerate(pairwise(widths), 1)
     ]
-    stem = NormalizedConvolution(nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False))
+    stem = real_stem(in_channels, widths[0])
     classifier = nn.Linear(widths[-1] * grid**2, num_classes)
     return activated(FlatNetwork(stem, nn.Sequential(*units), classifier, grid), activation)
 

@@ -1,4 +1,4 @@
-"""Residual networks of the literature: ResNet-20 for 32x32 images, Bi-Real Net of 18 and 34 layers for large ones.
+"""Networks with shortcuts: a small one, ResNet-18 and ResNet-20 for 32x32 images, Bi-Real Net for large ones.
 
 Stem and classifier stay real, as do the 1x1 convolutions in the shortcuts of Bi-Real Net. Batch norm follows every
 convolution; no layer has a scaling factor.
@@ -16,12 +16,84 @@ from gaaf_gp.binary.building import (
     BinaryNetwork,
     BinarySettings,
     activated,
+    check_multiples,
     check_sizes,
     convolution_maker,
+    real_stem,
 )
-from gaaf_gp.binary.layers import BinaryConv2d
 from gaaf_gp.errors import GaafError
 from gaaf_gp.util.checks import whole_number
+
+Unit = Callable[[int, int, bool], Sequence[Residual]]
+"""Takes channels before and after, and whether the image is halved; returns the residual units of one block."""
+
+
+def small_network(
+    num_classes: int,
+    in_channels: int,
+    *,
+    activation: ActivationFactory | None = None,
+    widths: Sequence[int] = (16, 32, 64),
+    **binary: Unpack[BinarySettings],
+) -> BinaryNetwork:
+    """Return a small network for quick proxies, with a shortcut per convolution (Bi-Real Net, Liu et al. 2018).
+
+    A stem of stride 2, then one block of two binary 3x3 convolutions per width, each followed by batch norm and added
+    to its own shortcut. Every block but the first halves the image.
+
+    Args:
+        num_classes: number of logits.
+        in_channels: channels of the images.
+        activation: factory of the complementary functions, called once per binary convolution; None for none.
+        widths: channels of the blocks, each a multiple of the one before.
+        binary: see :class:`~gaaf_gp.binary.building.BinarySettings`.
+
+    Raises:
+        GaafError: an argument is out of its range.
+    """
+    check_sizes(num_classes, in_channels, widths)
+    stages = _paired_stages("the small network", widths, 1, 1, binary)
+    return _finished(real_stem(in_channels, widths[0], stride=2), stages, widths, num_classes, activation)
+
+
+def resnet18(
+    num_classes: int,
+    in_channels: int,
+    *,
+    activation: ActivationFactory | None = None,
+    widths: Sequence[int] = (64, 128, 256, 512),
+    **binary: Unpack[BinarySettings],
+) -> BinaryNetwork:
+    """Return the ResNet-18 for 32x32 images of the GAAF paper (Li et al. 2023, arXiv 2206.03291).
+
+    A stem of stride 1, then four stages of two basic blocks. A block has two binary 3x3 convolutions, each followed by
+    batch norm, and one shortcut; where the shape changes the shortcut is a binary 1x1 convolution with batch norm.
+    There are no scaling factors.
+
+    Args:
+        num_classes: number of logits.
+        in_channels: channels of the images.
+        activation: see :func:`small_network`, as for all that follow.
+        widths: channels of the four stages.
+        binary: there.
+
+    Raises:
+        GaafError: an argument is out of its range.
+    """
+    check_sizes(num_classes, in_channels, widths)
+    _check_four("resnet18", widths)
+    convolution = convolution_maker(binary)
+
+    def unit(before: int, after: int, halves: bool) -> list[Residual]:
+        body = nn.Sequential(
+            NormalizedConvolution(convolution(before, after, 3, stride=1 + halves, padding=1)),
+            NormalizedConvolution(convolution(after, after, 3, padding=1)),
+        )
+        shortcut = NormalizedConvolution(convolution(before, after, 1, stride=2)) if halves else nn.Identity()
+        return [Residual(body, shortcut)]
+
+    stages = _stages(widths, (2, 2, 2, 2), unit)
+    return _finished(real_stem(in_channels, widths[0]), stages, widths, num_classes, activation)
 
 
 def resnet20(
@@ -44,7 +116,7 @@ def resnet20(
     Args:
         num_classes: number of logits.
         in_channels: channels of the images.
-        activation: factory of the complementary functions, called once per binary convolution; None for none.
+        activation: see :func:`small_network`.
         widths: channels of the stages, each a multiple of the one before.
         blocks: pairs of convolutions in each stage; with three stages there are 6 ``blocks`` + 2 layers.
         shortcut_every: one shortcut over so many convolutions: 1 as in Bi-Real Net, 2 as in the original.
@@ -59,29 +131,8 @@ def resnet20(
         raise GaafError(
             f"shortcut_every must be 1 or 2 convolutions, got {shortcut_every!r}; use 1 for a shortcut each"
         )
-    for before, after in pairwise(widths):
-        if after % before:
-            raise GaafError(
-                f"each width of resnet20 must be a multiple of the one before, got {after} after {before}; use for "
-                f"example {2 * before}"
-            )
-    convolution = convolution_maker(binary)
-    units: list[nn.Module] = []
-    for stage, (before, after) in enumerate(pairwise((widths[0], *widths))):
-        for block in range(blocks):
-            halves = bool(stage) and not block
-            first = NormalizedConvolution(
-                convolution(after if block else before, after, 3, stride=1 + halves, padding=1)
-            )
-            second = NormalizedConvolution(convolution(after, after, 3, padding=1))
-            shortcut = PooledRepeat(after // before) if halves else nn.Identity()
-            if shortcut_every == 1:
-                units += [Residual(first, shortcut), Residual(second, nn.Identity())]
-            else:
-                units.append(Residual(nn.Sequential(first, second), shortcut))
-    stem = NormalizedConvolution(nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False))
-    network = BinaryNetwork(stem, nn.Sequential(*units), nn.Linear(widths[-1], num_classes))
-    return activated(network, activation)
+    stages = _paired_stages("resnet20", widths, blocks, shortcut_every, binary)
+    return _finished(real_stem(in_channels, widths[0]), stages, widths, num_classes, activation)
 
 
 def bireal18(
@@ -102,14 +153,14 @@ def bireal18(
     Args:
         num_classes: number of logits.
         in_channels: channels of the images.
-        activation: see :func:`resnet20`, as for all that follow.
+        activation: see :func:`small_network`, as for all that follow.
         widths: channels of the four stages, any.
         binary: there.
 
     Raises:
         GaafError: an argument is out of its range.
     """
-    return _bireal("bireal18", (2, 2, 2, 2), num_classes, in_channels, activation, widths, binary)
+    return _bireal("bireal18", (4, 4, 4, 4), num_classes, in_channels, activation, widths, binary)
 
 
 def bireal34(
@@ -125,14 +176,41 @@ def bireal34(
     Args:
         num_classes: number of logits.
         in_channels: channels of the images.
-        activation: see :func:`resnet20`, as for all that follow.
+        activation: see :func:`small_network`, as for all that follow.
         widths: channels of the four stages, any.
         binary: there.
 
     Raises:
         GaafError: an argument is out of its range.
     """
-    return _bireal("bireal34", (3, 4, 6, 3), num_classes, in_channels, activation, widths, binary)
+    return _bireal("bireal34", (6, 8, 12, 6), num_classes, in_channels, activation, widths, binary)
+
+
+def _stages(widths: Sequence[int], blocks: Sequence[int], unit: Unit) -> nn.Sequential:
+    """Return one stage per width of so many blocks each; every stage but the first begins by halving the image."""
+    units: list[Residual] = []
+    for stage, (count, (before, after)) in enumerate(zip(blocks, pairwise((widths[0], *widths)), strict=True)):
+        for block in range(count):
+            units += unit(after if block else before, after, bool(stage) and not block)
+    return nn.Sequential(*units)
+
+
+def _paired_stages(
+    name: str, widths: Sequence[int], blocks: int, shortcut_every: int, binary: BinarySettings
+) -> nn.Sequential:
+    """Return stages of pairs of convolutions, whose shortcuts over one or two of them have no parameters."""
+    check_multiples(name, widths)
+    convolution = convolution_maker(binary)
+
+    def unit(before: int, after: int, halves: bool) -> list[Residual]:
+        first = NormalizedConvolution(convolution(before, after, 3, stride=1 + halves, padding=1))
+        second = NormalizedConvolution(convolution(after, after, 3, padding=1))
+        shortcut = PooledRepeat(after // before) if halves else nn.Identity()
+        if shortcut_every == 2:
+            return [Residual(nn.Sequential(first, second), shortcut)]
+        return [Residual(first, shortcut), Residual(second, nn.Identity())]
+
+    return _stages(widths, [blocks] * len(widths), unit)
 
 
 def _bireal(
@@ -145,25 +223,29 @@ def _bireal(
     binary: BinarySettings,
 ) -> BinaryNetwork:
     check_sizes(num_classes, in_channels, widths)
-    if len(widths) != len(blocks):
-        raise GaafError(f"{name} has four stages, got {len(widths)} widths; give four, as in (64, 128, 256, 512)")
+    _check_four(name, widths)
     convolution = convolution_maker(binary)
-    units: list[nn.Module] = []
-    for count, (before, after) in zip(blocks, pairwise((widths[0], *widths)), strict=True):
-        units.append(_bireal_unit(convolution, before, after, stride=2 if units else 1))
-        units += [_bireal_unit(convolution, after, after, stride=1) for _ in range(2 * count - 1)]
-    stem = nn.Sequential(
-        NormalizedConvolution(nn.Conv2d(in_channels, widths[0], 7, stride=2, padding=3, bias=False)),
-        nn.MaxPool2d(3, stride=2, padding=1),
-    )
-    network = BinaryNetwork(stem, nn.Sequential(*units), nn.Linear(widths[-1], num_classes))
-    return activated(network, activation)
+
+    def unit(before: int, after: int, halves: bool) -> list[Residual]:
+        body = NormalizedConvolution(convolution(before, after, 3, stride=1 + halves, padding=1))
+        if not halves:
+            return [Residual(body, nn.Identity())]
+        # at an odd edge the convolution leaves half a pixel more, and so must the pooling
+        pool = nn.AvgPool2d(2, 2, ceil_mode=True)
+        return [Residual(body, nn.Sequential(pool, NormalizedConvolution(nn.Conv2d(before, after, 1, bias=False))))]
+
+    stages = _stages(widths, blocks, unit)
+    stem = nn.Sequential(real_stem(in_channels, widths[0], 7, 2), nn.MaxPool2d(3, stride=2, padding=1))
+    return _finished(stem, stages, widths, num_classes, activation)
 
 
-def _bireal_unit(convolution: Callable[..., BinaryConv2d], before: int, after: int, stride: int) -> Residual:
-    body = NormalizedConvolution(convolution(before, after, 3, stride=stride, padding=1))
-    if stride == 1:
-        return Residual(body, nn.Identity())
-    # at an odd edge the convolution leaves half a pixel more, and so must the pooling
-    pool = nn.AvgPool2d(2, stride, ceil_mode=True)
-    return Residual(body, nn.Sequential(pool, NormalizedConvolution(nn.Conv2d(before, after, 1, bias=False))))
+def _finished(
+    stem: nn.Module, stages: nn.Module, widths: Sequence[int], num_classes: int, activation: ActivationFactory | None
+) -> BinaryNetwork:
+    """Return the network with a new classifier; stages are drawn first, then the stem, and the classifier last."""
+    return activated(BinaryNetwork(stem, stages, nn.Linear(widths[-1], num_classes)), activation)
+
+
+def _check_four(name: str, widths: Sequence[int]) -> None:
+    if len(widths) != 4:
+        raise GaafError(f"{name} has four stages, got {len(widths)} widths; give four, as in (64, 128, 256, 512)")

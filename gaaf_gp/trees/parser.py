@@ -117,8 +117,7 @@ def parse(text: str, pset: PrimitiveSet) -> Individual:
         raise GaafError(f'an expression must be text such as "sin(x)", got {type(text).__name__}')
     if len(text) > MOST_CHARACTERS:
         raise GaafError(
-            f"an expression may have at most {MOST_CHARACTERS} characters, got {len(text)}: "
-            f'"{text[:CONTEXT]}..."'
+            f'an expression may have at most {MOST_CHARACTERS} characters, got {len(text)}: "{text[:CONTEXT]}..."'
         )
     pset.check()
     reader = _Reader(text, pset)
