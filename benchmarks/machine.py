@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import re
@@ -16,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from gaaf_gp.util.devices import available_cores, threads
-from gaaf_gp.util.provenance import versions
+from gaaf_gp.util.provenance import PACKAGES, versions
 
 FLAGS = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16")
 """Instruction sets that decide which kernels torch and oneDNN choose."""
@@ -38,7 +37,7 @@ def facts(number_of_threads: int, repetitions: int = 5) -> dict[str, Any]:
         "flags": [flag for flag in FLAGS if flag in flags],
         "memory_bytes": _memory(),
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": versions() | {"pillow": importlib.metadata.version("pillow")},
+        "versions": versions((*PACKAGES, "pillow")),
         "gflops": rates(number_of_threads, repetitions),
     }
 

@@ -27,6 +27,9 @@ from gaaf_gp.util.bfloat16 import bfloat16_inputs
 from gaaf_gp.util.checks import positive_number, whole_number
 from gaaf_gp.util.devices import lowers
 
+PAD_VALUES = (0.0, 1.0, -1.0)
+"""What padding may add to binarized inputs."""
+
 
 class BinaryLayer(nn.Module):
     """What binary layers share: latent weights, and the binarization of weights and inputs.
@@ -136,49 +139,16 @@ class BinaryLayer(nn.Module):
         return f"surrogate={self.surrogate}, weight_window={self.weight_surrogate.window:g}{real}"
 
 
-def binary_layers(model: nn.Module) -> Iterator[BinaryLayer]:
-    """Yield every binary layer of ``model`` once, itself included, in the order of its modules."""
-    return (module for module in model.modules() if isinstance(module, BinaryLayer))
-
-
-def use_real_weights(model: nn.Module, real: bool = True) -> None:
-    """Let the binary layers of ``model`` compute with their latent weights themselves, or with the signs of them again.
-
-    The inputs stay binary. It is the first of two stages of training; the second goes on from its weights with their
-    signs (ReActNet, Liu et al. 2020, arXiv 2003.03488). Such layers run in torch, not in the compiled kernels.
-    """
-    for layer in binary_layers(model):
-        layer.real_weights = real
-
-
-@torch.no_grad()
-def clip_latent_weights(model: nn.Module, limit: float) -> None:
-    """Clamp the latent weights of all binary layers of ``model`` to [-limit, +limit], in place.
-
-    A latent weight beyond its window gets no gradient and would never come back: call this after every step of the
-    optimizer.
-
-    Raises:
-        GaafError: ``limit`` is no number above 0.
-    """
-    limit = positive_number("limit", limit)
-    for layer in binary_layers(model):
-        layer.weight.clamp_(-limit, limit)
-
-
-PAD_VALUES = (0.0, 1.0, -1.0)
-
-
-def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
-    both = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
-    if len(both) != 2:
-        raise GaafError(f"{name} must be one whole number or two (height, width), got {value!r}; give {name}={least}")
-    height, width = (whole_number(name, side, least) for side in both)
-    return height, width
-
-
 class BinaryConv2d(BinaryLayer):
     """A convolution of the signs of f(x) with the signs of latent weights, without bias.
+
+    y = conv2d(sign(f(x)), sign(w)), with sign(0) = +1 (Courbariaux et al. 2016, arXiv 1602.02830; f is the
+    complementary activation of GAAF, Li et al. 2023, arXiv 2206.03291, Section 3). Every y is a whole number between
+    -n and n, where n = in_channels / groups * height * width of the kernel. Backward, each sign has the surrogate
+    derivative of :class:`~gaaf_gp.binary.Surrogate`.
+
+    Input: floating (N, in_channels, H, W). Output: (N, out_channels, H', W') of the same dtype, where
+    H' = (H + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, and W' likewise.
 
     Args:
         in_channels: number of input channels.
@@ -197,7 +167,7 @@ class BinaryConv2d(BinaryLayer):
         sharpness: for the surrogates that have one.
 
     Raises:
-        GaafError: an argument is out of its range.
+        GaafError: an argument is out of its range; in ``forward``, an input of another shape.
     """
 
     def __init__(
@@ -240,9 +210,14 @@ class BinaryConv2d(BinaryLayer):
         self.kernels = "torch"
 
     def result(self, x: Tensor) -> Tensor:
-        """Return the convolution of a float (N, in_channels, H, W) as (N, out_channels, H', W')."""
+        """Return the convolution of a float (N, in_channels, H, W) as (N, out_channels, H', W').
+
+        Raises:
+            GaafError: ``x`` has another shape.
+        """
         if self.fits(x):
             return self.compiled(x)
+        self._check_shape(x)
         padding, stride = self.padding, self.stride
         if self.kernel_size == (1, 1) and not any(padding):
             # the pixels in between meet no tap; torch 2.13's strided backward pass writes past its memory for few
@@ -254,6 +229,13 @@ class BinaryConv2d(BinaryLayer):
             signs = functional.pad(signs, (width, width, height, height), value=self.pad_value)
             padding = (0, 0)
         return functional.conv2d(signs, self.binary_weight(), None, stride, padding, self.dilation, self.groups)
+
+    def _check_shape(self, x: Tensor) -> None:
+        if x.dim() not in (3, 4) or x.shape[-3] != self.in_channels:
+            raise GaafError(
+                f"BinaryConv2d of {self.in_channels} channel(s) takes inputs of shape (N, {self.in_channels}, H, W), "
+                f"got {tuple(x.shape)}; make it with in_channels of the layer before, or give it images (N, C, H, W)"
+            )
 
     def fits(self, x: Tensor) -> bool:
         """Return whether the compiled kernels take ``x``."""
@@ -274,7 +256,11 @@ class BinaryConv2d(BinaryLayer):
             norm: the batch normalization of the result.
             shortcut: what is added then, see :class:`gaaf_gp.binary.native.Unit`; a number only for a :attr:`direct`
                 layer.
+
+        Raises:
+            GaafError: ``x`` has another number of channels.
         """
+        self._check_shape(x)
         geometry = _geometry(self.stride, self.padding, int(self.pad_value))
         window, whole = self.weight_surrogate.window, self.kernels == "fixed"
         vectors: tuple[Tensor, ...] = ()
@@ -308,6 +294,11 @@ class BinaryConv2d(BinaryLayer):
 class BinaryLinear(BinaryLayer):
     """A product of the signs of f(x) with the signs of latent weights, without bias.
 
+    y = sign(f(x)) sign(w)^T, with sign(0) = +1, see :class:`BinaryConv2d`. Every y is a whole number between
+    -in_features and in_features. An activation sees the features in dimension 1, as channels.
+
+    Input: floating (..., in_features). Output: (..., out_features) of the same dtype.
+
     Args:
         in_features: size of the last dimension of the input.
         out_features: size of the last dimension of the output.
@@ -318,7 +309,7 @@ class BinaryLinear(BinaryLayer):
         sharpness: there.
 
     Raises:
-        GaafError: an argument is out of its range.
+        GaafError: an argument is out of its range; in ``forward``, an input of another shape.
     """
 
     def __init__(
@@ -339,12 +330,59 @@ class BinaryLinear(BinaryLayer):
         self.out_features = out_features
 
     def result(self, x: Tensor) -> Tensor:
-        """Return the product of a float (..., in_features) as (..., out_features)."""
+        """Return the product of a float (..., in_features) as (..., out_features).
+
+        Raises:
+            GaafError: ``x`` has another last dimension.
+        """
+        if x.dim() < 1 or x.shape[-1] != self.in_features:
+            raise GaafError(
+                f"BinaryLinear of {self.in_features} feature(s) takes inputs of shape (..., {self.in_features}), got "
+                f"{tuple(x.shape)}; make it with the size of the last dimension, or flatten the input: x.flatten(1)"
+            )
         return functional.linear(self.binary_input(x), self.binary_weight())
 
     def extra_repr(self) -> str:
         """Return the settings that ``repr`` shows."""
         return f"{self.in_features}, {self.out_features}, " + super().extra_repr()
+
+
+def binary_layers(model: nn.Module) -> Iterator[BinaryLayer]:
+    """Yield every binary layer of ``model`` once, itself included, in the order of its modules."""
+    return (module for module in model.modules() if isinstance(module, BinaryLayer))
+
+
+def use_real_weights(model: nn.Module, real: bool = True) -> None:
+    """Let the binary layers of ``model`` compute with their latent weights themselves, or with the signs of them again.
+
+    The inputs stay binary. It is the first of two stages of training; the second goes on from its weights with their
+    signs (ReActNet, Liu et al. 2020, arXiv 2003.03488). Such layers run in torch, not in the compiled kernels.
+    """
+    for layer in binary_layers(model):
+        layer.real_weights = real
+
+
+@torch.no_grad()
+def clip_latent_weights(model: nn.Module, limit: float) -> None:
+    """Clamp the latent weights of all binary layers of ``model`` to [-limit, +limit], in place.
+
+    A latent weight beyond its window gets no gradient and would never come back: call this after every step of the
+    optimizer.
+
+    Raises:
+        GaafError: ``limit`` is no number above 0.
+    """
+    limit = positive_number("limit", limit)
+    for layer in binary_layers(model):
+        layer.weight.clamp_(-limit, limit)
+
+
+def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
+    both = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
+    if len(both) != 2:
+        raise GaafError(f"{name} must be one whole number or two (height, width), got {value!r}; give {name}={least}")
+    height, width = (whole_number(name, side, least) for side in both)
+    return height, width
 
 
 _geometry = functools.lru_cache(maxsize=256)(native.Geometry)
