@@ -16,7 +16,7 @@ SIGN = "sign"
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """A training that has ended.
 
     Attributes:
@@ -38,7 +38,7 @@ class Trained:
     checkpoint: str
 
     @classmethod
-    def of(cls, entry: Mapping[str, Any]) -> Trained:
+    def of(cls, entry: Mapping[str, Any]) -> TrainingResult:
         """Return what :meth:`entry` wrote."""
         return cls(**{**entry, "curve": tuple(Epoch(loss, accuracy) for loss, accuracy in entry["curve"])})
 
@@ -48,7 +48,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Retrained:
+class RetrainResult:
     """Candidates, their trainings, and how they compare.
 
     Attributes:
@@ -61,7 +61,7 @@ class Retrained:
 
     candidates: Mapping[str, Candidate | None]
     seeds: tuple[int, ...]
-    trainings: tuple[Trained, ...]
+    trainings: tuple[TrainingResult, ...]
     provenance: Mapping[str, Any]
     teacher_curve: tuple[Epoch, ...] = ()
 
@@ -75,7 +75,7 @@ class Retrained:
         """Whether all have."""
         return len(self.trainings) == self.wanted
 
-    def of(self, name: str) -> dict[int, Trained]:
+    def of(self, name: str) -> dict[int, TrainingResult]:
         """Return the trainings of a candidate by seed, in the order of the seeds."""
         text = text_of(self.candidates[name])
         ended = {one.seed: one for one in self.trainings if one.text == text}

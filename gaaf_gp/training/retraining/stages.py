@@ -23,6 +23,8 @@ from gaaf_gp.trees.candidate import Candidate, text_of
 
 STAGE_SEEDS = 500_000
 """Lies between the seeds of two stages of one training, so that the second sees its images in another order."""
+SCHEDULE_KEY = "course"
+"""Where the file of a training says of which schedule it is; a name of the format, which stays."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,12 @@ class _Place:
 
 
 @dataclass(frozen=True)
-class Course:
+class Schedule:
     """The stages that every candidate passes.
 
     Attributes:
         stages: the training tasks, in order; all in one network.
-        about: what they are, fit for JSON: the file of another course is refused.
+        about: what they are, fit for JSON: the file of another schedule is refused.
     """
 
     stages: tuple[Proxy, ...]
@@ -127,7 +129,7 @@ class Course:
 
     def _write(self, path: Path, state: TrainingState, place: _Place) -> None:
         behind = {"curve": [[one.loss, one.accuracy] for one in place.curve], "seconds": place.seconds}
-        about = {"course": self.about, "stage": place.stage, "behind": behind}
+        about = {SCHEDULE_KEY: self.about, "stage": place.stage, "behind": behind}
         write_checkpoint(path, replace(state, moments={}) if self._ended(place.stage, state) else state, about)
 
     def _place(self, candidate: Candidate | None, seed: int, path: Path) -> _Place:
@@ -144,7 +146,7 @@ class Course:
         found = read_checkpoint(path)
         try:
             stage = found.about["stage"]
-            mine = found.about["course"] == json.loads(json.dumps(self.about)) and 0 <= stage < len(self.stages)
+            mine = found.about[SCHEDULE_KEY] == json.loads(json.dumps(self.about)) and 0 <= stage < len(self.stages)
         except (KeyError, TypeError):
             mine, stage = False, 0
         text = text_of(candidate)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gaaf_gp.statistics import Comparison, standard_error
-from gaaf_gp.training.retraining.result import SIGN, Retrained
+from gaaf_gp.training.retraining.result import SIGN, RetrainResult
 from gaaf_gp.trees.candidate import PLAIN_SIGN, text_of
 
 BASELINE, BETTER, WORSE, OPEN = "baseline", "better", "worse", "undecided"
@@ -68,17 +68,17 @@ class Row:
     failures: int
 
 
-def rows(found: Retrained, against: str = SIGN) -> list[Row]:
+def rows(found: RetrainResult, against: str = SIGN) -> list[Row]:
     """Return a line for each candidate, in their order.
 
     Raises:
-        GaafError: what :meth:`Retrained.compared` refuses.
+        GaafError: what :meth:`RetrainResult.compared` refuses.
     """
     compared = found.compared(against)
     return [_row(found, name, against, compared.get(name)) for name in found.candidates]
 
 
-def write(found: Retrained, folder: Path, against: Sequence[str] = (SIGN,)) -> dict[str, Any]:
+def write(found: RetrainResult, folder: Path, against: Sequence[str] = (SIGN,)) -> dict[str, Any]:
     """Write table.txt, table.csv, table.tex and result.json, and return what the last one holds.
 
     Args:
@@ -87,7 +87,7 @@ def write(found: Retrained, folder: Path, against: Sequence[str] = (SIGN,)) -> d
         against: the baselines, one table for each.
 
     Raises:
-        GaafError: what :meth:`Retrained.compared` refuses.
+        GaafError: what :meth:`RetrainResult.compared` refuses.
     """
     tables = {name: rows(found, name) for name in against}
     result = _result(found, against)
@@ -104,7 +104,7 @@ def write(found: Retrained, folder: Path, against: Sequence[str] = (SIGN,)) -> d
     return result
 
 
-def show(found: Retrained, tables: Mapping[str, Sequence[Row]], console: Console) -> None:
+def show(found: RetrainResult, tables: Mapping[str, Sequence[Row]], console: Console) -> None:
     """Print tables, one for each baseline, with what their columns mean.
 
     A narrow screen gets the formulas below the first table: figures that are broken over lines cannot be read.
@@ -131,7 +131,7 @@ def show(found: Retrained, tables: Mapping[str, Sequence[Row]], console: Console
         console.print(_caption(found, against) + "\n", highlight=False, markup=False)
 
 
-def latex(found: Retrained, table: Sequence[Row]) -> str:
+def latex(found: RetrainResult, table: Sequence[Row]) -> str:
     r"""Return a ``tabular`` for LaTeX's package booktabs, with what its columns mean as comments ahead of it."""
     against = table[0].against
     head = ["Name", "$f(x)$", r"Accuracy (\%)", r"$\pm$", rf"vs.\ {_escaped(against)}", r"95\,\% interval"]
@@ -147,7 +147,7 @@ def latex(found: Retrained, table: Sequence[Row]) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def _row(found: Retrained, name: str, against: str, compared: Comparison | None) -> Row:
+def _row(found: RetrainResult, name: str, against: str, compared: Comparison | None) -> Row:
     candidate, values = found.candidates[name], list(found.accuracies(name).values())
     failed = len(found.failures(name))
     error = standard_error(values) if values and not failed else None
@@ -171,7 +171,7 @@ def _row(found: Retrained, name: str, against: str, compared: Comparison | None)
     )
 
 
-def _verdict(found: Retrained, name: str, against: str, compared: Comparison | None) -> str:
+def _verdict(found: RetrainResult, name: str, against: str, compared: Comparison | None) -> str:
     if name == against:
         return BASELINE
     if compared is None:
@@ -198,7 +198,7 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-def _title(found: Retrained) -> str:
+def _title(found: RetrainResult) -> str:
     data, epochs = found.provenance["proxy"]["data"]["name"], found.provenance["epochs"]
     stages = f" ({epochs[0]} with real weights)" if len(epochs) > 1 else ""
     title = f"{data}, test split after {sum(epochs)} epochs{stages}, {len(found.seeds)} fresh seeds"
@@ -207,7 +207,7 @@ def _title(found: Retrained) -> str:
     return title
 
 
-def _caption(found: Retrained, against: str) -> str:
+def _caption(found: RetrainResult, against: str) -> str:
     tested = sum(not found.is_control(name) and name != against for name in found.candidates)
     return (
         f"accuracy: mean and standard error; differences to {against}: points, paired by\n"
@@ -221,7 +221,7 @@ def _escaped(text: str) -> str:
     return "".join(_LATEX_WORDS.get(character, character) for character in text)
 
 
-def _result(found: Retrained, against: Sequence[str]) -> dict[str, Any]:
+def _result(found: RetrainResult, against: Sequence[str]) -> dict[str, Any]:
     return {
         "candidates": {
             name: {"text": row.text, "formula": row.formula, "latex": row.latex}

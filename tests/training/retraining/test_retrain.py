@@ -20,16 +20,16 @@ from gaaf_gp.training.checkpoint import read_checkpoint
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.training.retraining import stages, teachers
 from gaaf_gp.training.retraining.distillation import Distillation
-from gaaf_gp.training.retraining.recipe import Recipe
 from gaaf_gp.training.retraining.retrain import fresh_seeds, retrain
+from gaaf_gp.training.retraining.settings import RetrainSettings
 from gaaf_gp.trees.candidate import Baseline, parse_candidate
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.types import Feature
 from gaaf_gp.util.randomness import CONFIRMATION
 
 PROXY = {"batch_size": 3, "learning_rate": 0.03, "pad": 0, "network_settings": {"widths": (4, 8)}}
-RECIPE = Recipe(3, two_stage=0.34, proxy=PROXY)
-TAUGHT = Recipe(2, distillation=Distillation("squeezenet1_1", epochs=3), proxy=PROXY)
+SETTINGS = RetrainSettings(3, two_stage=0.34, proxy=PROXY)
+TAUGHT = RetrainSettings(2, distillation=Distillation("squeezenet1_1", epochs=3), proxy=PROXY)
 SEEDS = fresh_seeds(2)
 
 
@@ -47,9 +47,9 @@ def candidates(free):
 def trained(candidates, data, free, tmp_path):
     """The function that retrains these candidates, with other arguments where they are given."""
 
-    def call(out="out", recipe=RECIPE, **others):
-        settings = {"candidates": candidates, "data": data, "seeds": SEEDS, "pset": free, **others}
-        return retrain(recipe=recipe, out=tmp_path / out, **settings)
+    def call(out="out", **others):
+        arguments = {"candidates": candidates, "data": data, "settings": SETTINGS, "seeds": SEEDS, "pset": free}
+        return retrain(out=tmp_path / out, **{**arguments, **others})
 
     return call
 
@@ -76,7 +76,7 @@ def test_it_is_what_the_proxy_does(trained, data, tmp_path, free):
     assert found.complete
     assert found.seeds == SEEDS
     split = open_test_split(data)
-    tasks = RECIPE.stages(data)
+    tasks = SETTINGS.stages(data)
     for name, candidate in found.candidates.items():
         for seed, one in found.of(name).items():
             first = tasks[0].train(candidate, seed, keep=True)
@@ -118,7 +118,7 @@ def test_interrupted_and_gone_on_with_is_never_interrupted(trained, monkeypatch,
     part = trained("part")
     monkeypatch.undo()
     assert not part.complete
-    assert len(part.trainings) == (call - 1) // RECIPE.epochs
+    assert len(part.trainings) == (call - 1) // SETTINGS.epochs
     journal = tmp_path / "part" / "retrain.jsonl"
     journal.write_bytes(journal.read_bytes() + b'{"text": nu')  # and the machine went down with a line half written
     epochs = []
@@ -127,7 +127,7 @@ def test_interrupted_and_gone_on_with_is_never_interrupted(trained, monkeypatch,
     again = trained("part")
     assert again.complete
     assert numbers(again) == numbers(whole)
-    assert len(epochs) == 6 * RECIPE.epochs - (call - 1), "no epoch that was over is trained again"
+    assert len(epochs) == 6 * SETTINGS.epochs - (call - 1), "no epoch that was over is trained again"
 
 
 def test_what_has_ended_is_not_trained_again(trained, monkeypatch):
@@ -143,7 +143,7 @@ def test_the_test_split_is_opened_after_the_last_epoch_only(trained, monkeypatch
     monkeypatch.setattr(
         sys.modules[retrain.__module__], "_test_split", lambda data: events.append("test") or real_open(data)
     )
-    trained(recipe=Recipe(3, proxy=PROXY))
+    trained(settings=RetrainSettings(3, proxy=PROXY))
     assert events == [1, 2, 3, "test"] * 6
 
 
@@ -160,9 +160,12 @@ def test_more_candidates_go_on_and_fewer_are_refused(trained, candidates, free, 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"recipe": Recipe(4, proxy=PROXY)}, r"begun with epochs \[1, 2\], now \[4\]"),
+        ({"settings": RetrainSettings(4, proxy=PROXY)}, r"begun with epochs \[1, 2\], now \[4\]"),
         ({"seeds": fresh_seeds(3)}, "begun with seeds"),
-        ({"recipe": Recipe(3, 0.34, proxy={**PROXY, "batch_size": 4})}, "begun with proxy.batch_size 3, now 4"),
+        (
+            {"settings": RetrainSettings(3, 0.34, proxy={**PROXY, "batch_size": 4})},
+            "begun with proxy.batch_size 3, now 4",
+        ),
     ],
 )
 def test_another_retraining_in_the_folder_is_refused(trained, change, message):
@@ -179,10 +182,16 @@ def test_another_retraining_in_the_folder_is_refused(trained, change, message):
         ({"candidates": {}}, "a retraining needs at least one candidate, got none"),
         ({"candidates": {"a": None, "b": None}}, "each candidate is trained once, and a, b are all the plain sign"),
         ({"workers": 0}, "workers must be a whole number of at least 1, got 0"),
-        ({"recipe": Recipe(1, proxy={"batch_size": 1000})}, "batch_size must be at most the 27 training images"),
-        ({"recipe": Recipe(1, distillation=Distillation("resnet19"), proxy=PROXY)}, "got 'resnet19'; known: "),
         (
-            {"recipe": Recipe(1, distillation=Distillation("no/teacher.safetensors"), proxy=PROXY)},
+            {"settings": RetrainSettings(1, proxy={"batch_size": 1000})},
+            "batch_size must be at most the 27 training images",
+        ),
+        (
+            {"settings": RetrainSettings(1, distillation=Distillation("resnet19"), proxy=PROXY)},
+            "got 'resnet19'; known: ",
+        ),
+        (
+            {"settings": RetrainSettings(1, distillation=Distillation("no/teacher.safetensors"), proxy=PROXY)},
             r"none at no/teacher\.safetensors",
         ),
     ],
@@ -200,13 +209,13 @@ def test_data_without_a_test_split_is_refused(trained, tiny_data):
 
 def test_a_candidate_that_fails_costs_only_itself(trained, candidates, free):
     found = trained(
-        candidates={**candidates, "dead": parse_candidate("square(x)", free)}, recipe=Recipe(2, proxy=PROXY)
+        candidates={**candidates, "dead": parse_candidate("square(x)", free)}, settings=RetrainSettings(2, proxy=PROXY)
     )
     assert found.complete
     assert found.failures("dead") == ["constant sign"] * 2
     assert found.accuracies("dead") == {}
     assert list(found.compared()) == ["f1", "rsign"]
-    assert found.trainings == trained(candidates=found.candidates, recipe=Recipe(2, proxy=PROXY)).trainings
+    assert found.trainings == trained(candidates=found.candidates, settings=RetrainSettings(2, proxy=PROXY)).trainings
 
 
 def deadly(x):
@@ -231,18 +240,18 @@ def bad():
 
 def test_a_lost_worker_leaves_the_others_to_their_end(trained, bad, tmp_path):
     candidates = {"f1": parse_candidate("deadly(x)", bad), "sign": None}
-    recipe = Recipe(1, proxy={**PROXY, "tables": False})
+    settings = RetrainSettings(1, proxy={**PROXY, "tables": False})
     with pytest.raises(
         GaafError, match=rf"those of f1, seed {SEEDS[0]}, f1, seed {SEEDS[1]} were killed or crashed three times"
     ):
-        trained(candidates=candidates, pset=bad, recipe=recipe, workers=2)
+        trained(candidates=candidates, pset=bad, settings=settings, workers=2)
     assert sorted(entry["seed"] for entry in lines(tmp_path / "out")[1:]) == list(SEEDS)
 
 
 def test_memory_that_runs_out_is_no_result(trained, bad, tmp_path):
-    recipe = Recipe(1, proxy={**PROXY, "tables": False})
+    settings = RetrainSettings(1, proxy={**PROXY, "tables": False})
     with pytest.raises(GaafError, match=r"that of hungry\(x\) ran out of it: use fewer workers"):
-        trained(candidates={"sign": None, "f1": parse_candidate("hungry(x)", bad)}, pset=bad, recipe=recipe)
+        trained(candidates={"sign": None, "f1": parse_candidate("hungry(x)", bad)}, pset=bad, settings=settings)
     assert [entry["text"] for entry in lines(tmp_path / "out")[1:]] == [None]
 
 
@@ -259,15 +268,15 @@ def test_a_damaged_checkpoint_stops_the_run_with_a_line(trained, monkeypatch, tm
 
 
 def test_the_teacher_is_trained_once_and_kept(trained, data, monkeypatch, tmp_path):
-    found = trained(recipe=TAUGHT)
+    found = trained(settings=TAUGHT)
     kept = read_checkpoint(tmp_path / "out" / "teacher.safetensors")
     assert kept.state.epochs == 3
     assert found.teacher_curve == kept.state.history
-    assert numbers(found) != numbers(trained("alone", recipe=Recipe(2, proxy=PROXY)))
+    assert numbers(found) != numbers(trained("alone", settings=RetrainSettings(2, proxy=PROXY)))
     monkeypatch.setattr(teachers.Teaching, "train", None)
-    assert trained(recipe=TAUGHT).trainings == found.trainings
+    assert trained(settings=TAUGHT).trainings == found.trainings
     given = Distillation(str(tmp_path / "out" / "teacher.safetensors"))
-    again = trained("given", recipe=dataclasses.replace(TAUGHT, distillation=given))
+    again = trained("given", settings=dataclasses.replace(TAUGHT, distillation=given))
     assert numbers(again) == numbers(found), "the same teacher, from its file"
     assert again.teacher_curve == found.teacher_curve
     provenance = lines(tmp_path / "given")[0]["provenance"]
@@ -276,20 +285,20 @@ def test_the_teacher_is_trained_once_and_kept(trained, data, monkeypatch, tmp_pa
 
 
 def test_a_student_s_file_is_no_teacher(trained, tmp_path):
-    trained(recipe=Recipe(1, proxy=PROXY))
+    trained(settings=RetrainSettings(1, proxy=PROXY))
     (path, *_) = sorted((tmp_path / "out" / "checkpoints").iterdir())
     with pytest.raises(GaafError, match=r"must be the teacher\.safetensors of a retraining, and .* is TrainingState"):
-        trained("other", recipe=Recipe(1, distillation=Distillation(str(path)), proxy=PROXY))
+        trained("other", settings=RetrainSettings(1, distillation=Distillation(str(path)), proxy=PROXY))
 
 
 def test_an_interrupted_teacher_goes_on(trained, monkeypatch, tmp_path):
-    whole = trained("whole", recipe=TAUGHT)
+    whole = trained("whole", settings=TAUGHT)
     interrupt_at(monkeypatch, 2)
-    part = trained("part", recipe=TAUGHT)
+    part = trained("part", settings=TAUGHT)
     monkeypatch.undo()
     assert part.trainings == ()
     assert read_checkpoint(tmp_path / "part" / "teacher.safetensors").state.epochs == 1
-    assert numbers(trained("part", recipe=TAUGHT)) == numbers(whole)
+    assert numbers(trained("part", settings=TAUGHT)) == numbers(whole)
 
 
 def test_progress_is_shown_when_wanted(trained, capfd):
