@@ -1,8 +1,8 @@
-"""Trains one candidate in a small binary network and says how it went.
+"""The training task of a search: one candidate is trained in a small binary network and scored on validation images.
 
 Candidates are compared in pairs: for one seed all of them start from the same weights and see the same batches with
-the same augmentation, so that the difference of two accuracies is due to f and not to the draw. Nothing here knows the
-test split.
+the same augmentation, so that the difference of two accuracies is due to f and not to the draw. The test split is never
+used here.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ class Proxy:
     """A fixed training task: data, network, and how it is trained.
 
     The loss is cross-entropy, the optimiser Adam with a cosine schedule from ``learning_rate`` to 0, latent weights are
-    clipped to +-1.3. Images are cropped at random after padding by ``pad`` pixels and flipped, on their device; those
-    that are streamed from files have the augmentation of :class:`gaaf_gp.data.decoding.Stream` instead, which is fixed.
+    clipped to +-1.3: see :class:`gaaf_gp.training.step.TrainingSteps` for formulas and sources. Images are cropped at
+    random after padding by ``pad`` pixels and flipped, on their device; those that are streamed from files have the
+    augmentation of :class:`gaaf_gp.data.decoding.Stream` instead, which is fixed.
 
     Args:
         data: train and validation splits, of :func:`gaaf_gp.load_data` or of

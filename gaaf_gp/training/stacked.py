@@ -1,7 +1,6 @@
-"""Trains many candidates at once, in stacks, and says how each of them went.
+"""Training of many candidates at once, as one stack of networks that differ in their activation functions.
 
-The candidates of a stack are paired as all candidates are: they start from the same weights and see the same batches
-with the same augmentation.
+As in single trainings, all candidates start from the same weights and see the same batches with the same augmentation.
 """
 
 from __future__ import annotations
@@ -195,7 +194,7 @@ def _moment(arrays: Sequence[NDArray[Any]]) -> Tensor:
 
 
 def _slices(stacks: Arrays, place: int) -> Arrays:
-    """Return what is one candidate's; Adam's count of steps is everybody's."""
+    """Return the part of one candidate; Adam's count of steps is the same for all."""
     return {name: np.array(stack[place] if stack.ndim else stack) for name, stack in stacks.items()}
 
 
@@ -225,7 +224,7 @@ class _Member:
 
 @dataclass(frozen=True)
 class _How:
-    """What the candidates of one call share, see :func:`train_stacked`."""
+    """The arguments of :func:`train_stacked` that all candidates share."""
 
     seed: int
     score: AnySplit | None
@@ -266,7 +265,7 @@ def train_stacked(
         epochs: stop after this epoch of the schedule; the last one by default.
         states: one for each candidate to go on from, or None; they may come from single trainings.
         at_once: most candidates in one stack. A stack that memory does not suffice for is trained in halves.
-        filled: fill every stack up to ``at_once`` with copies of its last candidate, whose outcomes nobody sees.
+        filled: fill every stack up to ``at_once`` with copies of its last candidate, whose outcomes are dropped.
 
     Returns:
         The outcomes in the order of ``individuals``. ``seconds`` of a stacked one is its share of the stack's wall
@@ -297,7 +296,7 @@ def train_stacked(
 
 
 def _member(proxy: Proxy, place: int, individual: Candidate | None, state: TrainingState | None) -> _Member | None:
-    """Return None for what ``proxy.train`` must see to."""
+    """Return None for a candidate that must be trained alone, by ``proxy.train``."""
     if not proxy.stackable:
         return None
     found = None if individual is None else proxy.behaviour(individual)
@@ -338,7 +337,7 @@ def _in_one(proxy: Proxy, members: Sequence[_Member], how: _How, at_once: int) -
 
 
 class _Run:
-    """One stack on its way: what it has learned of each candidate so far.
+    """The training of one stack, with the history and the failure of each candidate.
 
     Args:
         proxy: the training task.

@@ -41,7 +41,11 @@ class LossScale:
         self.good = torch.zeros((), dtype=torch.int64, device=device)
 
     def overflow(self, gradients: Sequence[Tensor]) -> Tensor:
-        """Return () float32: 1 if a gradient is not finite, else 0; and choose the scale of the next step by it."""
+        """Choose the scale of the next step by ``gradients`` of any shapes.
+
+        Returns:
+            () float32 on the device: 1 if a gradient is not finite, else 0.
+        """
         finite = torch.stack([gradient.isfinite().all() for gradient in gradients]).all()
         good = torch.where(finite, self.good + 1, 0)
         grows = good == GROWTH
@@ -66,7 +70,7 @@ GROWTH = 2000
 """Steps without an overflow after which the scale is doubled."""
 
 AHEAD = 3
-"""Steps ahead of the recording: what is made at the first use, such as Adam's moments, must be there by then."""
+"""Steps before the recording: what a first step allocates, such as Adam's moments, must exist by then."""
 
 Step = Callable[[Tensor, Tensor, Tensor | float], Tensor]
 """Takes images, labels and the learning rate of a step, makes it, and returns losses that nothing has waited for.
@@ -75,7 +79,7 @@ On a GPU it must not depend on, nor change, anything that is not on the device, 
 
 
 class CudaGraphStep:
-    """Makes a step again and again; on a CUDA device it records the step and plays the record.
+    """A step that is repeated; on a CUDA device it is recorded as a CUDA graph and replayed.
 
     A step that cannot be recorded, such as one with a primitive that reads a number back, is called every time.
 
@@ -91,7 +95,17 @@ class CudaGraphStep:
         self._record: _Record | None = None
 
     def __call__(self, step: Step, images: Tensor, labels: Tensor, learning_rate: float) -> Tensor:
-        """Make one step and return its losses, the caller's own; ``step`` must be the same in all calls."""
+        """Make one step.
+
+        Args:
+            step: the same in all calls.
+            images: as ``step`` takes them.
+            labels: as ``step`` takes them.
+            learning_rate: of this step.
+
+        Returns:
+            The losses of the step, not overwritten by later ones.
+        """
         if self._aside is None:
             return step(images, labels, learning_rate)
         if self._record is None and self._done >= AHEAD:
@@ -111,7 +125,7 @@ class CudaGraphStep:
         return losses
 
     def forget(self) -> None:
-        """Record anew: what the step works on has moved to another place in memory."""
+        """Record again at the next step, because tensors of the step have moved to another place in memory."""
         self._record, self._done = None, 0
 
 

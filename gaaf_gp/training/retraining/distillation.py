@@ -72,7 +72,7 @@ class Distilled:
         settings: weight and temperature.
         task: of the teacher.
         weights: the teacher's parameters and buffers.
-        curve: its own epochs, for people: a teacher that is worse than its students holds them back.
+        curve: epochs of the teacher's own training, for reports: a teacher worse than its students holds them back.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Distilled:
         return (1 - weight) * functional.cross_entropy(logits, labels) + weight * temperature**2 * divergence
 
     def settings(self) -> dict[str, Any]:
-        """Return what the loss depends on, fit for JSON; the teacher's weights as a sum over all of them."""
+        """Return everything that the loss depends on, as JSON-able values; of the weights their SHA-256."""
         digest = hashlib.sha256()
         for name in sorted(self._weights):
             digest.update(name.encode() + self._weights[name].tobytes())
@@ -142,7 +142,10 @@ class Teaching(Proxy):
     network: str = "resnet18"
 
     def teacher(self, weights: Mapping[str, NDArray[Any]]) -> nn.Module:
-        """Return the network with ``weights``, in evaluation mode, as it takes part in a loss.
+        """Return the network with ``weights``, without gradients and in evaluation mode.
+
+        Args:
+            weights: parameters and buffers by name, as its checkpoint holds them.
 
         Raises:
             GaafError: they are those of another network.
@@ -176,6 +179,9 @@ def real_network(name: str, num_classes: int, channels: int, side: int) -> nn.Mo
         num_classes: number of logits.
         channels: of the images.
         side: height or width of the images, the lesser of both, in pixels.
+
+    Returns:
+        A module that takes (B, channels, H, W) floats and returns (B, num_classes) logits.
 
     Raises:
         GaafError: torchvision has no such model, or the images do not fit it.

@@ -1,4 +1,4 @@
-"""What a retraining found: its trainings, and each candidate against a baseline, paired by seed."""
+"""Results of a retraining: its trainings, and the comparison of each candidate with a baseline, paired by seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gaaf_gp.training.outcome import Epoch
 from gaaf_gp.trees.candidate import Baseline, Candidate, text_of
 
 SIGN = "sign"
-"""What the plain sign is called in tables."""
+"""Name of the plain sign in tables."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +39,27 @@ class TrainingResult:
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> TrainingResult:
-        """Return what :meth:`entry` wrote."""
+        """Return the training that :meth:`entry` wrote.
+
+        Raises:
+            TypeError: the entry lacks a field or has one that is not known.
+        """
         return cls(**{**entry, "curve": tuple(Epoch(loss, accuracy) for loss, accuracy in entry["curve"])})
 
     def entry(self) -> dict[str, Any]:
-        """Return it fit for JSON."""
+        """Return all fields as JSON-able values; ``curve`` as pairs of loss and accuracy."""
         return {**asdict(self), "curve": [[one.loss, one.accuracy] for one in self.curve]}
 
 
 @dataclass(frozen=True)
 class RetrainResult:
-    """Candidates, their trainings, and how they compare.
+    """Candidates, their trainings, and their comparison.
 
     Attributes:
         candidates: by name, None for the plain sign.
         seeds: of each of them.
-        trainings: those that have ended.
-        provenance: all that they depend on, fit for JSON.
+        trainings: those that have ended, in that order.
+        provenance: everything that they depend on, as JSON-able values.
         teacher_curve: epochs of the teacher, empty without one.
     """
 
@@ -67,12 +71,12 @@ class RetrainResult:
 
     @property
     def wanted(self) -> int:
-        """Trainings that there are when all have ended."""
+        """Number of trainings when all have ended."""
         return len(self.candidates) * len(self.seeds)
 
     @property
     def complete(self) -> bool:
-        """Whether all have."""
+        """Whether all trainings have ended."""
         return len(self.trainings) == self.wanted
 
     def of(self, name: str) -> dict[int, TrainingResult]:
@@ -90,11 +94,10 @@ class RetrainResult:
         return [one.failure for one in self.of(name).values() if one.failure is not None]
 
     def compared(self, baseline: str = SIGN) -> dict[str, Comparison]:
-        """Return each candidate against a baseline, by name.
+        """Compare each candidate with a baseline, paired by seed; see :func:`gaaf_gp.statistics.compare`.
 
-        p-values are corrected (Holm) for all functions that were tested, and for the hand-made ones, which are
-        controls, among themselves. A candidate that failed on any seed is left out: it would be seen on its good seeds
-        only.
+        p-values are corrected (Holm) for all functions that were tested, and separately for the hand-made ones, which
+        are controls. A candidate that failed on any seed is left out, because its good seeds alone would flatter it.
 
         Args:
             baseline: a name of ``candidates``.

@@ -1,8 +1,8 @@
-"""Retraining: chosen functions and baselines at full length, on fresh seeds, scored on the test split.
+"""Retraining: chosen functions and baselines are trained at full length on fresh seeds and scored on the test split.
 
-All candidates meet the same seeds, so that each is compared with a baseline in pairs. The test split is opened when a
-training has made its last epoch, and nothing is chosen by it. A checkpoint after each epoch and a line for each
-training that has ended let the same call go on after any interruption, with the same numbers.
+All candidates are trained on the same seeds, so that each is compared with a baseline in pairs. The test split is
+opened after the last epoch of a training, and nothing is chosen by it. A checkpoint after each epoch and a line of JSON
+for each training that has ended let the same call resume after any interruption, with the same numbers.
 """
 
 from __future__ import annotations
@@ -65,20 +65,23 @@ def retrain(
 ) -> RetrainResult:
     """Train every candidate on every seed and score it on the test split.
 
-    Results depend neither on the number of workers nor on interruptions. After Ctrl-C what has ended until then comes
-    back, and the same call goes on.
+    Results depend neither on the number of workers nor on interruptions. After Ctrl-C the trainings that have ended are
+    returned, and the same call resumes.
 
     Args:
         candidates: by the names that tables show; None for the plain sign.
         data: what to train and validate on; its test split is opened for the scores.
         settings: how to train.
         seeds: at least two, usually :func:`fresh_seeds`.
-        out: folder of ``retrain.jsonl``, of the checkpoints and of the teacher. An earlier retraining of the same
-            settings in it is gone on with, also with more candidates but not with fewer: the correction of the p-values
-            must count every function that was tested.
+        out: folder of ``retrain.jsonl``, of the checkpoints and of the teacher. An earlier retraining with the same
+            settings in it is resumed, also with more candidates but not with fewer: the correction of the p-values must
+            count every function that was tested.
         pset: the set that the trees come from.
         workers: processes; each trains one candidate at a time.
         progress: whether and how progress is shown, see :data:`gaaf_gp.util.console.Show`.
+
+    Returns:
+        The trainings that have ended; all of them unless Ctrl-C was pressed.
 
     Raises:
         GaafError: for a wrong setting, data without a test split, a folder with another retraining, a file that is
@@ -107,7 +110,7 @@ def retrain(
 
 @dataclass(frozen=True)
 class _Task:
-    """What a worker needs."""
+    """What a worker process needs of a retraining."""
 
     schedule: Schedule
     pset: PrimitiveSet
@@ -192,7 +195,7 @@ _test_split = functools.lru_cache(maxsize=1)(open_test_split)
 
 
 def _slug(text: str | None) -> str:
-    """Return what file names call a candidate."""
+    """Return the name of a candidate in file names."""
     if text is None:
         return SIGN
     return text.removeprefix(MARK) if text.startswith(MARK) else hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -230,7 +233,7 @@ def _check_left_out(journal: Journal, candidates: Mapping[str, Candidate | None]
 
 
 def _provenance(settings: RetrainSettings, data: AnyData, seeds: Sequence[int], pset: PrimitiveSet) -> dict[str, Any]:
-    """Return all that the trainings depend on but the candidates and the teacher."""
+    """Return everything that the trainings depend on except the candidates and the teacher."""
     proxy = settings.stages(data)[0].settings()
     for name in ("epochs", "real_weights", "loss"):
         del proxy[name]

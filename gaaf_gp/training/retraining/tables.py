@@ -1,4 +1,4 @@
-"""The table of a retraining: as text for people, as CSV for programs, as LaTeX for a paper; and all of it as JSON."""
+"""The table of a retraining as text, CSV and LaTeX, and all results as JSON."""
 
 from __future__ import annotations
 

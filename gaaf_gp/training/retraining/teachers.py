@@ -1,4 +1,4 @@
-"""Where a teacher comes from: trained once and kept, or read from the file that an earlier retraining left."""
+"""The teacher of a distillation: it is trained once and kept, or read from the file of an earlier retraining."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def teaching(settings: RetrainSettings, data: AnyData) -> Teaching | None:
 
 
 def trained_teacher(task: Teaching, chosen: Distillation, path: Path, *, progress: Show) -> Distilled:
-    """Return the loss with a teacher that is trained here, as far as its file is not there already.
+    """Return the loss with a teacher that is trained now, or resumed from its file.
 
     Args:
         task: see :func:`teaching`.
