@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -38,20 +39,46 @@ def data(image_folder):
     return load_data(image_folder, val_fraction=0.25)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def candidates(free):
     return {"sign": None, "rsign": Baseline("rsign"), "f1": parse_candidate("add(sin(x), x)", free)}
 
 
-@pytest.fixture
-def trained(candidates, data, free, tmp_path):
-    """The function that retrains these candidates, with other arguments where they are given."""
+@pytest.fixture(scope="module")
+def retrain_into(candidates, data, free):
+    """The function that retrains these candidates into a folder, with other arguments where they are given."""
 
-    def call(out="out", **others):
+    def call(out, **others):
         arguments = {"candidates": candidates, "data": data, "settings": SETTINGS, "seeds": SEEDS, "pset": free}
-        return retrain(out=tmp_path / out, **{**arguments, **others})
+        return retrain(out=out, **{**arguments, **others})
 
     return call
+
+
+@pytest.fixture
+def trained(retrain_into, tmp_path):
+    """See retrain_into; folders are named, and new in each test."""
+    return lambda out="out", **others: retrain_into(tmp_path / out, **others)
+
+
+@pytest.fixture(scope="module")
+def whole(retrain_into, tmp_path_factory):
+    """A retraining that was never interrupted, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    return retrain_into(folder), folder
+
+
+@pytest.fixture(scope="module")
+def taught(retrain_into, tmp_path_factory):
+    """The same with a teacher."""
+    folder = tmp_path_factory.mktemp("taught")
+    return retrain_into(folder, settings=TAUGHT), folder
+
+
+@pytest.fixture
+def copied(whole, tmp_path):
+    """A copy of the folder of a whole retraining, where ``trained()`` looks for it."""
+    return Path(shutil.copytree(whole[1], tmp_path / "out"))
 
 
 def numbers(found):
@@ -71,8 +98,8 @@ def test_seeds_are_far_from_those_of_a_search():
         fresh_seeds(1)
 
 
-def test_it_is_what_the_proxy_does(trained, data, tmp_path, free):
-    found = trained()
+def test_it_is_what_the_proxy_does(whole, data):
+    found, folder = whole
     assert found.complete
     assert found.seeds == SEEDS
     split = open_test_split(data)
@@ -83,17 +110,17 @@ def test_it_is_what_the_proxy_does(trained, data, tmp_path, free):
             second = tasks[1].train(candidate, seed + stages.STAGE_SEEDS, initial=first.state.model, keep=True)
             assert one.curve == first.history + second.history
             assert one.accuracy == tasks[1].score(candidate, second.state, split)
-            weights = read_checkpoint(tmp_path / "out" / one.checkpoint).weights
+            weights = read_checkpoint(folder / one.checkpoint).weights
             assert all(np.array_equal(value.numpy(), second.state.model[key]) for key, value in weights.items())
     assert len({one.checkpoint for one in found.trainings}) == 6
-    provenance, *entries = lines(tmp_path / "out")
+    provenance, *entries = lines(folder)
     assert len(entries) == 6
     assert provenance["provenance"]["epochs"] == [1, 2]
     assert provenance["provenance"]["versions"]["torch"]
 
 
-def test_workers_change_nothing(trained):
-    one, two = trained("one", workers=1), trained("two", workers=2)
+def test_workers_change_nothing(trained, whole):
+    one, two = whole[0], trained(workers=2)
     assert numbers(one) == numbers(two)
     assert {name: one.compared()[name] for name in ("f1", "rsign")} == two.compared()
 
@@ -112,8 +139,7 @@ def interrupt_at(monkeypatch, call):
 
 
 @pytest.mark.parametrize("call", [1, 2, 5, 12])
-def test_interrupted_and_gone_on_with_is_never_interrupted(trained, monkeypatch, tmp_path, call):
-    whole = trained("whole")
+def test_interrupted_and_gone_on_with_is_never_interrupted(trained, whole, monkeypatch, tmp_path, call):
     interrupt_at(monkeypatch, call)
     part = trained("part")
     monkeypatch.undo()
@@ -126,14 +152,14 @@ def test_interrupted_and_gone_on_with_is_never_interrupted(trained, monkeypatch,
     monkeypatch.setattr(Proxy, "train", lambda *a, **k: epochs.append(1) or real(*a, **k))
     again = trained("part")
     assert again.complete
-    assert numbers(again) == numbers(whole)
+    assert numbers(again) == numbers(whole[0])
     assert len(epochs) == 6 * SETTINGS.epochs - (call - 1), "no epoch that was over is trained again"
 
 
-def test_what_has_ended_is_not_trained_again(trained, monkeypatch):
-    whole = trained()
+def test_what_has_ended_is_not_trained_again(trained, whole, copied, monkeypatch):
     monkeypatch.setattr(Proxy, "train", None)
-    assert trained().trainings == whole.trainings
+    assert trained().trainings == whole[0].trainings
+    assert lines(copied) == lines(whole[1])
 
 
 def test_the_test_split_is_opened_after_the_last_epoch_only(trained, monkeypatch):
@@ -147,11 +173,11 @@ def test_the_test_split_is_opened_after_the_last_epoch_only(trained, monkeypatch
     assert events == [1, 2, 3, "test"] * 6
 
 
-def test_more_candidates_go_on_and_fewer_are_refused(trained, candidates, free, tmp_path):
-    before = trained()
+@pytest.mark.usefixtures("copied")
+def test_more_candidates_go_on_and_fewer_are_refused(trained, whole, candidates, free):
     more = {**candidates, "f2": parse_candidate("cos(x)", free)}
     after = trained(candidates=more)
-    assert after.trainings[:6] == before.trainings
+    assert after.trainings[:6] == whole[0].trainings
     assert len(after.trainings) == 8
     with pytest.raises(GaafError, match=r"holds others too: name cos\(x\) as well, or choose another folder"):
         trained()
@@ -168,8 +194,8 @@ def test_more_candidates_go_on_and_fewer_are_refused(trained, candidates, free, 
         ),
     ],
 )
+@pytest.mark.usefixtures("copied")
 def test_another_retraining_in_the_folder_is_refused(trained, change, message):
-    trained()
     with pytest.raises(GaafError, match=message):
         trained(**change)
 
@@ -238,7 +264,8 @@ def bad():
     return pset.check()
 
 
-def test_a_lost_worker_leaves_the_others_to_their_end(trained, bad, tmp_path):
+def test_a_lost_worker_leaves_the_others_to_their_end(trained, bad, monkeypatch, tmp_path):
+    monkeypatch.setattr("gaaf_gp.parallel.executors.CALLS", 2)  # a third one takes longer and shows nothing more
     candidates = {"f1": parse_candidate("deadly(x)", bad), "sign": None}
     settings = RetrainSettings(1, proxy={**PROXY, "tables": False})
     with pytest.raises(
@@ -255,7 +282,7 @@ def test_memory_that_runs_out_is_no_result(trained, bad, tmp_path):
     assert [entry["text"] for entry in lines(tmp_path / "out")[1:]] == [None]
 
 
-def test_a_damaged_checkpoint_stops_the_run_with_a_line(trained, monkeypatch, tmp_path):
+def test_a_damaged_checkpoint_stops_the_run_with_a_line(trained, whole, monkeypatch, tmp_path):
     interrupt_at(monkeypatch, 2)
     trained()
     monkeypatch.undo()
@@ -264,18 +291,19 @@ def test_a_damaged_checkpoint_stops_the_run_with_a_line(trained, monkeypatch, tm
     with pytest.raises(GaafError, match="remove the file, and its training starts again"):
         trained()
     path.unlink()
-    assert numbers(trained()) == numbers(trained("whole"))
+    assert numbers(trained()) == numbers(whole[0])
 
 
-def test_the_teacher_is_trained_once_and_kept(trained, data, monkeypatch, tmp_path):
-    found = trained(settings=TAUGHT)
-    kept = read_checkpoint(tmp_path / "out" / "teacher.safetensors")
+def test_the_teacher_is_trained_once_and_kept(trained, taught, monkeypatch, tmp_path):
+    found, folder = taught
+    kept = read_checkpoint(folder / "teacher.safetensors")
     assert kept.state.epochs == 3
     assert found.teacher_curve == kept.state.history
     assert numbers(found) != numbers(trained("alone", settings=RetrainSettings(2, proxy=PROXY)))
     monkeypatch.setattr(teachers.Teaching, "train", None)
+    shutil.copytree(folder, tmp_path / "out")
     assert trained(settings=TAUGHT).trainings == found.trainings
-    given = Distillation(str(tmp_path / "out" / "teacher.safetensors"))
+    given = Distillation(str(folder / "teacher.safetensors"))
     again = trained("given", settings=dataclasses.replace(TAUGHT, distillation=given))
     assert numbers(again) == numbers(found), "the same teacher, from its file"
     assert again.teacher_curve == found.teacher_curve
@@ -291,14 +319,13 @@ def test_a_student_s_file_is_no_teacher(trained, tmp_path):
         trained("other", settings=RetrainSettings(1, distillation=Distillation(str(path)), proxy=PROXY))
 
 
-def test_an_interrupted_teacher_goes_on(trained, monkeypatch, tmp_path):
-    whole = trained("whole", settings=TAUGHT)
+def test_an_interrupted_teacher_goes_on(trained, taught, monkeypatch, tmp_path):
     interrupt_at(monkeypatch, 2)
     part = trained("part", settings=TAUGHT)
     monkeypatch.undo()
     assert part.trainings == ()
     assert read_checkpoint(tmp_path / "part" / "teacher.safetensors").state.epochs == 1
-    assert numbers(trained("part", settings=TAUGHT)) == numbers(whole)
+    assert numbers(trained("part", settings=TAUGHT)) == numbers(taught[0])
 
 
 def test_progress_is_shown_when_wanted(trained, capfd):
