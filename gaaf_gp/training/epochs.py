@@ -134,7 +134,7 @@ def scores(
 def accuracy(
     training: Training, batches: TrainingBatches, split: AnySplit | None, classes: tuple[str, ...] | None
 ) -> float:
-    """Return the share of a split that one network calls right (0 to 1), see :func:`scores`.
+    """Return the share of a split that one network classifies correctly, 0 to 1; arguments as in :func:`scores`.
 
     Raises:
         FailedError: an output is not finite, or all images are of one class and ``classes`` is given.
@@ -154,7 +154,12 @@ def epoch(
     budget: Budget,
     classes: tuple[str, ...] | None,
 ) -> Epoch:
-    """Train for epoch ``number`` and score it; see :func:`run_epoch` and :func:`accuracy`."""
+    """Train one candidate for one epoch and score it; arguments as in :func:`run_epoch` and :func:`scores`.
+
+    Raises:
+        FailedError: the candidate has failed.
+        UnreadableError: the images cannot be read.
+    """
     loss = run_epoch(training, batches, number, budget)
     return Epoch(loss, accuracy(training, batches, split, classes))
 

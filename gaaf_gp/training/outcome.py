@@ -93,7 +93,15 @@ class Outcome:
         failure: str | None,
         state: TrainingState | None,
     ) -> Outcome:
-        """Return the outcome of a training with ``history``; one that failed has no state and the worst accuracy."""
+        """Return the outcome of a training; one that failed has no state and the worst accuracy.
+
+        Args:
+            seed: of the training.
+            history: the epochs; at least one unless the training failed.
+            seconds: wall time.
+            failure: why it failed, None if it did not.
+            state: to resume it from, or None.
+        """
         if failure is None:
             return cls(seed, history[-1].accuracy, history, seconds, None, state)
         return cls(seed, WORST_ACCURACY, history, seconds, failure)

@@ -237,11 +237,20 @@ class Proxy:
         alike, and the sign that a tree happens to carry decides nothing.
 
         The training runs on as many threads as torch is set to; :meth:`train` sets them.
+
+        Args:
+            individual: the candidate; None for the plain sign.
+            seed: of the initial weights, the order of the batches and the augmentation.
         """
         return self._built(individual, seed, 1 if individual is None else self.behaviour(individual).orientation)
 
     def score(self, individual: Candidate | None, state: TrainingState, split: AnySplit) -> float:
-        """Return the accuracy (0 to 1) of a network that was trained here, on a split as :meth:`train` takes it.
+        """Return the accuracy (0 to 1) of a trained network.
+
+        Args:
+            individual: the candidate; None for the plain sign.
+            state: of its training in this task.
+            split: the images, in memory or in files, as those of the data.
 
         Raises:
             FailedError: an output is not finite.
@@ -305,7 +314,7 @@ class Proxy:
     def last_epoch(
         self, individual: Candidate | None, seed: int, epochs: int | None, state: TrainingState | None
     ) -> int:
-        """Return the epoch after which :meth:`train` would stop.
+        """Return the epoch after which :meth:`train` would stop; arguments as there.
 
         Raises:
             GaafError: what :meth:`train` would refuse.

@@ -113,7 +113,14 @@ class Stack(TrainingSteps):
     def states(
         self, texts: Sequence[str | None], seed: int, histories: Sequence[Sequence[Epoch]], seconds: Sequence[float]
     ) -> list[TrainingState]:
-        """Return for each candidate what :meth:`Training.state` would: single trainings can go on from it too."""
+        """Return the state of each candidate; single trainings can be resumed from it too.
+
+        Args:
+            texts: canonical text of each candidate, None for the plain sign.
+            seed: of all of them.
+            histories: the epochs of each.
+            seconds: wall time of each.
+        """
         model, moments, generator = self._arrays()
         return [
             TrainingState(

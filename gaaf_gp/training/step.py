@@ -210,7 +210,13 @@ class TrainingSteps(ABC):
 
     @abstractmethod
     def losses(self, logits: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss (nats) of ``logits``, a 0-dim tensor with their graph; ``labels`` are (B,) int64."""
+        """Return the loss (nats) of a batch, a 0-dim tensor with the graph of ``logits``.
+
+        Args:
+            logits: (B, classes), as :meth:`logits` returns them.
+            images: (B,C,H,W) normalized floats that they belong to.
+            labels: (B,) int64.
+        """
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
@@ -318,13 +324,24 @@ class Training(TrainingSteps):
         return self.model.state_dict()
 
     def state(self, text: str | None, seed: int, history: tuple[Epoch, ...], seconds: float) -> TrainingState:
-        """Return a copy of all that the steps to come depend on; the arguments go into it as they are."""
+        """Return a copy of everything that later steps depend on.
+
+        Args:
+            text: canonical text of the candidate, None for the plain sign.
+            seed: of the training.
+            history: the epochs so far.
+            seconds: wall time so far.
+        """
         model, moments, generator = self._arrays()
         scale = None if self._scale is None else self._scale.state()
         return TrainingState(text, seed, history, seconds, self.steps, model, moments, generator, scale)
 
     def restore(self, state: TrainingState) -> None:
-        """Go back, or on, to ``state``, which a training of the same candidate in the same network left."""
+        """Continue from ``state``, which a training of the same candidate in the same network left.
+
+        Raises:
+            RuntimeError: torch finds weights of another network in it.
+        """
         self.model.load_state_dict(as_tensors(state.model))
         self._resume(state, {number: as_tensors(kept) for number, kept in state.moments.items()})
         if self._scale is not None and state.scale is not None:

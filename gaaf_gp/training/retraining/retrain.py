@@ -42,6 +42,10 @@ FORMAT = 1
 def fresh_seeds(number: int, seed: int = 0) -> tuple[int, ...]:
     """Return ``number`` seeds that no search uses.
 
+    Args:
+        number: how many, at least 2.
+        seed: another one gives other seeds; not negative.
+
     Raises:
         GaafError: fewer than two, or a seed that is negative or too large for 64 bits.
     """

@@ -65,6 +65,10 @@ class RetrainSettings:
     def stages(self, data: AnyData, loss: Loss | None = None) -> tuple[Proxy, ...]:
         """Return the training tasks, in order.
 
+        Args:
+            data: what they train and validate on.
+            loss: of all stages; None for cross-entropy.
+
         Raises:
             GaafError: a setting of the Proxy is out of its range.
         """

@@ -69,7 +69,11 @@ class Row:
 
 
 def rows(found: RetrainResult, against: str = SIGN) -> list[Row]:
-    """Return a line for each candidate, in their order.
+    """Return a row for each candidate, in their order.
+
+    Args:
+        found: a complete retraining.
+        against: name of the baseline.
 
     Raises:
         GaafError: what :meth:`RetrainResult.compared` refuses.
@@ -107,7 +111,12 @@ def write(found: RetrainResult, folder: Path, against: Sequence[str] = (SIGN,)) 
 def show(found: RetrainResult, tables: Mapping[str, Sequence[Row]], console: Console) -> None:
     """Print tables, one for each baseline, with what their columns mean.
 
-    A narrow screen gets the formulas below the first table: figures that are broken over lines cannot be read.
+    On a narrow screen the formulas stand below the first table, so that no figure is broken over two lines.
+
+    Args:
+        found: a complete retraining.
+        tables: name of a baseline to its :func:`rows`.
+        console: prints them; its width decides.
     """
     wide = console.width >= WIDE
     for number, (against, table) in enumerate(tables.items()):
@@ -132,7 +141,12 @@ def show(found: RetrainResult, tables: Mapping[str, Sequence[Row]], console: Con
 
 
 def latex(found: RetrainResult, table: Sequence[Row]) -> str:
-    r"""Return a ``tabular`` for LaTeX's package booktabs, with what its columns mean as comments ahead of it."""
+    r"""Return a ``tabular`` for LaTeX's package booktabs, after comments that say what its columns mean.
+
+    Args:
+        found: a complete retraining.
+        table: its :func:`rows` against one baseline.
+    """
     against = table[0].against
     head = ["Name", "$f(x)$", r"Accuracy (\%)", r"$\pm$", rf"vs.\ {_escaped(against)}", r"95\,\% interval"]
     lines = [f"% {line}" for line in f"{_title(found)}.\n{_caption(found, against)}".split("\n")]

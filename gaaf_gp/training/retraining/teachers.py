@@ -17,7 +17,14 @@ TEACHER_SEED = 999_999_999
 
 
 def given_teacher(settings: RetrainSettings, data: AnyData) -> Distilled | None:
-    """Return the loss with the teacher that the settings name as a file; None where they name none, or a network.
+    """Return the loss with the teacher that the settings name as a file.
+
+    Args:
+        settings: of the retraining.
+        data: of the students; the teacher must take its images and classes.
+
+    Returns:
+        None where the settings name no teacher, or a network to train.
 
     Raises:
         GaafError: there is no such file, it is no teacher's, or its network does not fit the data.
@@ -39,9 +46,16 @@ def given_teacher(settings: RetrainSettings, data: AnyData) -> Distilled | None:
 
 
 def teaching(settings: RetrainSettings, data: AnyData) -> Teaching | None:
-    """Return the training task of the network that the settings name as the teacher; None where they name none.
+    """Return the training task of the network that the settings name as the teacher.
 
     Batches, augmentation, threads and precision are those of the students.
+
+    Args:
+        settings: of the retraining.
+        data: of the students.
+
+    Returns:
+        None where the settings name no teacher, or a file.
 
     Raises:
         GaafError: torchvision has no such network, it does not fit the data, or a setting is out of its range.
