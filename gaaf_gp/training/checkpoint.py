@@ -134,11 +134,11 @@ def _content(path: Path) -> tuple[Any, dict[str, Any], dict[str, NDArray[Any]]]:
 
 def _digest(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
     """Return the checksum of a header without one and of its arrays."""
-    found = hashlib.sha256(json.dumps(header, allow_nan=False).encode())
+    digest = hashlib.sha256(json.dumps(header, allow_nan=False).encode())
     for name, value in sorted(arrays.items()):
-        found.update(f"\0{name} {value.dtype.str} {value.shape}\0".encode())
-        found.update(value.tobytes())
-    return found.hexdigest()
+        digest.update(f"\0{name} {value.dtype.str} {value.shape}\0".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
 
 
 def _checkpoint(header: Mapping[str, Any], content: Mapping[str, NDArray[Any]]) -> Checkpoint:

@@ -67,15 +67,15 @@ def inputs_of(model: nn.Module, images: Tensor) -> dict[str, NDArray[np.float32]
         Name of each layer that was called to at most ``MOST`` of its inputs, (n,) float32.
     """
     names = {module: name for name, module in model.named_modules() if isinstance(module, BinaryLayer)}
-    found: dict[str, list[Tensor]] = {name: [] for name in names.values()}
+    inputs: dict[str, list[Tensor]] = {name: [] for name in names.values()}
 
     def look(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
-        found[names[layer]].append(arguments[0].detach().flatten())  # type: ignore[index]
+        inputs[names[layer]].append(arguments[0].detach().flatten())  # type: ignore[index]
 
     model.eval()
     with torch.no_grad(), watching(names, look):
         model(images)
-    return {name: _sample(torch.cat(parts)) for name, parts in found.items() if parts}
+    return {name: _sample(torch.cat(parts)) for name, parts in inputs.items() if parts}
 
 
 def _sample(values: Tensor) -> NDArray[np.float32]:

@@ -276,10 +276,10 @@ class Proxy:
             return training
         if individual is None:
             return self._built(None, seed, 1)
-        found = self.behaviour(individual)
-        if found.failure is not None:
-            raise FailedError(found.failure)
-        return self._built(individual, seed, found.orientation)
+        measured = self.behaviour(individual)
+        if measured.failure is not None:
+            raise FailedError(measured.failure)
+        return self._built(individual, seed, measured.orientation)
 
     def _built(self, individual: Candidate | None, seed: int, orientation: int) -> Training:
         device = self.data.device

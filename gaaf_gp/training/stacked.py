@@ -306,8 +306,8 @@ def _member(proxy: Proxy, place: int, individual: Candidate | None, state: Train
     """Return None for a candidate that must be trained alone, by ``proxy.train``."""
     if not proxy.stackable:
         return None
-    found = None if individual is None else proxy.behaviour(individual)
-    if found is not None and found.failure is not None:
+    measured = None if individual is None else proxy.behaviour(individual)
+    if measured is not None and measured.failure is not None:
         return None
     try:
         factory = activation_factory(individual, proxy.surrogate, tables=True, device=proxy.data.device)
@@ -316,7 +316,7 @@ def _member(proxy: Proxy, place: int, individual: Candidate | None, state: Train
         return None
     if not isinstance(activation, TableActivation):
         return None
-    return _Member(place, individual, activation, 1 if found is None else found.orientation, state)
+    return _Member(place, individual, activation, 1 if measured is None else measured.orientation, state)
 
 
 def _in_stacks(proxy: Proxy, members: Sequence[_Member], how: _How, at_once: int) -> dict[int, Outcome]:

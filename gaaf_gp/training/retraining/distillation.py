@@ -111,8 +111,8 @@ class Distilled:
         digest = hashlib.sha256()
         for name in sorted(self._weights):
             digest.update(name.encode() + self._weights[name].tobytes())
-        own = {"weight": self._settings.weight, "temperature": self._settings.temperature}
-        return {"teacher": self._task.network, "sha256": digest.hexdigest(), **own}
+        settings = {"weight": self._settings.weight, "temperature": self._settings.temperature}
+        return {"teacher": self._task.network, "sha256": digest.hexdigest(), **settings}
 
     @functools.cached_property
     def _teachers(self) -> dict[torch.device, nn.Module]:
@@ -187,12 +187,12 @@ def real_network(name: str, num_classes: int, channels: int, side: int) -> nn.Mo
         GaafError: torchvision has no such model, or the images do not fit it.
     """
     models = import_torchvision().models
-    known = models.list_models(module=models)
-    if name not in known:
-        some = [one for one in known if one.startswith("resnet")]
+    names = models.list_models(module=models)
+    if name not in names:
+        resnets = [one for one in names if one.startswith("resnet")]
         raise GaafError(
             f"a teacher must be a classification model of torchvision or a file that ends in {ENDING}, got {name!r}; "
-            f"known: {listed(some)} and {len(known) - len(some)} more of torchvision.models"
+            f"known: {listed(resnets)} and {len(names) - len(resnets)} more of torchvision.models"
         )
     try:
         model: nn.Module = models.get_model(name, weights=None, num_classes=num_classes)
@@ -226,8 +226,8 @@ def _fit_stem(model: nn.Module, channels: int, *, small: bool) -> None:
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, own = name.rpartition(".")
-    setattr(model.get_submodule(parent), own, module)
+    parent, _, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, module)
 
 
 def _without_chance(model: nn.Module) -> None:

@@ -123,13 +123,13 @@ class RetrainResult:
         sound = [name for name in self.candidates if name != baseline and not self.failures(name)]
         families = [[name for name in sound if self.is_control(name) == control] for control in (False, True)]
         values = self.accuracies(baseline)
-        found = [
+        comparisons = [
             one
             for family in families
             if family
             for one in compare({name: self.accuracies(name) for name in family}, values)
         ]
-        return {one.name: one for one in found}
+        return {one.name: one for one in comparisons}
 
     def is_control(self, name: str) -> bool:
         """Return whether a candidate is a hand-made one: a control, and no function that is tested."""

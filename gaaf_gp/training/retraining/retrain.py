@@ -168,21 +168,21 @@ def _step(task: _Task, text: str | None, seed: int) -> Progressed | TrainingResu
     """Train one epoch further; after the last one score the test split. Runs in a worker."""
     schedule, candidate = task.schedule, parse_candidate(text, task.pset)
     place = f"{CHECKPOINTS}/{_slug(text)}-{seed}{ENDING}"
-    went = schedule.advance(candidate, seed, task.out / place)
-    if went.failure == OUT_OF_MEMORY:  # the machine's failure, and no result of the candidate
+    reached = schedule.advance(candidate, seed, task.out / place)
+    if reached.failure == OUT_OF_MEMORY:  # the machine's failure, and no result of the candidate
         raise GaafError(
             f"memory must suffice for each training, and that of {text or 'the plain sign'} ran out of it: use fewer "
             "workers, or another folder with smaller batches; the same command goes on"
         )
-    if went.failure is None and len(went.curve) < schedule.epochs:
-        return went
-    accuracy, failure = None, went.failure
+    if reached.failure is None and len(reached.curve) < schedule.epochs:
+        return reached
+    accuracy, failure = None, reached.failure
     if failure is None:
         try:
             accuracy = schedule.score(candidate, seed, task.out / place, _test_split(schedule.stages[0].data))
         except FailedError as error:
             failure = str(error)
-    return TrainingResult(text, seed, accuracy, failure, went.curve, went.seconds, place)
+    return TrainingResult(text, seed, accuracy, failure, reached.curve, reached.seconds, place)
 
 
 def _unfinished(step: Progressed | TrainingResult) -> bool:

@@ -125,10 +125,10 @@ class Schedule:
         Raises:
             GaafError: there is none, or an earlier one.
         """
-        found = self._read(path, candidate, seed)
-        if not self._ended(found.about["stage"], found.state):
+        checkpoint = self._read(path, candidate, seed)
+        if not self._ended(checkpoint.about["stage"], checkpoint.state):
             raise GaafError(f"a training must have reached its last epoch, and that in {path} has not: train it on")
-        return found
+        return checkpoint
 
     def _ended(self, stage: int, state: TrainingState) -> bool:
         return stage == len(self.stages) - 1 and state.epochs == self.stages[-1].epochs
@@ -141,24 +141,25 @@ class Schedule:
     def _place(self, candidate: Candidate | None, seed: int, path: Path) -> _Place:
         if not path.exists():
             return _Place(0)
-        found = self._read(path, candidate, seed)
-        state, stage, behind = found.state, found.about["stage"], found.about["behind"]
+        checkpoint = self._read(path, candidate, seed)
+        state, stage, behind = checkpoint.state, checkpoint.about["stage"], checkpoint.about["behind"]
         curve = tuple(Epoch(loss, accuracy) for loss, accuracy in behind["curve"])
         if state.epochs < self.stages[stage].epochs:
             return _Place(stage, state, None, curve, behind["seconds"])
         return _Place(stage + 1, None, state.model, curve + state.history, behind["seconds"] + state.seconds)
 
     def _read(self, path: Path, candidate: Candidate | None, seed: int) -> Checkpoint:
-        found = read_checkpoint(path)
+        checkpoint = read_checkpoint(path)
         try:
-            stage = found.about["stage"]
-            mine = found.about[SCHEDULE_KEY] == json.loads(json.dumps(self.about)) and 0 <= stage < len(self.stages)
+            stage = checkpoint.about["stage"]
+            about = json.loads(json.dumps(self.about))
+            matches = checkpoint.about[SCHEDULE_KEY] == about and 0 <= stage < len(self.stages)
         except (KeyError, TypeError):
-            mine, stage = False, 0
+            matches, stage = False, 0
         text = text_of(candidate)
-        if not mine or (found.state.text, found.state.seed) != (text, seed + STAGE_SEEDS * stage):
+        if not matches or (checkpoint.state.text, checkpoint.state.seed) != (text, seed + STAGE_SEEDS * stage):
             raise GaafError(
                 f"{path} must be the checkpoint of {text or 'the plain sign'} with seed {seed} in this training task, "
-                f"and is that of {found.state!r} or of another task: choose another folder, or remove the file"
+                f"and is that of {checkpoint.state!r} or of another task: choose another folder, or remove the file"
             )
-        return found
+        return checkpoint

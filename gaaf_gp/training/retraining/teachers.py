@@ -32,17 +32,17 @@ def given_teacher(settings: RetrainSettings, data: AnyData) -> Distilled | None:
     chosen = settings.distillation
     if chosen is None or chosen.file is None:
         return None
-    found = read_checkpoint(chosen.file)
+    checkpoint = read_checkpoint(chosen.file)
     try:
-        network = found.about[SCHEDULE_KEY]["teacher"]["network"]
+        network = checkpoint.about[SCHEDULE_KEY]["teacher"]["network"]
     except (KeyError, TypeError) as error:
         raise GaafError(
-            f"a teacher's file must be the teacher.safetensors of a retraining, and {chosen.file} is {found.state!r}: "
-            "give that file, or the name of a network"
+            f"a teacher's file must be the teacher.safetensors of a retraining, and {chosen.file} is "
+            f"{checkpoint.state!r}: give that file, or the name of a network"
         ) from error
     task = _teaching(settings, chosen, data, network)
-    task.teacher(found.state.model)  # refuses the weights of other classes or channels
-    return Distilled(chosen, task, found.state.model, found.state.history)
+    task.teacher(checkpoint.state.model)  # refuses the weights of other classes or channels
+    return Distilled(chosen, task, checkpoint.state.model, checkpoint.state.history)
 
 
 def teaching(settings: RetrainSettings, data: AnyData) -> Teaching | None:
@@ -80,14 +80,14 @@ def trained_teacher(task: Teaching, chosen: Distillation, path: Path, *, progres
     done = 0
     with EpochProgress(task.epochs, what="teacher", show=progress) as shown:
         while done < task.epochs:
-            went = schedule.advance(None, TEACHER_SEED, path)
-            if went.failure is not None:
+            reached = schedule.advance(None, TEACHER_SEED, path)
+            if reached.failure is not None:
                 raise GaafError(
-                    f"a teacher must train, and {task.network} failed ({went.failure}): train it longer, or choose "
+                    f"a teacher must train, and {task.network} failed ({reached.failure}): train it longer, or choose "
                     "another network or a smaller learning rate for it"
                 )
-            done = len(went.curve)
-            shown.reach(done, f"{went.curve[-1].accuracy:.2%} after epoch {done}")
+            done = len(reached.curve)
+            shown.reach(done, f"{reached.curve[-1].accuracy:.2%} after epoch {done}")
     state = schedule.finished(None, TEACHER_SEED, path).state
     return Distilled(chosen, task, state.model, state.history)
 
