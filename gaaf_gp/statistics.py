@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import scipy  # its parts are read when they are first used: stats takes most of a second
+from numpy.typing import NDArray
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.util.checks import number, whole_number
@@ -48,21 +49,37 @@ def paired_difference(first: Sequence[float], second: Sequence[float], confidenc
     """Return the mean of ``first[i] - second[i]`` with its Student-t interval.
 
     The pairs share a seed each, so what the seed does to both cancels. The interval assumes that differences are
-    independent and about normal; with few pairs it is wide, and rightly so.
+    independent and about normal; with few pairs it is wide, and rightly so. Equal differences have no width.
+
+    Args:
+        first: (n,) values, such as accuracies.
+        second: (n,) values on the same seeds in the same order.
+        confidence: of the interval, between 0 and 1.
 
     Raises:
-        GaafError: unless both have the same number of values, at least two.
+        GaafError: unless both have the same number of values, at least two, or for a confidence out of its range.
     """
     if len(first) != len(second) or len(first) < 2:
         raise GaafError(
             f"a paired interval needs two or more pairs, got {len(first)} and {len(second)} values: use more seeds"
         )
     check_confidence(confidence)
-    differences = [a - b for a, b in zip(first, second, strict=True)]
-    mean, count = statistics.fmean(differences), len(differences)
-    error = statistics.stdev(differences) / math.sqrt(count)
-    half = _quantile(confidence, count - 1) * error
-    return Interval(mean, mean - half, mean + half, count, confidence)
+    differences = np.subtract(first, second)
+    mean, test = float(differences.mean()), _paired_test(differences)
+    if test is None:
+        return Interval(mean, mean, mean, len(differences), confidence)
+    span = test.confidence_interval(confidence)
+    return Interval(mean, float(span.low), float(span.high), len(differences), confidence)
+
+
+def _paired_test(differences: NDArray[np.float64]) -> Any:
+    """Return scipy's paired t-test of two or more differences, None where they have no variance."""
+    if (differences == differences[0]).all():
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of differences that are almost equal
+        test = scipy.stats.ttest_rel(differences, np.zeros_like(differences))
+    return test if math.isfinite(test.statistic) else None  # else the variance is below the least float64
 
 
 @dataclass(frozen=True)
@@ -349,13 +366,12 @@ def paired_p_value(differences: Sequence[float]) -> float:
     Raises:
         GaafError: for fewer than two differences.
     """
-    error = standard_error(differences)
-    if error is None:
+    if len(differences) < 2:
         raise GaafError(f"a paired test needs two or more differences, got {len(differences)}: use more seeds")
-    mean = math.fsum(differences) / len(differences)
-    if error == 0:
-        return 1.0 if mean == 0 else 0.0
-    return float(2 * scipy.stats.t.sf(abs(mean) / error, len(differences) - 1))
+    test = _paired_test(np.asarray(differences, dtype=np.float64))
+    if test is None:
+        return 0.0 if abs(math.fsum(differences)) > 0 else 1.0
+    return float(test.pvalue)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typer import Option
 
 from gaaf_gp import load_data
 from gaaf_gp.cli import INTERRUPTED, script
-from gaaf_gp.training.retraining import Distillation, Recipe, fresh_seeds, retrain, tables
+from gaaf_gp.training.retraining import Distillation, RetrainSettings, fresh_seeds, retrain, tables
 from gaaf_gp.trees import parse_candidate
 from gaaf_gp.util.devices import available_cores
 from primitives import gaaf
@@ -47,7 +47,7 @@ def main(
     result = retrain(
         {**baselines, **functions},
         load_data(data, val_fraction=VAL_FRACTION, limit=limit),
-        Recipe(epochs, TWO_STAGE, TEACHER, {**PROXY, "batch_size": batch_size}),
+        RetrainSettings(epochs, TWO_STAGE, TEACHER, {**PROXY, "batch_size": batch_size}),
         seeds=fresh_seeds(seeds),
         out=out,
         pset=pset,

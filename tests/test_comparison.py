@@ -52,9 +52,22 @@ def test_what_is_significant_alone_need_not_be_among_many():
     assert not among.significant
 
 
-def test_equal_differences_leave_no_doubt():
-    assert paired_p_value([0.5, 0.5]) == 0
-    assert paired_p_value([0.0, 0.0]) == 1
+@pytest.mark.parametrize(
+    ("differences", "p_value"),
+    [([0.5, 0.5], 0), ([0.0, 0.0], 1), ([0.1] * 3, 0), ([-0.1] * 7, 0), ([1e-200, 3e-200], 0), ([1e-200, -1e-200], 1)],
+)
+def test_differences_without_variance_leave_no_doubt(differences, p_value):
+    assert paired_p_value(differences) == p_value
+    interval = paired_difference(differences, [0.0] * len(differences))
+    assert interval.low == interval.mean == interval.high
+
+
+def test_almost_equal_differences_are_compared_without_a_warning():
+    differences = [0.75 - 0.70, 0.76 - 0.71, 0.05]
+    assert len(set(differences)) > 1
+    assert 0 < paired_p_value(differences) < 1e-20
+    interval = paired_difference(differences, [0.0] * 3)
+    assert interval.low <= interval.mean <= interval.high
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=8))

@@ -20,9 +20,9 @@ from gaaf_gp.data.registry import DATASETS
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.training.retraining import tables
 from gaaf_gp.training.retraining.distillation import Distillation
-from gaaf_gp.training.retraining.recipe import Recipe
 from gaaf_gp.training.retraining.result import SIGN
 from gaaf_gp.training.retraining.retrain import fresh_seeds, retrain
+from gaaf_gp.training.retraining.settings import RetrainSettings
 from gaaf_gp.trees.load import load_primitives
 from gaaf_gp.util.console import Mode
 from gaaf_gp.util.devices import available_cores
@@ -131,7 +131,7 @@ def measure(
     found = retrain(
         {SIGN: None, name: entry.candidate()},
         images,
-        recipe_of(recorded, network, epochs, batch_size),
+        settings_of(recorded, network, epochs, batch_size),
         seeds=fresh_seeds(seeds, _seed(entry, seeds) if seed is None else seed),
         out=folder,
         pset=load_primitives(entry.primitives),
@@ -183,7 +183,7 @@ def _described(entry: CatalogueEntry) -> dict[str, Any]:
     return {**vars(entry), "gains": [vars(gain) for gain in entry.gains]}
 
 
-def recipe_of(recorded: Gain, network: str | None, epochs: int | None, batch_size: int | None) -> Recipe:
+def settings_of(recorded: Gain, network: str | None, epochs: int | None, batch_size: int | None) -> RetrainSettings:
     """Return how to train as it was recorded, but for what is given.
 
     Settings of the network are taken over for the same network only.
@@ -199,7 +199,7 @@ def recipe_of(recorded: Gain, network: str | None, epochs: int | None, batch_siz
     two_stage = lengths[0] / sum(lengths) if len(lengths) > 1 else 0.0
     taught = settings["distillation"]
     distillation = None if taught is None else Distillation(**taught)
-    return Recipe(sum(lengths) if epochs is None else epochs, two_stage, distillation, chosen)
+    return RetrainSettings(sum(lengths) if epochs is None else epochs, two_stage, distillation, chosen)
 
 
 def _recorded(entry: CatalogueEntry, data: str | None, network: str | None) -> Gain:

@@ -28,10 +28,10 @@ from gaaf_gp.experiments import run_folder as outputs
 from gaaf_gp.experiments.resume import read_config
 from gaaf_gp.training.retraining import tables
 from gaaf_gp.training.retraining.distillation import Distillation
-from gaaf_gp.training.retraining.recipe import Recipe
-from gaaf_gp.training.retraining.result import SIGN, Retrained
+from gaaf_gp.training.retraining.result import SIGN, RetrainResult
 from gaaf_gp.training.retraining.retrain import fresh_seeds
 from gaaf_gp.training.retraining.retrain import retrain as run
+from gaaf_gp.training.retraining.settings import RetrainSettings
 from gaaf_gp.trees.candidate import MARK, Baseline, Candidate, parse_candidate
 from gaaf_gp.trees.load import load_primitives, load_recorded
 from gaaf_gp.trees.pset import PrimitiveSet
@@ -222,7 +222,7 @@ def retrain(
             device=device,
             **loading_settings(streamed, stream_workers, image_size, download),
         ),
-        Recipe(epochs, two_stage, taught, proxy),
+        RetrainSettings(epochs, two_stage, taught, proxy),
         seeds=fresh_seeds(seeds, seed),
         out=out,
         pset=pset,
@@ -232,7 +232,7 @@ def retrain(
     finish(found, out, compared, as_json)
 
 
-def finish(found: Retrained, out: Path, against: Sequence[str] = (SIGN,), as_json: bool = False) -> None:
+def finish(found: RetrainResult, out: Path, against: Sequence[str] = (SIGN,), as_json: bool = False) -> None:
     """Write the tables and print them; if trainings are missing, say how to go on and exit with status 130.
 
     Args:

@@ -1,7 +1,7 @@
-"""Adam over a fixed list of parameters: torch's fused update, without what ``torch.optim`` does around it.
+"""Adam over a fixed list of parameters: torch's fused update without the surroundings of ``torch.optim``.
 
-With the small networks of a proxy that costs as much as the update itself, and more than a second of imports in every
-worker process. Results are bit for bit those of ``torch.optim.Adam(parameters, fused=True)``.
+For the small networks of a proxy those surroundings cost as much time as the update itself, and more than a second of
+imports in every worker process. Results are bit for bit those of ``torch.optim.Adam(parameters, fused=True)``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ BETAS = (0.9, 0.999)
 """Decay of the two moments (Kingma and Ba 2015, Algorithm 1), as in the code of the GAAF paper: torch's defaults."""
 EPSILON = 1e-8
 LANES = 16
-"""On a CPU torch moves so many numbers at once, or a part of them, and rounds what is left over otherwise."""
+"""On a CPU torch updates at most so many numbers at once, and rounds those that are left over differently."""
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What is kept for each parameter, under torch's names: steps made, mean of gradients, mean of their squares."""
 
 
 class Adam:
-    """The optimiser of a training; no weight decay.
+    """The optimiser of a training (Kingma and Ba 2015, arXiv 1412.6980, Algorithm 1), without weight decay.
 
     Args:
         parameters: leaves of the graph, floating point, on one device.

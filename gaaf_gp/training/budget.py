@@ -1,7 +1,8 @@
-"""What one training may use, wall time and memory, and what becomes of one that uses more.
+"""Limits of wall time and memory of one training.
 
-A training looks at its budget before each step and ends there. Where a step never ends, or memory runs away inside it,
-a watching thread in a worker process says so and ends the process; nothing else can stop foreign code in the middle.
+A training checks its budget before each step and fails if it is over it. If a step never ends, or uses ever more
+memory, a watching thread of the worker process reports the reason and ends the process: nothing else can stop the code
+of a primitive in the middle.
 """
 
 from __future__ import annotations
@@ -30,16 +31,21 @@ class FailedError(Exception):
 
 
 def out_of_time(seconds: float) -> str:
-    """Return why a training of more than ``seconds`` has failed."""
+    """Return the reason of failure of a training that took more than ``seconds``."""
     return f"time budget of {seconds:g} s exhausted"
 
 
 class Budget:
     """Wall time and memory of one training.
 
+    Attributes:
+        started: when it began, in seconds of ``time.perf_counter``.
+        seconds: most seconds of wall time, None for no limit.
+        memory: most GiB by which the process may grow, None for no limit.
+
     Args:
-        started: when it began (``time.perf_counter``).
-        seconds: wall time, None for no limit.
+        started: when it began, in seconds of ``time.perf_counter``.
+        seconds: most seconds of wall time, None for no limit.
         memory: GiB by which the process may grow from now on, the memory that torch holds on ``device`` included; None
             for no limit.
         device: where the network trains.
@@ -56,7 +62,11 @@ class Budget:
         self._peak = 0.0
 
     def check(self, number: int) -> None:
-        """Raise a ``FailedError`` if it is exhausted, in epoch ``number``."""
+        """Check the budget ahead of a step of epoch ``number``, counted from 1.
+
+        Raises:
+            FailedError: the budget is exhausted, or nobody waits for the result of this training any more.
+        """
         if worker_state.wanted is not None and not worker_state.wanted():
             raise FailedError("given up")
         reason = self._exhausted()
@@ -65,7 +75,7 @@ class Budget:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Watch from another thread what happens inside a step, see the module."""
+        """Watch time and memory from another thread while the context lasts, see the module."""
         if self.memory is None and (self.seconds is None or worker_state.end is None):
             yield
             return

@@ -1,9 +1,9 @@
-"""Trainings on disk: one file holds all that a training goes on from.
+"""Checkpoints: one file holds everything from which a training is resumed.
 
-It is a file of safetensors with a JSON header in its metadata: no pickle is written and none is loaded, and any program
-that reads safetensors reads the weights. It is written beside its place, flushed and renamed, so that a crash at any
-moment leaves the whole earlier file or the whole new one. A file that cannot be read is refused and never overwritten:
-hours of training may be in it. The format has no checksum, so the header has one over everything.
+The file is in the safetensors format with a JSON header in its metadata: no pickle is written and none is loaded, and
+any program that reads safetensors reads the weights. A new file is written beside the old one, flushed and renamed, so
+that a crash at any moment leaves either the whole old file or the whole new one. A file that cannot be read is refused
+and never overwritten, because hours of training may be in it. safetensors has no checksum, so the header holds one.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 from torch import Tensor
 
 from gaaf_gp.errors import GaafError, one_line
-from gaaf_gp.training.outcome import Epoch, TrainingState
+from gaaf_gp.training.outcome import Epoch, TrainingState, as_tensors
 from gaaf_gp.util.files import open_regular, plain_json, replacing
 
 FORMAT = 2
@@ -40,11 +39,11 @@ _MOMENTS = "moments/"
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a file holds.
+    """The content of a checkpoint.
 
     Attributes:
         state: the training.
-        about: what training it is, fit for JSON.
+        about: which training it is, as JSON-able values.
     """
 
     state: TrainingState
@@ -52,20 +51,20 @@ class Checkpoint:
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """Parameters and buffers, as ``model.load_state_dict`` takes them."""
-        return {name: torch.from_numpy(value) for name, value in self.state.model.items()}
+        """Parameters and buffers by name, as ``model.load_state_dict`` takes them; they share memory with ``state``."""
+        return as_tensors(self.state.model)
 
 
 def write_checkpoint(path: Path, state: TrainingState, about: Mapping[str, Any]) -> None:
-    """Put a training into a file, in place of an earlier one.
+    """Write a training to a file, which replaces an earlier one.
 
     Args:
         path: the file; its folder is made if it is missing.
         state: the training.
-        about: fit for JSON, without numbers that are not finite.
+        about: which training it is, as JSON-able values without infinities or NaN.
 
     Raises:
-        GaafError: it cannot be written.
+        GaafError: the file cannot be written.
     """
     header = {
         "format": FORMAT,
@@ -95,10 +94,10 @@ def write_checkpoint(path: Path, state: TrainingState, about: Mapping[str, Any])
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Return what a file holds.
+    """Read a checkpoint.
 
     Raises:
-        GaafError: there is no such file, it is damaged, of another version, or none of these files.
+        GaafError: there is no such file, or it is damaged, of another version of the format, or no checkpoint.
     """
     try:
         version, header, arrays = _content(path)
@@ -135,11 +134,11 @@ def _content(path: Path) -> tuple[Any, dict[str, Any], dict[str, NDArray[Any]]]:
 
 def _digest(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
     """Return the checksum of a header without one and of its arrays."""
-    found = hashlib.sha256(json.dumps(header, allow_nan=False).encode())
+    digest = hashlib.sha256(json.dumps(header, allow_nan=False).encode())
     for name, value in sorted(arrays.items()):
-        found.update(f"\0{name} {value.dtype.str} {value.shape}\0".encode())
-        found.update(value.tobytes())
-    return found.hexdigest()
+        digest.update(f"\0{name} {value.dtype.str} {value.shape}\0".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
 
 
 def _checkpoint(header: Mapping[str, Any], content: Mapping[str, NDArray[Any]]) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""One epoch of a training, and the score at its end, over images in memory or in files alike."""
+"""One epoch of a training and the score after it, for one candidate or a stack, for images in memory or in files."""
 
 from __future__ import annotations
 
@@ -18,22 +18,35 @@ from gaaf_gp.training.step import Training, TrainingSteps
 
 
 class UnreadableError(GaafError):
-    """Images cannot be read, such as a file that is damaged: that is not the candidate's failure, and ends the run."""
+    """Images cannot be read, such as a damaged file: it ends the run, because the candidate did not cause it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a network makes of a split: the accuracy (0 to 1), and why it fails, None if it does not."""
+    """The score of a network on a split.
+
+    Attributes:
+        accuracy: share of the images that are classified correctly, 0 to 1.
+        failure: why the network counts as failed, None if it does not.
+    """
 
     accuracy: float
     failure: str | None
 
 
 def mean_losses(training: TrainingSteps, batches: TrainingBatches, before_step: Callable[[], None]) -> list[float]:
-    """Train for one epoch and return the mean loss (nats) of each candidate. Only its end waits for the device.
+    """Train for one epoch. Only its end waits for the device.
+
+    Args:
+        training: of one candidate or of many.
+        batches: give the images of the epoch.
+        before_step: called ahead of each step; may raise to end the epoch.
+
+    Returns:
+        The mean loss (nats) of each candidate.
 
     Raises:
-        FailedError: ``before_step``, which is called ahead of each step, raises it.
+        FailedError: ``before_step`` raises it.
         UnreadableError: the images cannot be read.
     """
     training.model.train()
@@ -45,12 +58,18 @@ def mean_losses(training: TrainingSteps, batches: TrainingBatches, before_step: 
 
 
 def loss_failure(mean: float, number: int) -> str | None:
-    """Return why a training with this mean loss in epoch ``number`` has failed, None if it has not."""
+    """Return why a training has failed whose mean loss (nats) in epoch ``number`` is ``mean``, None if it has not."""
     return None if math.isfinite(mean) else f"non-finite loss in epoch {number}"
 
 
 def run_epoch(training: Training, batches: TrainingBatches, number: int, budget: Budget) -> float:
     """Train one candidate for one epoch and return its mean loss (nats).
+
+    Args:
+        training: of the candidate.
+        batches: give the images of the epoch.
+        number: of the epoch, from 1; for the reason of a failure.
+        budget: is checked before each step.
 
     Raises:
         FailedError: the budget is exhausted, or the loss is not finite.
@@ -78,6 +97,9 @@ def scores(
         split: the images; None for the validation split.
         classes: names of the classes, where one class for all images is a failure.
         size: images that are scored at once, None for the usual number.
+
+    Returns:
+        One score for each candidate.
 
     Raises:
         UnreadableError: the images cannot be read.
@@ -112,7 +134,7 @@ def scores(
 def accuracy(
     training: Training, batches: TrainingBatches, split: AnySplit | None, classes: tuple[str, ...] | None
 ) -> float:
-    """Return the share of a split that one network calls right (0 to 1), see :func:`scores`.
+    """Return the share of a split that one network classifies correctly, 0 to 1; arguments as in :func:`scores`.
 
     Raises:
         FailedError: an output is not finite, or all images are of one class and ``classes`` is given.
@@ -132,7 +154,12 @@ def epoch(
     budget: Budget,
     classes: tuple[str, ...] | None,
 ) -> Epoch:
-    """Train for epoch ``number`` and score it; see :func:`run_epoch` and :func:`accuracy`."""
+    """Train one candidate for one epoch and score it; arguments as in :func:`run_epoch` and :func:`scores`.
+
+    Raises:
+        FailedError: the candidate has failed.
+        UnreadableError: the images cannot be read.
+    """
     loss = run_epoch(training, batches, number, budget)
     return Epoch(loss, accuracy(training, batches, split, classes))
 

@@ -1,4 +1,4 @@
-"""What really reaches the functions of a network: the inputs of its binary layers, on validation images."""
+"""The inputs of the binary layers of a network, which its activation functions get, measured on validation images."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ MOST = 20_000
 def layer_inputs(
     proxy: Proxy, candidate: Candidate | None, state: TrainingState | None = None, *, seed: int = 0, images: int = 256
 ) -> dict[str, NDArray[np.float32]]:
-    """Run a network over validation images and return what the binary layers got: the x of f(x), ahead of each sign.
+    """Run a network over validation images and return the inputs of its binary layers: the x of sign(f(x)).
 
     A network that is not trained yet normalizes by its batch, as its first training step does.
 
     Args:
         proxy: the training task.
-        candidate: whose network; None for the plain sign.
+        candidate: the activation function of the network; None for the plain sign.
         state: of its training, as ``proxy.train(..., keep=True)`` returns it; by default the network is as it starts.
         seed: of the network where there is no state.
         images: how many, evenly spaced in the validation split; of images in files the first ones.
 
     Returns:
-        Name of each layer, in order -> up to ``MOST`` of its inputs, (n,) float32.
+        Name of each layer, in the order of the network, to at most ``MOST`` of its inputs, (n,) float32.
 
     Raises:
         GaafError: for fewer than two images.
@@ -57,22 +57,25 @@ def layer_inputs(
 
 
 def inputs_of(model: nn.Module, images: Tensor) -> dict[str, NDArray[np.float32]]:
-    """Return what the binary layers of any model got when it ran on ``images``, as :func:`layer_inputs` does.
+    """Return the inputs of the binary layers of any model for one batch.
 
     Args:
-        model: left in evaluation mode.
-        images: what it takes, as one tensor on its device.
+        model: a network with binary layers; it is left in evaluation mode.
+        images: one batch as the model takes it, (B,C,H,W) for image networks, on its device.
+
+    Returns:
+        Name of each layer that was called to at most ``MOST`` of its inputs, (n,) float32.
     """
     names = {module: name for name, module in model.named_modules() if isinstance(module, BinaryLayer)}
-    found: dict[str, list[Tensor]] = {name: [] for name in names.values()}
+    inputs: dict[str, list[Tensor]] = {name: [] for name in names.values()}
 
     def look(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
-        found[names[layer]].append(arguments[0].detach().flatten())  # type: ignore[index]
+        inputs[names[layer]].append(arguments[0].detach().flatten())  # type: ignore[index]
 
     model.eval()
     with torch.no_grad(), watching(names, look):
         model(images)
-    return {name: _sample(torch.cat(parts)) for name, parts in found.items() if parts}
+    return {name: _sample(torch.cat(parts)) for name, parts in inputs.items() if parts}
 
 
 def _sample(values: Tensor) -> NDArray[np.float32]:

@@ -28,8 +28,8 @@ class Epoch:
 class TrainingState:
     """A training put aside after an epoch: everything that the epochs to come depend on, exactly.
 
-    It holds numpy arrays and no tensors, because torch would pickle those through shared memory, which is small in
-    containers.
+    It holds numpy arrays and no tensors: torch would send tensors between processes through shared memory, of which
+    containers have little.
 
     Attributes:
         text: canonical text of the candidate, None for the plain sign.
@@ -37,10 +37,11 @@ class TrainingState:
         history: the epochs so far.
         seconds: wall time so far.
         steps: optimiser steps so far.
-        model: parameters and buffers by name.
-        moments: Adam's state, one mapping per parameter that has one, by the number of the parameter.
-        generator: state of the generator of batch order and augmentation.
-        scale: state of the loss scale that float16 has, None without one.
+        model: parameters and buffers by name, with the shapes and dtypes of the model.
+        moments: Adam's state by the number of each parameter that was ever moved: ``step`` () float32, ``exp_avg`` and
+            ``exp_avg_sq`` in shape and dtype of the parameter.
+        generator: (n,) state of the torch generator of batch order and augmentation.
+        scale: scale of the loss in float16 and steps since it changed; None in other precisions.
     """
 
     text: str | None
@@ -64,11 +65,16 @@ class TrainingState:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one training went.
+    """How one training ended.
 
-    ``accuracy`` is that of the last epoch on the scored split (0 to 1), or ``WORST_ACCURACY`` with the reason in
-    ``failure``; the best of all epochs would be biased upwards by its noise. ``seconds`` is wall time. ``state`` is
-    what a training that was stopped between two epochs goes on from, None for one that is finished or has failed.
+    Attributes:
+        seed: of the training.
+        accuracy: that of the last epoch on the scored split (0 to 1), or ``WORST_ACCURACY`` if it failed. The best of
+            all epochs would be biased upwards by its noise.
+        history: the epochs, from the first one on.
+        seconds: wall time.
+        failure: why it failed, None if it did not.
+        state: to resume a training from that was stopped between two epochs; None if it is finished or has failed.
     """
 
     seed: int
@@ -87,7 +93,15 @@ class Outcome:
         failure: str | None,
         state: TrainingState | None,
     ) -> Outcome:
-        """Return the outcome of a training with ``history``; one that failed has no state and the worst accuracy."""
+        """Return the outcome of a training; one that failed has no state and the worst accuracy.
+
+        Args:
+            seed: of the training.
+            history: the epochs; at least one unless the training failed.
+            seconds: wall time.
+            failure: why it failed, None if it did not.
+            state: to resume it from, or None.
+        """
         if failure is None:
             return cls(seed, history[-1].accuracy, history, seconds, None, state)
         return cls(seed, WORST_ACCURACY, history, seconds, failure)
@@ -99,13 +113,19 @@ class Outcome:
 
 
 class Loss(Protocol):
-    """What a training makes small, where that is not the cross-entropy; workers get a copy of it."""
+    """A loss other than cross-entropy. Worker processes get a pickled copy of it."""
 
     def __call__(self, logits: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss, a 0-dim tensor: of logits (B, classes), the normalized images and their labels (B,)."""
+        """Return the loss of a batch, a 0-dim tensor with the graph of ``logits``.
+
+        Args:
+            logits: (B, classes) float32 of the network.
+            images: (B,C,H,W) normalized floats that it got.
+            labels: (B,) int64.
+        """
 
     def settings(self) -> dict[str, Any]:
-        """Return all that it depends on, fit for JSON."""
+        """Return everything that the loss depends on, as JSON-able values."""
 
 
 def as_array(tensor: Tensor) -> NDArray[Any]:

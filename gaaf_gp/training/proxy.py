@@ -1,8 +1,8 @@
-"""Trains one candidate in a small binary network and says how it went.
+"""The training task of a search: one candidate is trained in a small binary network and scored on validation images.
 
 Candidates are compared in pairs: for one seed all of them start from the same weights and see the same batches with
-the same augmentation, so that the difference of two accuracies is due to f and not to the draw. Nothing here knows the
-test split.
+the same augmentation, so that the difference of two accuracies is due to f and not to the draw. The test split is never
+used here.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ class Proxy:
     """A fixed training task: data, network, and how it is trained.
 
     The loss is cross-entropy, the optimiser Adam with a cosine schedule from ``learning_rate`` to 0, latent weights are
-    clipped to +-1.3. Images are cropped at random after padding by ``pad`` pixels and flipped, on their device; those
-    that are streamed from files have the augmentation of :class:`gaaf_gp.data.decoding.Stream` instead, which is fixed.
+    clipped to +-1.3: see :class:`gaaf_gp.training.step.TrainingSteps` for formulas and sources. Images are cropped at
+    random after padding by ``pad`` pixels and flipped, on their device; those that are streamed from files have the
+    augmentation of :class:`gaaf_gp.data.decoding.Stream` instead, which is fixed.
 
     Args:
         data: train and validation splits, of :func:`gaaf_gp.load_data` or of
@@ -236,11 +237,20 @@ class Proxy:
         alike, and the sign that a tree happens to carry decides nothing.
 
         The training runs on as many threads as torch is set to; :meth:`train` sets them.
+
+        Args:
+            individual: the candidate; None for the plain sign.
+            seed: of the initial weights, the order of the batches and the augmentation.
         """
         return self._built(individual, seed, 1 if individual is None else self.behaviour(individual).orientation)
 
     def score(self, individual: Candidate | None, state: TrainingState, split: AnySplit) -> float:
-        """Return the accuracy (0 to 1) of a network that was trained here, on a split as :meth:`train` takes it.
+        """Return the accuracy (0 to 1) of a trained network.
+
+        Args:
+            individual: the candidate; None for the plain sign.
+            state: of its training in this task.
+            split: the images, in memory or in files, as those of the data.
 
         Raises:
             FailedError: an output is not finite.
@@ -266,10 +276,10 @@ class Proxy:
             return training
         if individual is None:
             return self._built(None, seed, 1)
-        found = self.behaviour(individual)
-        if found.failure is not None:
-            raise FailedError(found.failure)
-        return self._built(individual, seed, found.orientation)
+        measured = self.behaviour(individual)
+        if measured.failure is not None:
+            raise FailedError(measured.failure)
+        return self._built(individual, seed, measured.orientation)
 
     def _built(self, individual: Candidate | None, seed: int, orientation: int) -> Training:
         device = self.data.device
@@ -304,7 +314,7 @@ class Proxy:
     def last_epoch(
         self, individual: Candidate | None, seed: int, epochs: int | None, state: TrainingState | None
     ) -> int:
-        """Return the epoch after which :meth:`train` would stop.
+        """Return the epoch after which :meth:`train` would stop; arguments as there.
 
         Raises:
             GaafError: what :meth:`train` would refuse.

@@ -1,7 +1,6 @@
-"""Trains many candidates at once, in stacks, and says how each of them went.
+"""Training of many candidates at once, as one stack of networks that differ in their activation functions.
 
-The candidates of a stack are paired as all candidates are: they start from the same weights and see the same batches
-with the same augmentation.
+As in single trainings, all candidates start from the same weights and see the same batches with the same augmentation.
 """
 
 from __future__ import annotations
@@ -114,7 +113,14 @@ class Stack(TrainingSteps):
     def states(
         self, texts: Sequence[str | None], seed: int, histories: Sequence[Sequence[Epoch]], seconds: Sequence[float]
     ) -> list[TrainingState]:
-        """Return for each candidate what :meth:`Training.state` would: single trainings can go on from it too."""
+        """Return the state of each candidate; single trainings can be resumed from it too.
+
+        Args:
+            texts: canonical text of each candidate, None for the plain sign.
+            seed: of all of them.
+            histories: the epochs of each.
+            seconds: wall time of each.
+        """
         model, moments, generator = self._arrays()
         return [
             TrainingState(
@@ -195,7 +201,7 @@ def _moment(arrays: Sequence[NDArray[Any]]) -> Tensor:
 
 
 def _slices(stacks: Arrays, place: int) -> Arrays:
-    """Return what is one candidate's; Adam's count of steps is everybody's."""
+    """Return the part of one candidate; Adam's count of steps is the same for all."""
     return {name: np.array(stack[place] if stack.ndim else stack) for name, stack in stacks.items()}
 
 
@@ -225,7 +231,7 @@ class _Member:
 
 @dataclass(frozen=True)
 class _How:
-    """What the candidates of one call share, see :func:`train_stacked`."""
+    """The arguments of :func:`train_stacked` that all candidates share."""
 
     seed: int
     score: AnySplit | None
@@ -266,7 +272,7 @@ def train_stacked(
         epochs: stop after this epoch of the schedule; the last one by default.
         states: one for each candidate to go on from, or None; they may come from single trainings.
         at_once: most candidates in one stack. A stack that memory does not suffice for is trained in halves.
-        filled: fill every stack up to ``at_once`` with copies of its last candidate, whose outcomes nobody sees.
+        filled: fill every stack up to ``at_once`` with copies of its last candidate, whose outcomes are dropped.
 
     Returns:
         The outcomes in the order of ``individuals``. ``seconds`` of a stacked one is its share of the stack's wall
@@ -297,11 +303,11 @@ def train_stacked(
 
 
 def _member(proxy: Proxy, place: int, individual: Candidate | None, state: TrainingState | None) -> _Member | None:
-    """Return None for what ``proxy.train`` must see to."""
+    """Return None for a candidate that must be trained alone, by ``proxy.train``."""
     if not proxy.stackable:
         return None
-    found = None if individual is None else proxy.behaviour(individual)
-    if found is not None and found.failure is not None:
+    measured = None if individual is None else proxy.behaviour(individual)
+    if measured is not None and measured.failure is not None:
         return None
     try:
         factory = activation_factory(individual, proxy.surrogate, tables=True, device=proxy.data.device)
@@ -310,7 +316,7 @@ def _member(proxy: Proxy, place: int, individual: Candidate | None, state: Train
         return None
     if not isinstance(activation, TableActivation):
         return None
-    return _Member(place, individual, activation, 1 if found is None else found.orientation, state)
+    return _Member(place, individual, activation, 1 if measured is None else measured.orientation, state)
 
 
 def _in_stacks(proxy: Proxy, members: Sequence[_Member], how: _How, at_once: int) -> dict[int, Outcome]:
@@ -338,7 +344,7 @@ def _in_one(proxy: Proxy, members: Sequence[_Member], how: _How, at_once: int) -
 
 
 class _Run:
-    """One stack on its way: what it has learned of each candidate so far.
+    """The training of one stack, with the history and the failure of each candidate.
 
     Args:
         proxy: the training task.

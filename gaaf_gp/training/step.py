@@ -41,7 +41,11 @@ class LossScale:
         self.good = torch.zeros((), dtype=torch.int64, device=device)
 
     def overflow(self, gradients: Sequence[Tensor]) -> Tensor:
-        """Return () float32: 1 if a gradient is not finite, else 0; and choose the scale of the next step by it."""
+        """Choose the scale of the next step by ``gradients`` of any shapes.
+
+        Returns:
+            () float32 on the device: 1 if a gradient is not finite, else 0.
+        """
         finite = torch.stack([gradient.isfinite().all() for gradient in gradients]).all()
         good = torch.where(finite, self.good + 1, 0)
         grows = good == GROWTH
@@ -66,7 +70,7 @@ GROWTH = 2000
 """Steps without an overflow after which the scale is doubled."""
 
 AHEAD = 3
-"""Steps ahead of the recording: what is made at the first use, such as Adam's moments, must be there by then."""
+"""Steps before the recording: what a first step allocates, such as Adam's moments, must exist by then."""
 
 Step = Callable[[Tensor, Tensor, Tensor | float], Tensor]
 """Takes images, labels and the learning rate of a step, makes it, and returns losses that nothing has waited for.
@@ -75,7 +79,7 @@ On a GPU it must not depend on, nor change, anything that is not on the device, 
 
 
 class CudaGraphStep:
-    """Makes a step again and again; on a CUDA device it records the step and plays the record.
+    """A step that is repeated; on a CUDA device it is recorded as a CUDA graph and replayed.
 
     A step that cannot be recorded, such as one with a primitive that reads a number back, is called every time.
 
@@ -91,7 +95,17 @@ class CudaGraphStep:
         self._record: _Record | None = None
 
     def __call__(self, step: Step, images: Tensor, labels: Tensor, learning_rate: float) -> Tensor:
-        """Make one step and return its losses, the caller's own; ``step`` must be the same in all calls."""
+        """Make one step.
+
+        Args:
+            step: the same in all calls.
+            images: as ``step`` takes them.
+            labels: as ``step`` takes them.
+            learning_rate: of this step.
+
+        Returns:
+            The losses of the step, not overwritten by later ones.
+        """
         if self._aside is None:
             return step(images, labels, learning_rate)
         if self._record is None and self._done >= AHEAD:
@@ -111,7 +125,7 @@ class CudaGraphStep:
         return losses
 
     def forget(self) -> None:
-        """Record anew: what the step works on has moved to another place in memory."""
+        """Record again at the next step, because tensors of the step have moved to another place in memory."""
         self._record, self._done = None, 0
 
 
@@ -196,7 +210,13 @@ class TrainingSteps(ABC):
 
     @abstractmethod
     def losses(self, logits: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss (nats) of ``logits``, a 0-dim tensor with their graph; ``labels`` are (B,) int64."""
+        """Return the loss (nats) of a batch, a 0-dim tensor with the graph of ``logits``.
+
+        Args:
+            logits: (B, classes), as :meth:`logits` returns them.
+            images: (B,C,H,W) normalized floats that they belong to.
+            labels: (B,) int64.
+        """
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
@@ -304,13 +324,24 @@ class Training(TrainingSteps):
         return self.model.state_dict()
 
     def state(self, text: str | None, seed: int, history: tuple[Epoch, ...], seconds: float) -> TrainingState:
-        """Return a copy of all that the steps to come depend on; the arguments go into it as they are."""
+        """Return a copy of everything that later steps depend on.
+
+        Args:
+            text: canonical text of the candidate, None for the plain sign.
+            seed: of the training.
+            history: the epochs so far.
+            seconds: wall time so far.
+        """
         model, moments, generator = self._arrays()
         scale = None if self._scale is None else self._scale.state()
         return TrainingState(text, seed, history, seconds, self.steps, model, moments, generator, scale)
 
     def restore(self, state: TrainingState) -> None:
-        """Go back, or on, to ``state``, which a training of the same candidate in the same network left."""
+        """Continue from ``state``, which a training of the same candidate in the same network left.
+
+        Raises:
+            RuntimeError: torch finds weights of another network in it.
+        """
         self.model.load_state_dict(as_tensors(state.model))
         self._resume(state, {number: as_tensors(kept) for number, kept in state.moments.items()})
         if self._scale is not None and state.scale is not None:

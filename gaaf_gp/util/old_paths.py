@@ -56,7 +56,7 @@ MOVED = {
     "gaaf_gp.pset": ("gaaf_gp.trees.pset",),
     "gaaf_gp.racing": ("gaaf_gp.evaluation.racing",),
     "gaaf_gp.randomness": ("gaaf_gp.util.randomness",),
-    "gaaf_gp.recipe": ("gaaf_gp.training.retraining.recipe",),
+    "gaaf_gp.recipe": ("gaaf_gp.training.retraining.settings",),
     "gaaf_gp.records": ("gaaf_gp.evaluation.records",),
     "gaaf_gp.results": ("gaaf_gp.experiments.run_folder", "gaaf_gp.util.provenance"),
     "gaaf_gp.retraining": ("gaaf_gp.training.retraining.retrain",),
@@ -79,6 +79,8 @@ MOVED = {
 RENAMED = {
     "gaaf_gp.evolution:Evolution": "gaaf_gp.search.result:SearchResult",
     "gaaf_gp.evolve:Evolution": "gaaf_gp.search.result:SearchResult",
+    "gaaf_gp.graphs:Repeated": "gaaf_gp.training.step:CudaGraphStep",
+    "gaaf_gp.recipe:Recipe": "gaaf_gp.training.retraining.settings:RetrainSettings",
     "gaaf_gp.judges:FunctionJudge": "gaaf_gp.evaluation.fitness_function:PlainFitness",
     "gaaf_gp.judges:Judge": "gaaf_gp.evaluation.fitness_function:FitnessFunction",
     "gaaf_gp.judges:as_judge": "gaaf_gp.evaluation.fitness_function:as_fitness_function",

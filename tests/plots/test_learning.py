@@ -14,7 +14,7 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.plots.learning import curves_of, plot_learning_curves
 from gaaf_gp.plots.style import LIGHT
 from gaaf_gp.training.outcome import Epoch
-from gaaf_gp.training.retraining.result import Trained
+from gaaf_gp.training.retraining.result import TrainingResult
 
 CURVES = {"sin": [[0.1, 0.3, 0.5], [0.2, 0.5, 0.6, 0.7]], "sign": [[0.1, 0.2, 0.3]]}
 DATA = Path(__file__).resolve().parents[2] / "docs" / "data" / "top15_cifar10_jpeg.jsonl.gz"
@@ -44,9 +44,9 @@ def test_early_epochs_may_be_left_out() -> None:
 
 def test_curves_of_a_retraining_and_of_its_file() -> None:
     trainings = [
-        Trained("sin(x)", 1, 0.5, None, (Epoch(2.0, 0.1), Epoch(1.0, 0.3)), 1.0, ""),
-        Trained(None, 1, 0.5, None, (Epoch(2.0, 0.2),), 1.0, ""),
-        Trained("sin(x)", 2, None, "non-finite loss", (Epoch(2.0, 0.1),), 1.0, ""),
+        TrainingResult("sin(x)", 1, 0.5, None, (Epoch(2.0, 0.1), Epoch(1.0, 0.3)), 1.0, ""),
+        TrainingResult(None, 1, 0.5, None, (Epoch(2.0, 0.2),), 1.0, ""),
+        TrainingResult("sin(x)", 2, None, "non-finite loss", (Epoch(2.0, 0.1),), 1.0, ""),
     ]
     names = {"sine": "sin(x)", "plain sign": None, "cosine": "cos(x)"}
     assert curves_of(names, [one.entry() for one in trainings]) == {

@@ -187,16 +187,38 @@ def test_one_and_one_and_two_epochs_are_four(tiny_proxy, free, text):
     assert rest.seconds > second.seconds > first.seconds
 
 
-def _train(proxy, tree, seed, epochs, state):
-    return proxy.train(tree, seed, epochs=epochs, state=state)
+class _Twice:
+    def __call__(self, logits, images, labels):
+        return 2 * functional.cross_entropy(logits, labels)
+
+    def settings(self):
+        return {"times": 2}
 
 
-def test_a_training_goes_on_in_another_process(tiny_proxy, free):
+def _train(proxies, name, tree, epochs, state):
+    return proxies[name].train(tree, 1, epochs=epochs, state=state)
+
+
+@pytest.fixture(scope="module")
+def other_process(tiny_data, tiny_settings):
+    """The function that trains in a worker process, with the usual loss or twice that."""
+    proxies = {
+        name: Proxy(tiny_data, **tiny_settings, loss=loss) for name, loss in (("plain", None), ("twice", _Twice()))
+    }
+    with Workers(proxies, 2) as workers:
+
+        def train(name, tree, epochs=None, state=None):
+            ((_, outcome),) = workers.run(_train, [(name, tree, epochs, state)])
+            return outcome
+
+        yield train
+
+
+def test_a_training_goes_on_in_another_process(tiny_proxy, free, other_process):
     tree = parse("add(sin(scale(x)), const(0.1))", free)
     here = tiny_proxy.train(tree, 1, epochs=1)
-    with Workers(tiny_proxy, 2) as workers:
-        ((_, there),) = workers.run(_train, [(tree, 1, 2, here.state)])
-        ((_, rest),) = workers.run(_train, [(tree, 1, None, tiny_proxy.train(tree, 1, epochs=3).state)])
+    there = other_process("plain", tree, 2, here.state)
+    rest = other_process("plain", tree, None, tiny_proxy.train(tree, 1, epochs=3).state)
     assert rest.history == tiny_proxy.train(tree, 1).history
     assert tiny_proxy.train(tree, 1, state=there.state).history == rest.history
 
@@ -414,21 +436,12 @@ def test_real_weights_are_another_task(tiny_data, tiny_settings, free):
     assert (real.settings()["real_weights"], binary.settings()["real_weights"]) == (True, False)
 
 
-class _Twice:
-    def __call__(self, logits, images, labels):
-        return 2 * functional.cross_entropy(logits, labels)
-
-    def settings(self):
-        return {"times": 2}
-
-
-def test_another_loss_is_part_of_the_task(tiny_data, tiny_settings):
+def test_another_loss_is_part_of_the_task(tiny_data, tiny_settings, other_process):
     plain, other = Proxy(tiny_data, **tiny_settings), Proxy(tiny_data, **tiny_settings, loss=_Twice())
     assert (plain.settings()["loss"], other.settings()["loss"]) == ("cross-entropy", {"times": 2})
     json.dumps(other.settings())
     assert not other.stackable
-    with Workers(other, 2) as workers:
-        ((_, there),) = workers.run(_train, [(None, 1, None, None)])
+    there = other_process("twice", None)
     assert there.history == other.train(None, 1).history
     assert there.history[0].loss > 1.5 * plain.train(None, 1).history[0].loss
 

@@ -1,6 +1,5 @@
 """A stack of trainings, step by step against the single ones: in float64 to the end, in float32 as far as it may be."""
 
-import functools
 import math
 
 import numpy as np
@@ -10,43 +9,12 @@ from torch.nn import functional
 
 from gaaf_gp.activations.factory import activation_factory
 from gaaf_gp.binary import SignTables, TableActivation, binary_layers, tabulate
-from gaaf_gp.data.batches import Batches
 from gaaf_gp.data.load import Data, Split
 from gaaf_gp.training.outcome import Epoch
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.training.stacked import Stack
 from gaaf_gp.training.step import LATENT_LIMIT
 from gaaf_gp.trees.parser import parse
-
-TEXTS = [None, "sin(x)", "sub(cos(x), const(0.3))", "neg(add(sin(x), x))", "max(sin(x), x)"]
-
-
-class DoubleBatches(Batches):
-    """Images in float64."""
-
-    def normalized(self, images):
-        return super().normalized(images).double()
-
-
-class Double(Proxy):
-    """The same training in float64, where no rounding is large enough to turn a sign."""
-
-    def _build(self, individual):
-        return super()._build(individual).double()
-
-    @functools.cached_property
-    def batches(self):
-        return DoubleBatches(self.data, self.batch_size, pad=self.pad, flip=self.flip)
-
-
-@pytest.fixture(scope="module")
-def trees(free):
-    return [None if text is None else parse(text, free) for text in TEXTS]
-
-
-@pytest.fixture(scope="module")
-def single_settings(tiny_settings):
-    return {**tiny_settings, "kernels": "torch"}
 
 
 def activation(proxy, tree):
@@ -85,15 +53,15 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
-def test_whole_trainings_in_float64_are_the_single_ones(tiny_data, single_settings, trees, network):
-    proxy = Double(tiny_data, **{**single_settings, **network, "pad": 1})
-    stack = stacked(proxy, trees)
+def test_whole_trainings_in_float64_are_the_single_ones(tiny_data, torch_settings, stackable, network, make_double):
+    proxy = make_double(tiny_data, **{**torch_settings, **network, "pad": 1})
+    stack = stacked(proxy, stackable)
     losses = steps(proxy, stack, proxy.epochs)
     images = proxy.batches.normalized(tiny_data.val.images)
     scores = evaluated(stack, images)
     assert losses.dtype == scores.dtype == torch.float64
-    assert len({float(loss) for loss in losses[-1]}) == len(trees), "the candidates are different trainings"
-    for place, tree in enumerate(trees):
+    assert len({float(loss) for loss in losses[-1]}) == len(stackable), "the candidates are different trainings"
+    for place, tree in enumerate(stackable):
         single = proxy.training(tree, 0)
         expected = steps(proxy, single, proxy.epochs)
         torch.testing.assert_close(losses[:, place], expected, rtol=1e-9, atol=1e-12)
@@ -105,10 +73,10 @@ def test_whole_trainings_in_float64_are_the_single_ones(tiny_data, single_settin
         torch.testing.assert_close(scores[place], logits.detach(), rtol=1e-9, atol=1e-9)
 
 
-def test_float32_agrees_until_rounding_turns_a_sign(tiny_data, single_settings, trees):
-    proxy = Proxy(tiny_data, **single_settings)
-    stack = stacked(proxy, trees)
-    singles = [proxy.training(tree, 0) for tree in trees]
+def test_float32_agrees_until_rounding_turns_a_sign(tiny_data, torch_settings, stackable):
+    proxy = Proxy(tiny_data, **torch_settings)
+    stack = stacked(proxy, stackable)
+    singles = [proxy.training(tree, 0) for tree in stackable]
     for number, batch in enumerate(proxy.batches.epoch(stack.generator)):
         losses = stack.step(*batch)
         expected = torch.stack([single.step(*batch) for single in singles])
@@ -124,8 +92,8 @@ def test_float32_agrees_until_rounding_turns_a_sign(tiny_data, single_settings, 
                     torch.testing.assert_close(ours[name], value, rtol=1e-5, atol=1e-6)
 
 
-def test_all_candidates_start_alike_and_negated_ones_negated(tiny_data, single_settings, free):
-    proxy = Proxy(tiny_data, **single_settings)
+def test_all_candidates_start_alike_and_negated_ones_negated(tiny_data, torch_settings, free):
+    proxy = Proxy(tiny_data, **torch_settings)
     stack = stacked(proxy, [parse(text, free) for text in ("sin(x)", "neg(sin(x))", "cos(x)")], seed=5)
     model = proxy.training(None, 5).model
     latent = {id(layer.weight) for layer in binary_layers(model)}
@@ -136,8 +104,8 @@ def test_all_candidates_start_alike_and_negated_ones_negated(tiny_data, single_s
     assert {name for name in stack.parameters if name in stack._surrogates} == stack._surrogates.keys()
 
 
-def test_f_and_minus_f_train_alike(tiny_data, single_settings, free):
-    proxy = Double(tiny_data, **single_settings)
+def test_f_and_minus_f_train_alike(tiny_data, torch_settings, free, make_double):
+    proxy = make_double(tiny_data, **torch_settings)
     losses = steps(proxy, stacked(proxy, [parse(text, free) for text in ("sin(x)", "neg(sin(x))")]), 4)
     torch.testing.assert_close(losses[:, 0], losses[:, 1], rtol=1e-9, atol=0)
 
@@ -146,8 +114,8 @@ def infinite(tables):
     return SignTables(tables.sign, torch.full_like(tables.slope, math.inf), tables.surrogate)
 
 
-def test_a_candidate_that_diverges_leaves_the_others_bit_for_bit_alone(tiny_data, single_settings):
-    proxy = Proxy(tiny_data, **single_settings)
+def test_a_candidate_that_diverges_leaves_the_others_bit_for_bit_alone(tiny_data, torch_settings):
+    proxy = Proxy(tiny_data, **torch_settings)
     made = [tabulate(function, proxy.surrogate) for function in (torch.sin, torch.cos, torch.tanh)]
     ends = []
     for middle in (made[1], infinite(made[1])):
@@ -164,9 +132,9 @@ def test_a_candidate_that_diverges_leaves_the_others_bit_for_bit_alone(tiny_data
     assert not slices(mad, 1)["stem.0.weight"].isfinite().all()
 
 
-def test_latent_weights_stay_within_their_limit_and_others_do_not(tiny_data, single_settings, trees):
-    proxy = Proxy(tiny_data, **{**single_settings, "learning_rate": 3.0})
-    stack = stacked(proxy, trees)
+def test_latent_weights_stay_within_their_limit_and_others_do_not(tiny_data, torch_settings, stackable):
+    proxy = Proxy(tiny_data, **{**torch_settings, "learning_rate": 3.0})
+    stack = stacked(proxy, stackable)
     steps(proxy, stack, 1)
     names = {
         f"{name}.weight" for name, one in proxy.training(None, 0).model.named_modules() if hasattr(one, "surrogate")
@@ -176,16 +144,16 @@ def test_latent_weights_stay_within_their_limit_and_others_do_not(tiny_data, sin
     for name in latent:
         assert stack.parameters[name].detach().abs().amax(tuple(range(1, 5))).tolist() == [
             pytest.approx(LATENT_LIMIT)
-        ] * len(trees)
+        ] * len(stackable)
     assert float(stack.parameters["classifier.weight"].detach().abs().max()) > LATENT_LIMIT
 
 
-def test_the_loss_is_that_before_the_step_and_carries_no_graph(tiny_data, single_settings, trees):
-    proxy = Proxy(tiny_data, **single_settings)
-    stack = stacked(proxy, trees)
+def test_the_loss_is_that_before_the_step_and_carries_no_graph(tiny_data, torch_settings, stackable):
+    proxy = Proxy(tiny_data, **torch_settings)
+    stack = stacked(proxy, stackable)
     images, labels = next(iter(proxy.batches.epoch(stack.generator)))
     losses = stack.step(images, labels)
-    for loss, tree in zip(losses, trees, strict=True):
+    for loss, tree in zip(losses, stackable, strict=True):
         model = proxy.training(tree, 0).model.train()
         torch.testing.assert_close(loss, functional.cross_entropy(model(images), labels).detach())
     assert not losses.requires_grad
@@ -193,15 +161,15 @@ def test_the_loss_is_that_before_the_step_and_carries_no_graph(tiny_data, single
     assert stack.steps == 1
 
 
-def test_scoring_changes_nothing(tiny_data, single_settings, trees):
-    proxy = Proxy(tiny_data, **single_settings)
-    stack = stacked(proxy, trees)
+def test_scoring_changes_nothing(tiny_data, torch_settings, stackable):
+    proxy = Proxy(tiny_data, **torch_settings)
+    stack = stacked(proxy, stackable)
     steps(proxy, stack, 1)
     before = {name: value.clone() for name, value in (stack.parameters | stack.buffers).items()}
     scores = evaluated(stack, proxy.batches.normalized(tiny_data.val.images))
-    assert scores.shape == (len(trees), 30, 3)
+    assert scores.shape == (len(stackable), 30, 3)
     assert all(torch.equal(value, before[name]) for name, value in (stack.parameters | stack.buffers).items())
-    assert stack.buffers["stem.1.num_batches_tracked"].tolist() == [4] * len(trees)
+    assert stack.buffers["stem.1.num_batches_tracked"].tolist() == [4] * len(stackable)
 
 
 HISTORY = (Epoch(1.0, 0.5), Epoch(0.5, 0.6))
@@ -213,12 +181,12 @@ def states_of(stack, trees):
     return stack.states(texts, 0, [HISTORY] * number, [1.5 + place for place in range(number)])
 
 
-def test_a_restored_stack_goes_on_bit_for_bit(tiny_data, single_settings, trees):
-    proxy = Proxy(tiny_data, **single_settings)
-    whole, first, second = (stacked(proxy, trees) for _ in range(3))
+def test_a_restored_stack_goes_on_bit_for_bit(tiny_data, torch_settings, stackable):
+    proxy = Proxy(tiny_data, **torch_settings)
+    whole, first, second = (stacked(proxy, stackable) for _ in range(3))
     losses = steps(proxy, whole, 4)
     before = steps(proxy, first, 2)
-    states = states_of(first, trees)
+    states = states_of(first, stackable)
     kept = [{name: value.copy() for name, value in state.model.items()} for state in states]
     second.restore(states)
     after = steps(proxy, second, 2)
@@ -227,13 +195,13 @@ def test_a_restored_stack_goes_on_bit_for_bit(tiny_data, single_settings, trees)
         assert all(np.array_equal(value, state.model[name]) for name, value in copies.items()), "a state is a copy"
 
 
-def test_states_are_those_of_single_trainings_both_ways(tiny_data, single_settings, trees):
-    proxy = Double(tiny_data, **single_settings)
-    stack = stacked(proxy, trees)
+def test_states_are_those_of_single_trainings_both_ways(tiny_data, torch_settings, stackable, make_double):
+    proxy = make_double(tiny_data, **torch_settings)
+    stack = stacked(proxy, stackable)
     steps(proxy, stack, 2)
-    states = states_of(stack, trees)
+    states = states_of(stack, stackable)
     singles = []
-    for place, (tree, state) in enumerate(zip(trees, states, strict=True)):
+    for place, (tree, state) in enumerate(zip(stackable, states, strict=True)):
         single = proxy.training(tree, 0)
         steps(proxy, single, 2)
         own = single.state(state.text, 0, HISTORY, 1.5 + place)
@@ -250,7 +218,7 @@ def test_states_are_those_of_single_trainings_both_ways(tiny_data, single_settin
         for number, moments in own.moments.items():
             same(moments, state.moments[number])
         singles.append(own)
-    back = stacked(proxy, trees)
+    back = stacked(proxy, stackable)
     back.restore(singles)
     rest, expected = steps(proxy, back, 2), steps(proxy, stack, 2)
     torch.testing.assert_close(rest, expected, rtol=1e-9, atol=0)
@@ -265,10 +233,10 @@ def same(first, second):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_stack_on_a_gpu_is_the_single_trainings_there(tiny_data, single_settings, trees):
+def test_a_stack_on_a_gpu_is_the_single_trainings_there(tiny_data, torch_settings, stackable, make_double):
     train, val = (Split(one.images.cuda(), one.labels.cuda()) for one in (tiny_data.train, tiny_data.val))
     data = Data("tiny", train, val, tiny_data.classes, tiny_data.mean, tiny_data.std, 0, 1 / 3)
-    proxy = Double(data, **single_settings)
-    losses = steps(proxy, stacked(proxy, trees), 4)
-    for place, tree in enumerate(trees):
+    proxy = make_double(data, **torch_settings)
+    losses = steps(proxy, stacked(proxy, stackable), 4)
+    for place, tree in enumerate(stackable):
         torch.testing.assert_close(losses[:, place], steps(proxy, proxy.training(tree, 0), 4), rtol=1e-9, atol=1e-12)

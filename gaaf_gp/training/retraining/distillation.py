@@ -72,7 +72,7 @@ class Distilled:
         settings: weight and temperature.
         task: of the teacher.
         weights: the teacher's parameters and buffers.
-        curve: its own epochs, for people: a teacher that is worse than its students holds them back.
+        curve: epochs of the teacher's own training, for reports: a teacher worse than its students holds them back.
     """
 
     def __init__(
@@ -107,12 +107,12 @@ class Distilled:
         return (1 - weight) * functional.cross_entropy(logits, labels) + weight * temperature**2 * divergence
 
     def settings(self) -> dict[str, Any]:
-        """Return what the loss depends on, fit for JSON; the teacher's weights as a sum over all of them."""
+        """Return everything that the loss depends on, as JSON-able values; of the weights their SHA-256."""
         digest = hashlib.sha256()
         for name in sorted(self._weights):
             digest.update(name.encode() + self._weights[name].tobytes())
-        own = {"weight": self._settings.weight, "temperature": self._settings.temperature}
-        return {"teacher": self._task.network, "sha256": digest.hexdigest(), **own}
+        settings = {"weight": self._settings.weight, "temperature": self._settings.temperature}
+        return {"teacher": self._task.network, "sha256": digest.hexdigest(), **settings}
 
     @functools.cached_property
     def _teachers(self) -> dict[torch.device, nn.Module]:
@@ -142,7 +142,10 @@ class Teaching(Proxy):
     network: str = "resnet18"
 
     def teacher(self, weights: Mapping[str, NDArray[Any]]) -> nn.Module:
-        """Return the network with ``weights``, in evaluation mode, as it takes part in a loss.
+        """Return the network with ``weights``, without gradients and in evaluation mode.
+
+        Args:
+            weights: parameters and buffers by name, as its checkpoint holds them.
 
         Raises:
             GaafError: they are those of another network.
@@ -177,16 +180,19 @@ def real_network(name: str, num_classes: int, channels: int, side: int) -> nn.Mo
         channels: of the images.
         side: height or width of the images, the lesser of both, in pixels.
 
+    Returns:
+        A module that takes (B, channels, H, W) floats and returns (B, num_classes) logits.
+
     Raises:
         GaafError: torchvision has no such model, or the images do not fit it.
     """
     models = import_torchvision().models
-    known = models.list_models(module=models)
-    if name not in known:
-        some = [one for one in known if one.startswith("resnet")]
+    names = models.list_models(module=models)
+    if name not in names:
+        resnets = [one for one in names if one.startswith("resnet")]
         raise GaafError(
             f"a teacher must be a classification model of torchvision or a file that ends in {ENDING}, got {name!r}; "
-            f"known: {listed(some)} and {len(known) - len(some)} more of torchvision.models"
+            f"known: {listed(resnets)} and {len(names) - len(resnets)} more of torchvision.models"
         )
     try:
         model: nn.Module = models.get_model(name, weights=None, num_classes=num_classes)
@@ -220,8 +226,8 @@ def _fit_stem(model: nn.Module, channels: int, *, small: bool) -> None:
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, own = name.rpartition(".")
-    setattr(model.get_submodule(parent), own, module)
+    parent, _, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, module)
 
 
 def _without_chance(model: nn.Module) -> None:

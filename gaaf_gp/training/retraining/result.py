@@ -1,4 +1,4 @@
-"""What a retraining found: its trainings, and each candidate against a baseline, paired by seed."""
+"""Results of a retraining: its trainings, and the comparison of each candidate with a baseline, paired by seed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gaaf_gp.training.outcome import Epoch
 from gaaf_gp.trees.candidate import Baseline, Candidate, text_of
 
 SIGN = "sign"
-"""What the plain sign is called in tables."""
+"""Name of the plain sign in tables."""
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """A training that has ended.
 
     Attributes:
@@ -38,44 +38,48 @@ class Trained:
     checkpoint: str
 
     @classmethod
-    def of(cls, entry: Mapping[str, Any]) -> Trained:
-        """Return what :meth:`entry` wrote."""
+    def of(cls, entry: Mapping[str, Any]) -> TrainingResult:
+        """Return the training that :meth:`entry` wrote.
+
+        Raises:
+            TypeError: the entry lacks a field or has one that is not known.
+        """
         return cls(**{**entry, "curve": tuple(Epoch(loss, accuracy) for loss, accuracy in entry["curve"])})
 
     def entry(self) -> dict[str, Any]:
-        """Return it fit for JSON."""
+        """Return all fields as JSON-able values; ``curve`` as pairs of loss and accuracy."""
         return {**asdict(self), "curve": [[one.loss, one.accuracy] for one in self.curve]}
 
 
 @dataclass(frozen=True)
-class Retrained:
-    """Candidates, their trainings, and how they compare.
+class RetrainResult:
+    """Candidates, their trainings, and their comparison.
 
     Attributes:
         candidates: by name, None for the plain sign.
         seeds: of each of them.
-        trainings: those that have ended.
-        provenance: all that they depend on, fit for JSON.
+        trainings: those that have ended, in that order.
+        provenance: everything that they depend on, as JSON-able values.
         teacher_curve: epochs of the teacher, empty without one.
     """
 
     candidates: Mapping[str, Candidate | None]
     seeds: tuple[int, ...]
-    trainings: tuple[Trained, ...]
+    trainings: tuple[TrainingResult, ...]
     provenance: Mapping[str, Any]
     teacher_curve: tuple[Epoch, ...] = ()
 
     @property
     def wanted(self) -> int:
-        """Trainings that there are when all have ended."""
+        """Number of trainings when all have ended."""
         return len(self.candidates) * len(self.seeds)
 
     @property
     def complete(self) -> bool:
-        """Whether all have."""
+        """Whether all trainings have ended."""
         return len(self.trainings) == self.wanted
 
-    def of(self, name: str) -> dict[int, Trained]:
+    def of(self, name: str) -> dict[int, TrainingResult]:
         """Return the trainings of a candidate by seed, in the order of the seeds."""
         text = text_of(self.candidates[name])
         ended = {one.seed: one for one in self.trainings if one.text == text}
@@ -90,11 +94,10 @@ class Retrained:
         return [one.failure for one in self.of(name).values() if one.failure is not None]
 
     def compared(self, baseline: str = SIGN) -> dict[str, Comparison]:
-        """Return each candidate against a baseline, by name.
+        """Compare each candidate with a baseline, paired by seed; see :func:`gaaf_gp.statistics.compare`.
 
-        p-values are corrected (Holm) for all functions that were tested, and for the hand-made ones, which are
-        controls, among themselves. A candidate that failed on any seed is left out: it would be seen on its good seeds
-        only.
+        p-values are corrected (Holm) for all functions that were tested, and separately for the hand-made ones, which
+        are controls. A candidate that failed on any seed is left out, because its good seeds alone would flatter it.
 
         Args:
             baseline: a name of ``candidates``.
@@ -120,13 +123,13 @@ class Retrained:
         sound = [name for name in self.candidates if name != baseline and not self.failures(name)]
         families = [[name for name in sound if self.is_control(name) == control] for control in (False, True)]
         values = self.accuracies(baseline)
-        found = [
+        comparisons = [
             one
             for family in families
             if family
             for one in compare({name: self.accuracies(name) for name in family}, values)
         ]
-        return {one.name: one for one in found}
+        return {one.name: one for one in comparisons}
 
     def is_control(self, name: str) -> bool:
         """Return whether a candidate is a hand-made one: a control, and no function that is tested."""

@@ -1,8 +1,8 @@
-"""Retraining: chosen functions and baselines at full length, on fresh seeds, scored on the test split.
+"""Retraining: chosen functions and baselines are trained at full length on fresh seeds and scored on the test split.
 
-All candidates meet the same seeds, so that each is compared with a baseline in pairs. The test split is opened when a
-training has made its last epoch, and nothing is chosen by it. A checkpoint after each epoch and a line for each
-training that has ended let the same call go on after any interruption, with the same numbers.
+All candidates are trained on the same seeds, so that each is compared with a baseline in pairs. The test split is
+opened after the last epoch of a training, and nothing is chosen by it. A checkpoint after each epoch and a line of JSON
+for each training that has ended let the same call resume after any interruption, with the same numbers.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from gaaf_gp.parallel.executors import Workers
 from gaaf_gp.parallel.transfer import WorkerLost
 from gaaf_gp.training.budget import FailedError
 from gaaf_gp.training.checkpoint import ENDING
-from gaaf_gp.training.retraining.recipe import Recipe
-from gaaf_gp.training.retraining.result import SIGN, Retrained, Trained
-from gaaf_gp.training.retraining.stages import Course, Progressed
+from gaaf_gp.training.retraining.result import SIGN, RetrainResult, TrainingResult
+from gaaf_gp.training.retraining.settings import RetrainSettings
+from gaaf_gp.training.retraining.stages import Progressed, Schedule
 from gaaf_gp.training.retraining.teachers import given_teacher, teaching, trained_teacher
 from gaaf_gp.trees.candidate import MARK, PLAIN_SIGN, Candidate, parse_candidate, text_of
 from gaaf_gp.trees.pset import PrimitiveSet
@@ -42,6 +42,10 @@ FORMAT = 1
 def fresh_seeds(number: int, seed: int = 0) -> tuple[int, ...]:
     """Return ``number`` seeds that no search uses.
 
+    Args:
+        number: how many, at least 2.
+        seed: another one gives other seeds; not negative.
+
     Raises:
         GaafError: fewer than two, or a seed that is negative or too large for 64 bits.
     """
@@ -55,61 +59,64 @@ def fresh_seeds(number: int, seed: int = 0) -> tuple[int, ...]:
 def retrain(
     candidates: Mapping[str, Candidate | None],
     data: AnyData,
-    recipe: Recipe,
+    settings: RetrainSettings,
     *,
     seeds: Sequence[int],
     out: Path,
     pset: PrimitiveSet,
     workers: int = 1,
     progress: Show = False,
-) -> Retrained:
+) -> RetrainResult:
     """Train every candidate on every seed and score it on the test split.
 
-    Results depend neither on the number of workers nor on interruptions. After Ctrl-C what has ended until then comes
-    back, and the same call goes on.
+    Results depend neither on the number of workers nor on interruptions. After Ctrl-C the trainings that have ended are
+    returned, and the same call resumes.
 
     Args:
         candidates: by the names that tables show; None for the plain sign.
         data: what to train and validate on; its test split is opened for the scores.
-        recipe: how to train.
+        settings: how to train.
         seeds: at least two, usually :func:`fresh_seeds`.
-        out: folder of ``retrain.jsonl``, of the checkpoints and of the teacher. An earlier retraining of the same
-            settings in it is gone on with, also with more candidates but not with fewer: the correction of the p-values
-            must count every function that was tested.
+        out: folder of ``retrain.jsonl``, of the checkpoints and of the teacher. An earlier retraining with the same
+            settings in it is resumed, also with more candidates but not with fewer: the correction of the p-values must
+            count every function that was tested.
         pset: the set that the trees come from.
         workers: processes; each trains one candidate at a time.
         progress: whether and how progress is shown, see :data:`gaaf_gp.util.console.Show`.
+
+    Returns:
+        The trainings that have ended; all of them unless Ctrl-C was pressed.
 
     Raises:
         GaafError: for a wrong setting, data without a test split, a folder with another retraining, a file that is
             damaged, or a training that ran out of memory or whose worker was lost.
     """
     _check(candidates, data, seeds, workers)
-    given, task = given_teacher(recipe, data), teaching(recipe, data)
+    given, task = given_teacher(settings, data), teaching(settings, data)
     about_teacher = None if given is None else given.settings()
     if task is not None:
         about_teacher = {name: value for name, value in task.settings().items() if name != "data"}
     # wrong settings are refused here, before anything is written
-    provenance = {**_provenance(recipe, data, seeds, pset), "teacher": about_teacher}
+    provenance = {**_provenance(settings, data, seeds, pset), "teacher": about_teacher}
     with Journal(out / JOURNAL, provenance) as journal:
         _check_left_out(journal, candidates)
         loss = given
         try:
-            if task is not None and recipe.distillation is not None:
-                loss = trained_teacher(task, recipe.distillation, out / TEACHER, progress=progress)
-            course = Course(recipe.stages(data, loss), provenance)
-            _run(_Task(course, pset, out), candidates, seeds, journal, workers=workers, progress=progress)
+            if task is not None and settings.distillation is not None:
+                loss = trained_teacher(task, settings.distillation, out / TEACHER, progress=progress)
+            schedule = Schedule(settings.stages(data, loss), provenance)
+            _run(_Task(schedule, pset, out), candidates, seeds, journal, workers=workers, progress=progress)
         except KeyboardInterrupt:
             pass  # what it ended is to be seen: some trainings are missing
-        ended = tuple(Trained.of(entry) for entry in journal.entries)
-    return Retrained(candidates, tuple(seeds), ended, provenance, () if loss is None else loss.curve)
+        ended = tuple(TrainingResult.of(entry) for entry in journal.entries)
+    return RetrainResult(candidates, tuple(seeds), ended, provenance, () if loss is None else loss.curve)
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What a worker needs."""
+    """What a worker process needs of a retraining."""
 
-    course: Course
+    schedule: Schedule
     pset: PrimitiveSet
     out: Path
 
@@ -126,7 +133,7 @@ def _run(
     names = {text_of(candidate): name for name, candidate in candidates.items()}
     ended = {(entry["text"], entry["seed"]) for entry in journal.entries}
     jobs = [(text, seed) for seed in seeds for text in names if (text, seed) not in ended]
-    epochs, lost = task.course.epochs, set[int]()
+    epochs, lost = task.schedule.epochs, set[int]()
     done = dict.fromkeys(range(len(jobs)), 0)
 
     def what(job: tuple[str | None, int]) -> str:
@@ -142,9 +149,9 @@ def _run(
                 if isinstance(step, WorkerLost):
                     lost.add(index)
                     continue
-                if isinstance(step, Trained):
+                if isinstance(step, TrainingResult):
                     journal.append(step.entry())
-                done[index] = epochs if isinstance(step, Trained) else len(step.curve)
+                done[index] = epochs if isinstance(step, TrainingResult) else len(step.curve)
                 shown.reach(epochs * len(ended) + sum(done.values()), f"{what(jobs[index])}: {_said(step)}")
         except BaseException:
             pool.stop()  # every epoch that is over is on disk
@@ -157,33 +164,33 @@ def _run(
         )
 
 
-def _step(task: _Task, text: str | None, seed: int) -> Progressed | Trained:
+def _step(task: _Task, text: str | None, seed: int) -> Progressed | TrainingResult:
     """Train one epoch further; after the last one score the test split. Runs in a worker."""
-    course, candidate = task.course, parse_candidate(text, task.pset)
+    schedule, candidate = task.schedule, parse_candidate(text, task.pset)
     place = f"{CHECKPOINTS}/{_slug(text)}-{seed}{ENDING}"
-    went = course.advance(candidate, seed, task.out / place)
-    if went.failure == OUT_OF_MEMORY:  # the machine's failure, and no result of the candidate
+    reached = schedule.advance(candidate, seed, task.out / place)
+    if reached.failure == OUT_OF_MEMORY:  # the machine's failure, and no result of the candidate
         raise GaafError(
             f"memory must suffice for each training, and that of {text or 'the plain sign'} ran out of it: use fewer "
             "workers, or another folder with smaller batches; the same command goes on"
         )
-    if went.failure is None and len(went.curve) < course.epochs:
-        return went
-    accuracy, failure = None, went.failure
+    if reached.failure is None and len(reached.curve) < schedule.epochs:
+        return reached
+    accuracy, failure = None, reached.failure
     if failure is None:
         try:
-            accuracy = course.score(candidate, seed, task.out / place, _test_split(course.stages[0].data))
+            accuracy = schedule.score(candidate, seed, task.out / place, _test_split(schedule.stages[0].data))
         except FailedError as error:
             failure = str(error)
-    return Trained(text, seed, accuracy, failure, went.curve, went.seconds, place)
+    return TrainingResult(text, seed, accuracy, failure, reached.curve, reached.seconds, place)
 
 
-def _unfinished(step: Progressed | Trained) -> bool:
+def _unfinished(step: Progressed | TrainingResult) -> bool:
     return isinstance(step, Progressed)
 
 
-def _said(step: Progressed | Trained) -> str:
-    if isinstance(step, Trained) and step.failure is not None:
+def _said(step: Progressed | TrainingResult) -> str:
+    if isinstance(step, TrainingResult) and step.failure is not None:
         return f"failed ({step.failure})"
     return f"{step.curve[-1].accuracy:.2%} after epoch {len(step.curve)}"
 
@@ -192,7 +199,7 @@ _test_split = functools.lru_cache(maxsize=1)(open_test_split)
 
 
 def _slug(text: str | None) -> str:
-    """Return what file names call a candidate."""
+    """Return the name of a candidate in file names."""
     if text is None:
         return SIGN
     return text.removeprefix(MARK) if text.startswith(MARK) else hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -229,17 +236,17 @@ def _check_left_out(journal: Journal, candidates: Mapping[str, Candidate | None]
         )
 
 
-def _provenance(recipe: Recipe, data: AnyData, seeds: Sequence[int], pset: PrimitiveSet) -> dict[str, Any]:
-    """Return all that the trainings depend on but the candidates and the teacher."""
-    proxy = recipe.stages(data)[0].settings()
+def _provenance(settings: RetrainSettings, data: AnyData, seeds: Sequence[int], pset: PrimitiveSet) -> dict[str, Any]:
+    """Return everything that the trainings depend on except the candidates and the teacher."""
+    proxy = settings.stages(data)[0].settings()
     for name in ("epochs", "real_weights", "loss"):
         del proxy[name]
-    chosen = recipe.distillation
+    chosen = settings.distillation
     return {
         "format": FORMAT,
         "primitives": pset.name,
         "seeds": list(seeds),
-        "epochs": list(recipe.lengths),
+        "epochs": list(settings.lengths),
         "distillation": None if chosen is None else asdict(chosen),
         "proxy": proxy,
         "versions": versions(),

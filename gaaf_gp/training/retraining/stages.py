@@ -1,7 +1,7 @@
-"""A long training in one or more stages, one epoch at a time, with a checkpoint after each.
+"""A long training in one or more stages, one epoch at a time, with a checkpoint after each epoch.
 
-A stage is a training task of its own: it starts from the weights of the one before, with a new optimiser and a new
-schedule. Whatever ends the process, the training goes on from its file, bit for bit as if it had never stopped.
+A stage is a training task of its own: it starts from the weights of the stage before, with a new optimiser and a new
+learning rate schedule. A training that is interrupted resumes from its file with the same results, bit for bit.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import Candidate, text_of
 
 STAGE_SEEDS = 500_000
-"""Lies between the seeds of two stages of one training, so that the second sees its images in another order."""
+"""Difference of the seeds of two stages of one training, so that the second sees its images in another order."""
+SCHEDULE_KEY = "course"
+"""Where the file of a training says of which schedule it is; a name of the format, which stays."""
 
 
 @dataclass(frozen=True)
 class Progressed:
-    """Where a training stands.
+    """How far a training has got.
 
     Attributes:
         curve: loss and validation accuracy of the epochs so far, those of all stages one after another.
@@ -42,7 +44,7 @@ class Progressed:
 
 @dataclass(frozen=True)
 class _Place:
-    """The next epoch to train: its stage, what that goes on from or starts with, and what lies behind."""
+    """The next epoch to train: its stage, the state or weights it starts from, and the epochs of earlier stages."""
 
     stage: int
     state: TrainingState | None = None
@@ -52,12 +54,12 @@ class _Place:
 
 
 @dataclass(frozen=True)
-class Course:
-    """The stages that every candidate passes.
+class Schedule:
+    """The stages in which every candidate is trained.
 
     Attributes:
-        stages: the training tasks, in order; all in one network.
-        about: what they are, fit for JSON: the file of another course is refused.
+        stages: the training tasks, in order; all with the same network.
+        about: a description of them as JSON-able values; the file of another schedule is refused.
     """
 
     stages: tuple[Proxy, ...]
@@ -69,14 +71,14 @@ class Course:
         return sum(stage.epochs for stage in self.stages)
 
     def advance(self, candidate: Candidate | None, seed: int, path: Path) -> Progressed:
-        """Train one epoch further than the checkpoint, write it anew, and say where the training stands.
+        """Train the epoch that follows the checkpoint, and write a new checkpoint.
 
-        Without a file the first epoch is trained. After the last one nothing is, and the file holds the weights without
-        the state of the optimiser.
+        Without a file the first epoch is trained. After the last epoch nothing is trained, and the file holds the
+        weights without the state of the optimiser.
 
         Args:
             candidate: what is trained; None for the plain sign.
-            seed: of the training; each stage has a seed of its own made of it.
+            seed: of the training; stage i is trained with ``seed + STAGE_SEEDS * i``.
             path: the file of this training.
 
         Raises:
@@ -104,6 +106,12 @@ class Course:
     def score(self, candidate: Candidate | None, seed: int, path: Path, split: AnySplit) -> float:
         """Return the accuracy (0 to 1) of a training that has passed all stages.
 
+        Args:
+            candidate: what was trained; None for the plain sign.
+            seed: of the training.
+            path: its file.
+            split: images to score, as the data of the last stage has them.
+
         Raises:
             FailedError: an output is not finite.
             GaafError: there is no checkpoint of the last epoch.
@@ -112,45 +120,46 @@ class Course:
         return self.stages[stage].score(candidate, state, split)
 
     def finished(self, candidate: Candidate | None, seed: int, path: Path) -> Checkpoint:
-        """Return the checkpoint of a training that has passed all stages.
+        """Return the checkpoint of a training that has passed all stages; arguments as in :meth:`score`.
 
         Raises:
             GaafError: there is none, or an earlier one.
         """
-        found = self._read(path, candidate, seed)
-        if not self._ended(found.about["stage"], found.state):
+        checkpoint = self._read(path, candidate, seed)
+        if not self._ended(checkpoint.about["stage"], checkpoint.state):
             raise GaafError(f"a training must have reached its last epoch, and that in {path} has not: train it on")
-        return found
+        return checkpoint
 
     def _ended(self, stage: int, state: TrainingState) -> bool:
         return stage == len(self.stages) - 1 and state.epochs == self.stages[-1].epochs
 
     def _write(self, path: Path, state: TrainingState, place: _Place) -> None:
         behind = {"curve": [[one.loss, one.accuracy] for one in place.curve], "seconds": place.seconds}
-        about = {"course": self.about, "stage": place.stage, "behind": behind}
+        about = {SCHEDULE_KEY: self.about, "stage": place.stage, "behind": behind}
         write_checkpoint(path, replace(state, moments={}) if self._ended(place.stage, state) else state, about)
 
     def _place(self, candidate: Candidate | None, seed: int, path: Path) -> _Place:
         if not path.exists():
             return _Place(0)
-        found = self._read(path, candidate, seed)
-        state, stage, behind = found.state, found.about["stage"], found.about["behind"]
+        checkpoint = self._read(path, candidate, seed)
+        state, stage, behind = checkpoint.state, checkpoint.about["stage"], checkpoint.about["behind"]
         curve = tuple(Epoch(loss, accuracy) for loss, accuracy in behind["curve"])
         if state.epochs < self.stages[stage].epochs:
             return _Place(stage, state, None, curve, behind["seconds"])
         return _Place(stage + 1, None, state.model, curve + state.history, behind["seconds"] + state.seconds)
 
     def _read(self, path: Path, candidate: Candidate | None, seed: int) -> Checkpoint:
-        found = read_checkpoint(path)
+        checkpoint = read_checkpoint(path)
         try:
-            stage = found.about["stage"]
-            mine = found.about["course"] == json.loads(json.dumps(self.about)) and 0 <= stage < len(self.stages)
+            stage = checkpoint.about["stage"]
+            about = json.loads(json.dumps(self.about))
+            matches = checkpoint.about[SCHEDULE_KEY] == about and 0 <= stage < len(self.stages)
         except (KeyError, TypeError):
-            mine, stage = False, 0
+            matches, stage = False, 0
         text = text_of(candidate)
-        if not mine or (found.state.text, found.state.seed) != (text, seed + STAGE_SEEDS * stage):
+        if not matches or (checkpoint.state.text, checkpoint.state.seed) != (text, seed + STAGE_SEEDS * stage):
             raise GaafError(
                 f"{path} must be the checkpoint of {text or 'the plain sign'} with seed {seed} in this training task, "
-                f"and is that of {found.state!r} or of another task: choose another folder, or remove the file"
+                f"and is that of {checkpoint.state!r} or of another task: choose another folder, or remove the file"
             )
-        return found
+        return checkpoint

@@ -1,4 +1,4 @@
-"""The table of a retraining: as text for people, as CSV for programs, as LaTeX for a paper; and all of it as JSON."""
+"""The table of a retraining as text, CSV and LaTeX, and all results as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gaaf_gp.statistics import Comparison, standard_error
-from gaaf_gp.training.retraining.result import SIGN, Retrained
+from gaaf_gp.training.retraining.result import SIGN, RetrainResult
 from gaaf_gp.trees.candidate import PLAIN_SIGN, text_of
 
 BASELINE, BETTER, WORSE, OPEN = "baseline", "better", "worse", "undecided"
@@ -68,46 +68,55 @@ class Row:
     failures: int
 
 
-def rows(found: Retrained, against: str = SIGN) -> list[Row]:
-    """Return a line for each candidate, in their order.
+def rows(result: RetrainResult, against: str = SIGN) -> list[Row]:
+    """Return a row for each candidate, in their order.
+
+    Args:
+        result: a complete retraining.
+        against: name of the baseline.
 
     Raises:
-        GaafError: what :meth:`Retrained.compared` refuses.
+        GaafError: what :meth:`RetrainResult.compared` refuses.
     """
-    compared = found.compared(against)
-    return [_row(found, name, against, compared.get(name)) for name in found.candidates]
+    compared = result.compared(against)
+    return [_row(result, name, against, compared.get(name)) for name in result.candidates]
 
 
-def write(found: Retrained, folder: Path, against: Sequence[str] = (SIGN,)) -> dict[str, Any]:
+def write(result: RetrainResult, folder: Path, against: Sequence[str] = (SIGN,)) -> dict[str, Any]:
     """Write table.txt, table.csv, table.tex and result.json, and return what the last one holds.
 
     Args:
-        found: a complete retraining.
+        result: a complete retraining.
         folder: where to; files of an earlier call are replaced.
         against: the baselines, one table for each.
 
     Raises:
-        GaafError: what :meth:`Retrained.compared` refuses.
+        GaafError: what :meth:`RetrainResult.compared` refuses.
     """
-    tables = {name: rows(found, name) for name in against}
-    result = _result(found, against)
+    tables = {name: rows(result, name) for name in against}
+    content = _result(result, against)
     screen = io.StringIO()
-    show(found, tables, Console(file=screen, width=WIDTH))
+    show(result, tables, Console(file=screen, width=WIDTH))
     (folder / "table.txt").write_text(screen.getvalue(), encoding="utf-8")
-    (folder / "table.tex").write_text("\n".join(latex(found, table) for table in tables.values()), encoding="utf-8")
+    (folder / "table.tex").write_text("\n".join(latex(result, table) for table in tables.values()), encoding="utf-8")
     with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(Row.__dataclass_fields__))
         writer.writeheader()
         writer.writerows(asdict(row) for table in tables.values() for row in table)
-    text = json.dumps(result, indent=2, allow_nan=False)
+    text = json.dumps(content, indent=2, allow_nan=False)
     (folder / "result.json").write_text(text + "\n", encoding="utf-8")
-    return result
+    return content
 
 
-def show(found: Retrained, tables: Mapping[str, Sequence[Row]], console: Console) -> None:
+def show(result: RetrainResult, tables: Mapping[str, Sequence[Row]], console: Console) -> None:
     """Print tables, one for each baseline, with what their columns mean.
 
-    A narrow screen gets the formulas below the first table: figures that are broken over lines cannot be read.
+    On a narrow screen the formulas stand below the first table, so that no figure is broken over two lines.
+
+    Args:
+        result: a complete retraining.
+        tables: name of a baseline to its :func:`rows`.
+        console: prints them; its width decides.
     """
     wide = console.width >= WIDE
     for number, (against, table) in enumerate(tables.items()):
@@ -123,19 +132,24 @@ def show(found: Retrained, tables: Mapping[str, Sequence[Row]], console: Console
             both = f"{accuracy} ± {error}" if error else accuracy
             formula = [row.formula] if wide else []
             shown.add_row(row.name, *formula, both, *others, style="dim" if row.verdict == BASELINE else "")
-        console.print(_title(found), highlight=False, markup=False)
+        console.print(_title(result), highlight=False, markup=False)
         console.print(shown)
         if not (wide or number):
             for row in table:
                 console.print(f"{row.name}: {row.formula}", highlight=False, markup=False, soft_wrap=True)
-        console.print(_caption(found, against) + "\n", highlight=False, markup=False)
+        console.print(_caption(result, against) + "\n", highlight=False, markup=False)
 
 
-def latex(found: Retrained, table: Sequence[Row]) -> str:
-    r"""Return a ``tabular`` for LaTeX's package booktabs, with what its columns mean as comments ahead of it."""
+def latex(result: RetrainResult, table: Sequence[Row]) -> str:
+    r"""Return a ``tabular`` for LaTeX's package booktabs, after comments that say what its columns mean.
+
+    Args:
+        result: a complete retraining.
+        table: its :func:`rows` against one baseline.
+    """
     against = table[0].against
     head = ["Name", "$f(x)$", r"Accuracy (\%)", r"$\pm$", rf"vs.\ {_escaped(against)}", r"95\,\% interval"]
-    lines = [f"% {line}" for line in f"{_title(found)}.\n{_caption(found, against)}".split("\n")]
+    lines = [f"% {line}" for line in f"{_title(result)}.\n{_caption(result, against)}".split("\n")]
     lines += [r"% \usepackage{booktabs}", r"\begin{tabular}{llrrrrrl}", r"\toprule"]
     lines += [" & ".join([*head, "$p$ (Holm)", "Verdict"]) + r" \\", r"\midrule"]
     for row in table:
@@ -147,9 +161,9 @@ def latex(found: Retrained, table: Sequence[Row]) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def _row(found: Retrained, name: str, against: str, compared: Comparison | None) -> Row:
-    candidate, values = found.candidates[name], list(found.accuracies(name).values())
-    failed = len(found.failures(name))
+def _row(result: RetrainResult, name: str, against: str, compared: Comparison | None) -> Row:
+    candidate, values = result.candidates[name], list(result.accuracies(name).values())
+    failed = len(result.failures(name))
     error = standard_error(values) if values and not failed else None
     span = None if compared is None else compared.difference
     return Row(
@@ -165,17 +179,17 @@ def _row(found: Retrained, name: str, against: str, compared: Comparison | None)
         None if span is None else POINTS * span.high,
         None if compared is None else compared.p_value,
         None if compared is None else compared.p_holm,
-        _verdict(found, name, against, compared),
+        _verdict(result, name, against, compared),
         len(values),
         failed,
     )
 
 
-def _verdict(found: Retrained, name: str, against: str, compared: Comparison | None) -> str:
+def _verdict(result: RetrainResult, name: str, against: str, compared: Comparison | None) -> str:
     if name == against:
         return BASELINE
     if compared is None:
-        return f"{len(found.failures(name))}/{len(found.seeds)} failed"
+        return f"{len(result.failures(name))}/{len(result.seeds)} failed"
     if not compared.significant:
         return OPEN
     return BETTER if compared.difference.mean > 0 else WORSE
@@ -198,17 +212,17 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-def _title(found: Retrained) -> str:
-    data, epochs = found.provenance["proxy"]["data"]["name"], found.provenance["epochs"]
+def _title(result: RetrainResult) -> str:
+    data, epochs = result.provenance["proxy"]["data"]["name"], result.provenance["epochs"]
     stages = f" ({epochs[0]} with real weights)" if len(epochs) > 1 else ""
-    title = f"{data}, test split after {sum(epochs)} epochs{stages}, {len(found.seeds)} fresh seeds"
-    if found.teacher_curve:
-        title += f"; teacher {found.teacher_curve[-1].accuracy:.2%} on the validation split"
+    title = f"{data}, test split after {sum(epochs)} epochs{stages}, {len(result.seeds)} fresh seeds"
+    if result.teacher_curve:
+        title += f"; teacher {result.teacher_curve[-1].accuracy:.2%} on the validation split"
     return title
 
 
-def _caption(found: Retrained, against: str) -> str:
-    tested = sum(not found.is_control(name) and name != against for name in found.candidates)
+def _caption(result: RetrainResult, against: str) -> str:
+    tested = sum(not result.is_control(name) and name != against for name in result.candidates)
     return (
         f"accuracy: mean and standard error; differences to {against}: points, paired by\n"
         "seed; intervals: Student's, each for its row alone; p: of the paired t-test,\n"
@@ -221,16 +235,16 @@ def _escaped(text: str) -> str:
     return "".join(_LATEX_WORDS.get(character, character) for character in text)
 
 
-def _result(found: Retrained, against: Sequence[str]) -> dict[str, Any]:
+def _result(result: RetrainResult, against: Sequence[str]) -> dict[str, Any]:
     return {
         "candidates": {
             name: {"text": row.text, "formula": row.formula, "latex": row.latex}
-            for name, row in ((row.name, row) for row in rows(found, against[0]))
+            for name, row in ((row.name, row) for row in rows(result, against[0]))
         },
-        "seeds": list(found.seeds),
-        "comparisons": {name: [asdict(one) for one in found.compared(name).values()] for name in against},
-        "rows": [asdict(row) for name in against for row in rows(found, name)],
-        "trainings": [found.of(name)[seed].entry() for seed in found.seeds for name in found.candidates],
-        "teacher_curve": [[one.loss, one.accuracy] for one in found.teacher_curve],
-        **found.provenance,
+        "seeds": list(result.seeds),
+        "comparisons": {name: [asdict(one) for one in result.compared(name).values()] for name in against},
+        "rows": [asdict(row) for name in against for row in rows(result, name)],
+        "trainings": [result.of(name)[seed].entry() for seed in result.seeds for name in result.candidates],
+        "teacher_curve": [[one.loss, one.accuracy] for one in result.teacher_curve],
+        **result.provenance,
     }

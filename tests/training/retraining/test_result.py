@@ -5,7 +5,7 @@ import pytest
 from gaaf_gp.errors import GaafError
 from gaaf_gp.statistics import compare
 from gaaf_gp.training.outcome import Epoch
-from gaaf_gp.training.retraining.result import Retrained, Trained
+from gaaf_gp.training.retraining.result import RetrainResult, TrainingResult
 from gaaf_gp.trees.candidate import Baseline
 from gaaf_gp.trees.parser import parse
 
@@ -20,7 +20,7 @@ VALUES = {
 
 def trained(text, seed, accuracy, failure=None):
     curve = (Epoch(1.0, 0.5), Epoch(0.5, 0.6))
-    return Trained(text, seed, accuracy, failure, curve, 2.5, f"checkpoints/{seed}.safetensors")
+    return TrainingResult(text, seed, accuracy, failure, curve, 2.5, f"checkpoints/{seed}.safetensors")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def found(candidates):
         for place, seed in reversed(list(enumerate(SEEDS)))  # as they end, not in the order of the seeds
         for name, candidate in candidates.items()
     ]
-    return Retrained(candidates, SEEDS, tuple(trainings), {})
+    return RetrainResult(candidates, SEEDS, tuple(trainings), {})
 
 
 def by_seed(name):
@@ -69,7 +69,9 @@ def test_any_candidate_may_be_the_baseline(found):
 
 def test_a_candidate_that_failed_once_is_not_compared(found, candidates):
     trainings = [one for one in found.trainings if (one.text, one.seed) != ("sin(x)", 12)]
-    failed = Retrained(candidates, SEEDS, (*trainings, trained("sin(x)", 12, None, "non-finite loss in epoch 3")), {})
+    failed = RetrainResult(
+        candidates, SEEDS, (*trainings, trained("sin(x)", 12, None, "non-finite loss in epoch 3")), {}
+    )
     assert failed.complete
     assert failed.failures("f1") == ["non-finite loss in epoch 3"]
     assert list(failed.accuracies("f1")) == [11, 13]
@@ -81,7 +83,7 @@ def test_a_candidate_that_failed_once_is_not_compared(found, candidates):
 
 
 def test_what_is_missing_is_said(found, candidates):
-    part = Retrained(candidates, SEEDS, found.trainings[:-1], {})
+    part = RetrainResult(candidates, SEEDS, found.trainings[:-1], {})
     assert not part.complete
     with pytest.raises(GaafError, match="11 of 12 trainings have ended: go on with the same settings"):
         part.compared()
@@ -91,4 +93,4 @@ def test_what_is_missing_is_said(found, candidates):
 
 def test_a_training_comes_back_from_its_line(found):
     for one in found.trainings:
-        assert Trained.of(one.entry()) == one
+        assert TrainingResult.of(one.entry()) == one

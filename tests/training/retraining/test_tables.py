@@ -12,7 +12,7 @@ from rich.console import Console
 
 from gaaf_gp.training.outcome import Epoch
 from gaaf_gp.training.retraining import tables as retrain_tables
-from gaaf_gp.training.retraining.result import Retrained, Trained
+from gaaf_gp.training.retraining.result import RetrainResult, TrainingResult
 from gaaf_gp.trees.candidate import Baseline, parse_candidate
 
 SEEDS = (1, 2, 3, 4)
@@ -32,14 +32,14 @@ def found(free):
     candidates = {"sign": None, "rprelu": Baseline("rprelu")}
     candidates |= {name: parse_candidate(text, free) for name, text in texts.items()}
     trainings = [
-        Trained(
+        TrainingResult(
             None if candidate is None else candidate.canonical, seed, accuracy,
             None if accuracy is not None else "non-finite output", (Epoch(1.0, 0.5),), 1.5, "checkpoints/x.safetensors",
         )
         for name, candidate in candidates.items()
         for seed, accuracy in zip(SEEDS, VALUES[name], strict=True)
     ]  # fmt: skip
-    return Retrained(candidates, SEEDS, tuple(trainings), PROVENANCE)
+    return RetrainResult(candidates, SEEDS, tuple(trainings), PROVENANCE)
 
 
 def test_a_row_says_what_was_measured(found):
@@ -136,11 +136,11 @@ def test_latex_is_well_formed(found):
 def test_tiny_p_values_are_bounded_and_not_zero(free):
     candidates = {"sign": None, "f1": parse_candidate("sin(x)", free)}
     trainings = [
-        Trained(text, seed, accuracy, None, (), 0.0, "")
+        TrainingResult(text, seed, accuracy, None, (), 0.0, "")
         for text, accuracy in ((None, 0.5), ("sin(x)", 0.75))
         for seed in SEEDS
     ]
-    found = Retrained(candidates, SEEDS, tuple(trainings), PROVENANCE)
+    found = RetrainResult(candidates, SEEDS, tuple(trainings), PROVENANCE)
     assert retrain_tables.rows(found)[1].p_holm == 0
     assert "$<0.001$" in retrain_tables.latex(found, retrain_tables.rows(found))
 

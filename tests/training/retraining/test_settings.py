@@ -1,4 +1,4 @@
-"""What a recipe makes of its settings, and what it refuses."""
+"""The stages that settings of a retraining make, and what they refuse."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.training.retraining.distillation import Distillation
-from gaaf_gp.training.retraining.recipe import Recipe
+from gaaf_gp.training.retraining.settings import RetrainSettings
 
 
 @pytest.mark.parametrize(
@@ -15,9 +15,9 @@ from gaaf_gp.training.retraining.recipe import Recipe
 )
 def test_stages_share_the_epochs(tiny_data, tiny_settings, epochs, share, lengths):
     proxy = {name: value for name, value in tiny_settings.items() if name != "epochs"}
-    recipe = Recipe(epochs, share, proxy=proxy)
-    assert recipe.lengths == lengths
-    stages = recipe.stages(tiny_data)
+    settings = RetrainSettings(epochs, share, proxy=proxy)
+    assert settings.lengths == lengths
+    stages = settings.stages(tiny_data)
     assert tuple(stage.epochs for stage in stages) == lengths
     assert [stage.real_weights for stage in stages] == [True] * (len(lengths) - 1) + [False]
     assert {stage.learning_rate for stage in stages} == {tiny_settings["learning_rate"]}
@@ -38,12 +38,12 @@ def test_stages_share_the_epochs(tiny_data, tiny_settings, epochs, share, length
 )
 def test_wrong_settings_are_refused(settings, message):
     with pytest.raises(GaafError, match=message):
-        Recipe(**{"epochs": 4, **settings})
+        RetrainSettings(**{"epochs": 4, **settings})
 
 
 def test_what_the_proxy_refuses_is_refused(tiny_data):
     with pytest.raises(GaafError, match="batch_size must be at most the 60 training images"):
-        Recipe(1, proxy={"batch_size": 61}).stages(tiny_data)
+        RetrainSettings(1, proxy={"batch_size": 61}).stages(tiny_data)
 
 
 def test_a_teacher_is_a_name_or_a_file():

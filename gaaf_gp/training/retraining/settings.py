@@ -1,4 +1,4 @@
-"""How a retraining trains: its length, its stages, its teacher."""
+"""Settings of a retraining: its length, its stages, its teacher, and those of the proxy."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gaaf_gp.training.retraining.distillation import Distillation
 from gaaf_gp.util.checks import whole_fields
 
 _OWN = ("data", "epochs", "real_weights", "loss")
-"""Settings of a Proxy that follow from a recipe."""
+"""Settings of a Proxy that follow from those of the retraining."""
 
 
 @dataclass(frozen=True)
-class Recipe:
+class RetrainSettings:
     """How every candidate of a retraining is trained.
 
     Attributes:
@@ -50,7 +50,7 @@ class Recipe:
         unknown = [name for name in self.proxy if name not in known]
         if unknown:
             raise GaafError(
-                f"a recipe passes settings on to Proxy, which has no {listed(unknown)} to pass; known: "
+                f"a retraining passes settings on to Proxy, which has no {listed(unknown)} to pass; known: "
                 f"{listed(known, 20)}"
             )
 
@@ -64,6 +64,10 @@ class Recipe:
 
     def stages(self, data: AnyData, loss: Loss | None = None) -> tuple[Proxy, ...]:
         """Return the training tasks, in order.
+
+        Args:
+            data: what they train and validate on.
+            loss: of all stages; None for cross-entropy.
 
         Raises:
             GaafError: a setting of the Proxy is out of its range.
