@@ -173,9 +173,12 @@ class Chronicle:
         found.records = list(self._known.values())
         for individual in (*self._trained.values(), *found.population):
             self._value(individual)
-        complete = [individual for text, individual in self._trained.items() if records[text].complete]
         found.hall_of_fame.clear()
-        found.hall_of_fame.update(heapq.nlargest(found.hall_of_fame.maxsize, complete, key=value))
+        found.hall_of_fame.update(heapq.nlargest(found.hall_of_fame.maxsize, self.complete(), key=value))
+
+    def complete(self) -> list[Evolved]:
+        """Return all that were judged to the end."""
+        return [one for text, one in self._trained.items() if self._judge.records[text].complete]
 
     def log(self, evaluated: int) -> None:
         """Write a row about the population; ``evaluated`` is the number of new children in it or tried for it."""
