@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from gaaf_gp.archive.births import MUTATION
 from gaaf_gp.binary import ActivationFactory
 from gaaf_gp.errors import GaafError
-from gaaf_gp.search.breeding import Born
 from gaaf_gp.search.loops import Search
 from gaaf_gp.search.result import SAME, value
 from gaaf_gp.training.budget import Budget
@@ -125,7 +124,7 @@ def tune_constants(
     return best[1]
 
 
-def tune_best(search: Search, evaluations: int, born: Born) -> None:
+def tune_best(search: Search, evaluations: int) -> None:
     """Tune the ``TUNED`` best of a search that have constants, each with the same share of the evaluations.
 
     Every tuned individual is evaluated and written down as any candidate, so it may enter the hall of fame; one that
@@ -135,12 +134,11 @@ def tune_best(search: Search, evaluations: int, born: Born) -> None:
     Args:
         search: whose fitness function tells what constants are worth.
         evaluations: candidates at most; those that are rejected count too, or a simplex might try them for ever.
-        born: called with every new candidate.
     """
     found, judge = search.found, search.judge
     known = {record.text for record in found.records}
     before = len(known)
-    trained = [one for one in search.chronicle.complete() if judge.records[one.canonical].failure is None]
+    trained = [one for one in found.complete if judge.records[one.canonical].failure is None]
     chosen = heapq.nlargest(min(TUNED, evaluations), filter(constants_of, trained), key=value)
     texts = {judge.behaviour(one).signature: one.canonical for one in (*found.hall_of_fame, *chosen)}
 
@@ -152,11 +150,11 @@ def tune_best(search: Search, evaluations: int, born: Born) -> None:
         text = texts.setdefault(behaviour.signature, tuned.canonical)
         if text not in known:
             known.add(text)
-            born(tuned, MUTATION, [parent])
+            search.born(tuned, MUTATION, [parent])
             try:
                 judge.evaluate([tuned], search.arrived)
             finally:  # what ended before Ctrl-C is kept
-                search.chronicle.enter([tuned] if tuned.canonical in judge.records else [])
+                search.enter([tuned] if tuned.canonical in judge.records else [])
         elif tuned.canonical != parent.canonical:
             found.rejected[SAME] += 1
         return judge.records[text].fitness
