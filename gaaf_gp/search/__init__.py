@@ -7,11 +7,11 @@
 - ``Loop``: what a loop must do
 - ``Islands``: one or several populations in generations
 - ``Steady``: a child whenever a worker is free
-- ``genetic``: the paper's genetic algorithm
+- ``genetic``: the paper's genetic algorithm; ``Genetic``: as a loop
 - ``Repairs``: what it does otherwise than the published code
 - ``PUBLISHED``: none of them
 - ``REPAIRED``: all of them
-- ``random_search``: random candidates: the baseline of every search
+- ``random_search``: random candidates: the baseline of every search; ``RandomSearch``: as a loop
 - ``Constraint``: a demand on every tree, such as "at most 2 sin"
 - ``tune_constants``: better constants for one individual
 - ``RunCheckpoint``: the state of a search after each step
@@ -22,7 +22,7 @@ from gaaf_gp.search.checkpoint import RunCheckpoint
 from gaaf_gp.search.constants import tune_constants
 from gaaf_gp.search.constraints import Constraint
 from gaaf_gp.search.evolve import evolve
-from gaaf_gp.search.genetic import PUBLISHED, REPAIRED, Repairs, genetic, random_search
+from gaaf_gp.search.genetic import PUBLISHED, REPAIRED, Genetic, RandomSearch, Repairs, genetic, random_search
 from gaaf_gp.search.loops import LOOPS, Islands, Loop, Steady
 from gaaf_gp.search.progress import Progress
 from gaaf_gp.search.result import SearchResult
@@ -33,9 +33,11 @@ __all__ = [
     "PUBLISHED",
     "REPAIRED",
     "Constraint",
+    "Genetic",
     "Islands",
     "Loop",
     "Progress",
+    "RandomSearch",
     "Repairs",
     "RunCheckpoint",
     "SearchResult",

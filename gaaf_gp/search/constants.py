@@ -12,6 +12,7 @@ import contextlib
 import copy
 import dataclasses
 import functools
+import heapq
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
@@ -23,9 +24,8 @@ from torch import Tensor, nn
 from gaaf_gp.archive.births import MUTATION
 from gaaf_gp.binary import ActivationFactory
 from gaaf_gp.errors import GaafError
-from gaaf_gp.search.breeding import Born
 from gaaf_gp.search.loops import Search
-from gaaf_gp.search.result import SAME
+from gaaf_gp.search.result import SAME, value
 from gaaf_gp.training.budget import Budget
 from gaaf_gp.training.epochs import run_epoch
 from gaaf_gp.training.proxy import Proxy
@@ -71,8 +71,8 @@ def with_constants(individual: AnyEvolved, values: Sequence[float]) -> AnyEvolve
             f"{individual} has {len(places)} evolved constants, got {len(values)} values: give one for each"
         )
     nodes: list[Any] = list(individual)
-    for place, value in zip(places, values, strict=True):
-        nodes[place] = Constant(float(f"{value:.{CONSTANT_DIGITS}g}"), nodes[place].ret)
+    for place, number in zip(places, values, strict=True):
+        nodes[place] = Constant(float(f"{number:.{CONSTANT_DIGITS}g}"), nodes[place].ret)
     return cast(AnyEvolved, Individual(nodes, individual.pset, type(individual.fitness)()))
 
 
@@ -124,8 +124,8 @@ def tune_constants(
     return best[1]
 
 
-def tune_best(search: Search, evaluations: int, born: Born) -> None:
-    """Tune the constants of the ``TUNED`` best of a search that ended, each with the same share of the evaluations.
+def tune_best(search: Search, evaluations: int) -> None:
+    """Tune the ``TUNED`` best of a search that have constants, each with the same share of the evaluations.
 
     Every tuned individual is evaluated and written down as any candidate, so it may enter the hall of fame; one that
     training could not repair, or that would train as one in there, is rejected. All of them are one generation more;
@@ -134,13 +134,13 @@ def tune_best(search: Search, evaluations: int, born: Born) -> None:
     Args:
         search: whose fitness function tells what constants are worth.
         evaluations: candidates at most; those that are rejected count too, or a simplex might try them for ever.
-        born: called with every new candidate.
     """
     found, judge = search.found, search.judge
     known = {record.text for record in found.records}
     before = len(known)
-    chosen = [one for one in found.hall_of_fame if constants_of(one)][: min(TUNED, evaluations)]
-    texts = {judge.behaviour(one).signature: one.canonical for one in found.hall_of_fame}
+    trained = [one for one in found.complete if judge.records[one.canonical].failure is None]
+    chosen = heapq.nlargest(min(TUNED, evaluations), filter(constants_of, trained), key=value)
+    texts = {judge.behaviour(one).signature: one.canonical for one in (*found.hall_of_fame, *chosen)}
 
     def worth(tuned: Evolved) -> float:
         behaviour = judge.behaviour(tuned)
@@ -150,11 +150,11 @@ def tune_best(search: Search, evaluations: int, born: Born) -> None:
         text = texts.setdefault(behaviour.signature, tuned.canonical)
         if text not in known:
             known.add(text)
-            born(tuned, MUTATION, [parent])
+            search.born(tuned, MUTATION, [parent])
             try:
                 judge.evaluate([tuned], search.arrived)
             finally:  # what ended before Ctrl-C is kept
-                search.chronicle.enter([tuned] if tuned.canonical in judge.records else [])
+                search.enter([tuned] if tuned.canonical in judge.records else [])
         elif tuned.canonical != parent.canonical:
             found.rejected[SAME] += 1
         return judge.records[text].fitness

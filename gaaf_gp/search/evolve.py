@@ -9,9 +9,8 @@ from pathlib import Path
 
 from deap import base
 
-from gaaf_gp.archive import Register
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.fitness_function import FitnessFunction, Measure, as_fitness_function, recalled
+from gaaf_gp.evaluation.fitness_function import FitnessFunction, Measure, as_fitness_function
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.search.bloat import SEARCH_DEFAULT, Bloat, BloatLike
 from gaaf_gp.search.breeding import Breeder, known
@@ -20,7 +19,7 @@ from gaaf_gp.search.constants import tune_best
 from gaaf_gp.search.constraints import ConstraintLike
 from gaaf_gp.search.loops import Loop, Search, as_loop
 from gaaf_gp.search.progress import Progress, formulas
-from gaaf_gp.search.result import Chronicle, SearchResult, new_hall
+from gaaf_gp.search.result import SearchResult, new_hall
 from gaaf_gp.search.stopping import Stop
 from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.trees.candidate import Evolved
@@ -126,53 +125,45 @@ def evolve(
     if toolbox is not None and (bloat is not None or constraints):
         raise GaafError("a toolbox has its own controls and constraints: give them to make_toolbox, not to evolve")
     chosen = SEARCH_DEFAULT if bloat is None else bloat
-    found = SearchResult(hall_of_fame=new_hall(hall_of_fame))
-    register: Register | None = getattr(judge, "register", None)
     kept = None
     if checkpoint is not None:
         kept = RunCheckpoint(Path(checkpoint), pset, repeatable=getattr(loop, "in_order", True))
+    controls = Bloat(chosen) if toolbox is None else getattr(toolbox, "bloat", None) or Bloat("none")
 
-    def born(child: Evolved, operation: str, parents: Sequence[Evolved]) -> None:
-        if kept is not None:
-            kept.bred(child)
-        if register is not None:
-            register.born(child.canonical, len(found.logbook), operation, [one.canonical for one in parents])
-
-    def made(rng: random.Random) -> base.Toolbox:
-        return make_toolbox(
-            pset, judge, rng=rng, limits=limits, two_trees=two_trees, bloat=chosen, constraints=constraints
-        )
+    def breeders(number: int) -> list[Breeder]:
+        return [breeder(place, number) for place in range(number)]
 
     def breeder(place: int, number: int) -> Breeder:
         rng = random.Random(seed if place == 0 else f"{seed} {place}")
         if kept is not None:
             kept.generators.append(rng)
-        own = made(rng) if toolbox is None else toolbox
+        own = toolbox or make_toolbox(
+            pset, judge, rng=rng, limits=limits, two_trees=two_trees, bloat=chosen, constraints=constraints
+        )
         first = known(initial, pset, own, rng)[place::number]
-        return Breeder(own, judge, rng, found.rejected, crossover, mutation, first, born)
+        return Breeder(own, judge, rng, found.rejected, crossover, mutation, first, search.born)
 
-    controls = Bloat(chosen) if toolbox is None else getattr(toolbox, "bloat", None) or Bloat("none")
+    found = SearchResult(hall_of_fame=new_hall(hall_of_fame))
     with Progress(evaluations + tune_constants, show=progress, formula=formulas(pset)) as shown:
-
-        def arrived(record: Record) -> None:
-            shown.advance(record, known=recalled(judge, record))
-            if on_evaluation is not None:
-                on_evaluation(record)
-
         search = Search(
             found=found,
             judge=judge,
-            breeders=lambda number: [breeder(place, number) for place in range(number)],
-            chronicle=Chronicle(found, judge, controls.selector.values, register),
+            breeders=breeders,
             stop=stop,
+            shown=shown,
+            pset=pset,
+            limits=limits,
+            seed=seed,
             population_size=population_size,
             elite=elite,
-            arrived=arrived,
+            values=controls.selector.values,
+            on_evaluation=on_evaluation,
             on_generation=on_generation,
             checkpoint=kept,
+            register=getattr(judge, "register", None),
         )
         found.stopped = loop.run(search)
         if tune_constants:
-            tune_best(search, tune_constants, born)
+            tune_best(search, tune_constants)
     found.seconds = time.perf_counter() - stop.started
     return found

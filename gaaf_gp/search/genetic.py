@@ -18,23 +18,25 @@ from __future__ import annotations
 
 import copy
 import functools
-import heapq
 import math
 import random
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any
 
 from deap import tools
 
+from gaaf_gp.archive.births import BOTH, MUTATION, RANDOM
 from gaaf_gp.errors import GaafError
-from gaaf_gp.evaluation.fitness_function import FitnessFunction, Measure, as_fitness_function, recalled
+from gaaf_gp.evaluation.fitness_function import FitnessFunction, Measure, as_fitness_function
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.search.bloat import TOURNAMENT
+from gaaf_gp.search.loops import Loop, Search
 from gaaf_gp.search.progress import Progress, formulas
-from gaaf_gp.search.result import SAME, SearchResult, new_statistics
+from gaaf_gp.search.result import SAME, SearchResult, new_hall, value
+from gaaf_gp.search.stopping import Stop
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits, gen_half_and_half, starting_heights
 from gaaf_gp.trees.individual import Individual
@@ -44,7 +46,7 @@ from gaaf_gp.util.checks import LARGEST, probability, whole_number
 from gaaf_gp.util.console import Show
 from gaaf_gp.util.randomness import as_global
 
-__all__ = ["MODES", "PUBLISHED", "REPAIRED", "Repairs", "genetic", "random_search"]
+__all__ = ["MODES", "PUBLISHED", "REPAIRED", "Genetic", "RandomSearch", "Repairs", "genetic", "random_search"]
 
 
 @dataclass(frozen=True)
@@ -84,161 +86,6 @@ class Repairs:
 REPAIRED = Repairs()
 PUBLISHED = Repairs(False, False, False, False, False, False)
 """The algorithm with its known weaknesses."""
-
-
-class Ledger:
-    """Asks a judge, counts what that costs, and keeps an :class:`~gaaf_gp.search.result.SearchResult` up to date.
-
-    It is a context manager: Ctrl-C inside ends the block quietly, and ``found.interrupted`` says so.
-
-    Args:
-        judge: gives records and behaviours.
-        budget: most evaluations that are asked for; None for no limit.
-        repairs: which candidates count as new: ``remember_all``, ``screen`` and ``skip_same_behaviour`` of it.
-        hall_of_fame: number of best individuals to remember.
-        shown: the progress.
-        on_evaluation: called with every new record as it arrives.
-
-    Attributes:
-        found: what was found until now.
-        asked: evaluations until now, also those that were answered from memory.
-    """
-
-    def __init__(
-        self,
-        judge: FitnessFunction,
-        budget: int | None,
-        repairs: Repairs,
-        hall_of_fame: int,
-        shown: Progress,
-        on_evaluation: Callable[[Record], None] | None = None,
-    ) -> None:
-        self.judge = judge
-        self.budget = budget
-        self.repairs = repairs
-        self.found = SearchResult(hall_of_fame=tools.HallOfFame(hall_of_fame, similar=_same))
-        self.found.logbook.header = ["gen", "mode", "nevals", "taken", "evaluations", "best", "fitness", "size"]
-        self.asked = 0
-        self._shown = shown
-        self._on_evaluation = on_evaluation
-        self._given: set[str] = set()
-        self._signatures: set[str] = set()
-        self._evaluated: dict[str, Individual] = {}
-        self._statistics = new_statistics()
-        self._started = time.perf_counter()
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether something may still be asked."""
-        return not self.found.exhausted and self.room(1) > 0
-
-    def room(self, wanted: int) -> int:
-        """Return how many of ``wanted`` evaluations the budget allows."""
-        return wanted if self.budget is None else max(0, min(wanted, self.budget - self.asked))
-
-    def is_new(self, child: Individual, present: Sequence[Individual]) -> bool:
-        """Whether a candidate is to be evaluated; what is rejected without that is counted in ``found.rejected``.
-
-        Args:
-            child: the candidate.
-            present: where its genotype, exactly as it stands, must not be yet.
-        """
-        if self.repairs.remember_all:
-            if child.canonical in self._given:
-                return False
-            self._given.add(child.canonical)
-        if child in present:
-            return False
-        reason = self._rejection(child)
-        if reason is not None:
-            self.found.rejected[reason] += 1
-        return reason is None
-
-    def _rejection(self, child: Individual) -> str | None:
-        if not (self.repairs.screen or self.repairs.skip_same_behaviour):
-            return None
-        behaviour = self.judge.behaviour(child)
-        if self.repairs.screen and behaviour.failure is not None:
-            return behaviour.failure
-        if self.repairs.skip_same_behaviour:
-            if behaviour.signature in self._signatures:
-                return SAME
-            self._signatures.add(behaviour.signature)
-        return None
-
-    def ask(self, children: Sequence[Individual]) -> None:
-        """Evaluate candidates, which get their fitness; what is done before an interruption is kept."""
-        new: set[str] = set()
-
-        def arrived(record: Record) -> None:
-            new.add(record.text)
-            self._shown.advance(record, known=recalled(self.judge, record))
-            if self._on_evaluation is not None:
-                self._on_evaluation(record)
-
-        try:
-            self.judge.evaluate(children, arrived)
-        finally:
-            records = self.judge.records
-            done = [child for child in children if child.canonical in records]
-            self.asked += len(done)
-            for child in done:
-                self._evaluated.setdefault(child.canonical, child)
-            self._revalue([*self.found.population, *done])
-        for child in children:
-            if child.canonical not in new:
-                self._shown.advance(records[child.canonical], known=True)
-
-    def _revalue(self, individuals: Sequence[Individual]) -> None:
-        """Bring fitness up to date: seeds that were added may have changed what earlier candidates are worth."""
-        for individual in individuals:
-            individual.fitness.values = (self.judge.records[individual.canonical].fitness,)
-
-    def log(self, mode: str, nevals: int, taken: int) -> None:
-        """Add a row to the logbook; the population is that of ``found``.
-
-        Args:
-            mode: how the candidates were made.
-            nevals: how many were asked for.
-            taken: how many of them are in the population now.
-        """
-        self.update()
-        best = self.found.best
-        self.found.logbook.record(
-            gen=len(self.found.logbook),
-            mode=mode,
-            nevals=nevals,
-            taken=taken,
-            evaluations=self.asked,
-            best=0.0 if best is None else best.fitness,
-            **(self._statistics.compile(self.found.population) if self.found.population else {}),
-        )
-
-    def update(self) -> None:
-        """Bring records, hall of fame and seconds of ``found`` up to date."""
-        found, records = self.found, self.judge.records
-        for text, individual in self._evaluated.items():  # thousands, and making their texts anew would take longest
-            individual.fitness.values = (records[text].fitness,)
-        self._revalue(found.population)
-        found.records = [records[text] for text in self._evaluated]
-        complete = [individual for text, individual in self._evaluated.items() if records[text].complete]
-        found.hall_of_fame.clear()
-        found.hall_of_fame.update(heapq.nlargest(found.hall_of_fame.maxsize, complete, key=_value))
-        found.seconds = time.perf_counter() - self._started
-
-    def __enter__(self) -> Ledger:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self.found.interrupted = isinstance(error, KeyboardInterrupt)
-        self.update()
-        return self.found.interrupted
-
-
-def _same(first: Individual, second: Individual) -> bool:
-    return first.canonical == second.canonical
 
 
 MODES = ("elitism", "tournament", "proportionate")
@@ -303,17 +150,11 @@ def genetic(
     if evaluations is None and generations is None:
         raise GaafError("evaluations or generations must end the search, got None for both: set one of them")
     total = population_size + (generations or 0) * children if evaluations is None else evaluations
-    with Progress(total, show=progress, formula=formulas(pset)) as shown:
-        ledger = Ledger(as_fitness_function(evaluate, pset), evaluations, repairs, hall_of_fame, shown, on_evaluation)
-        search = _Search(pset, ledger, repairs, limits, seed)
-        with ledger:
-            search.start(population_size, threshold)
-            number = stale = 0
-            while number != generations and ledger.goes_on:
-                stale = 0 if search.generation(children) else stale + 1
-                ledger.found.exhausted = stale == (1 if repairs.remember_all else STALE)
-                number += 1
-    return ledger.found
+    loop = Genetic(children=children, threshold=threshold, generations=generations, repairs=repairs)
+    search = _search(pset, evaluate, evaluations, limits, seed, hall_of_fame, on_evaluation)
+    search.population_size = population_size
+    with Progress(total, show=progress, formula=formulas(pset)) as search.shown:
+        return _finished(search, loop)
 
 
 def random_search(
@@ -342,67 +183,238 @@ def random_search(
     """
     _check(1, evaluations=evaluations, batch=batch, hall_of_fame=hall_of_fame)
     whole_number("seed", seed, -LARGEST)
-    every = replace(repairs, remember_all=True)
-    with Progress(evaluations, show=progress, what="random search", formula=formulas(pset)) as shown:
-        ledger = Ledger(as_fitness_function(evaluate, pset), evaluations, every, hall_of_fame, shown, on_evaluation)
-        search = _Search(pset, ledger, every, limits, seed, make)
-        with ledger:
-            while ledger.goes_on:
-                drawn = search.brood(batch)
-                ledger.found.exhausted = not drawn
-                if drawn:
-                    ledger.ask(drawn)
-                    ledger.found.population = drawn
-                    ledger.log("random", len(drawn), len(drawn))
-    return ledger.found
+    loop = RandomSearch(batch=batch, repairs=repairs, make=make)
+    search = _search(pset, evaluate, evaluations, limits, seed, hall_of_fame, on_evaluation)
+    with Progress(evaluations, show=progress, what="random search", formula=formulas(pset)) as search.shown:
+        return _finished(search, loop)
 
 
-class _Search:
-    """How candidates are made, and who replaces whom."""
+def _search(
+    pset: PrimitiveSet,
+    evaluate: FitnessFunction | Measure,
+    evaluations: int | None,
+    limits: Limits,
+    seed: int,
+    hall_of_fame: int,
+    on_evaluation: Callable[[Record], None] | None,
+) -> Search:
+    return Search(
+        found=SearchResult(hall_of_fame=new_hall(hall_of_fame)),
+        judge=as_fitness_function(evaluate, pset),
+        stop=Stop(sys.maxsize if evaluations is None else evaluations),
+        pset=pset,
+        limits=limits,
+        seed=seed,
+        on_evaluation=on_evaluation,
+    )
 
-    def __init__(
-        self,
-        pset: PrimitiveSet,
-        ledger: Ledger,
-        repairs: Repairs,
-        limits: Limits,
-        seed: int,
-        make: Callable[[], Any] | None = None,
-    ) -> None:
-        self.pset = pset
-        self.ledger = ledger
+
+def _finished(search: Search, loop: Loop) -> SearchResult:
+    search.found.stopped = loop.run(search)
+    search.found.seconds = time.perf_counter() - search.stop.started
+    return search.found
+
+
+@dataclass(frozen=True)
+class Genetic:
+    """The paper's algorithm as a loop, for ``evolve(loop=Genetic())``; see :func:`genetic` for the attributes.
+
+    Of the search it takes evaluations, population size, limits and seed; it has its own operators and no bloat control.
+    """
+
+    children: int = 10
+    threshold: float = 0.11
+    generations: int | None = None
+    repairs: Repairs = REPAIRED
+
+    @property
+    def in_order(self) -> bool:
+        """Whether one seed gives one run."""
+        return self.repairs.seeded
+
+    def run(self, search: Search) -> str:
+        """Search, generation by generation."""
+        return _Asking(search, self.repairs).genetic(self)
+
+
+@dataclass(frozen=True)
+class RandomSearch:
+    """Random search as a loop; see :func:`random_search` for the attributes."""
+
+    batch: int = 10
+    repairs: Repairs = REPAIRED
+    make: Callable[[], Evolved] | None = None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether one seed gives one run."""
+        return self.repairs.seeded
+
+    def run(self, search: Search) -> str:
+        """Search, batch by batch."""
+        return _Asking(search, replace(self.repairs, remember_all=True), self.make).random_search(self.batch)
+
+
+class _Asking:
+    """A search that is under way: what was asked for, how candidates are made, and who replaces whom.
+
+    Args:
+        search: what it works on.
+        repairs: which candidates count as new: ``remember_all``, ``screen`` and ``skip_same_behaviour`` of it.
+        make: draws one individual; None for a random tree of the set.
+
+    Attributes:
+        asked: evaluations until now, also those that were answered from memory.
+    """
+
+    def __init__(self, search: Search, repairs: Repairs, make: Callable[[], Any] | None = None) -> None:
+        self.search = search
+        self.found = search.found
         self.repairs = repairs
-        self.limits = limits
-        self.rng = random.Random(seed) if repairs.seeded else random.Random()
-        self.heights = starting_heights(pset, limits)
-        self.random = self._tree if make is None else make
+        self.rng = random.Random(search.seed) if repairs.seeded else random.Random()
+        if search.checkpoint is not None:
+            search.checkpoint.generators.append(self.rng)
+        self.asked = 0
+        self._make = self._tree if make is None else make
+        self._heights = starting_heights(search.pset, search.limits)
+        self._origin: tuple[str, Sequence[Individual]] = RANDOM, ()
+        self._given: set[str] = set()
+        self._signatures: set[str] = set()
+        self.found.logbook.header = ["gen", "mode", "nevals", "taken", "evaluations", "best", "fitness", "size"]
 
     @property
     def population(self) -> list[Individual]:
-        return self.ledger.found.population
+        return self.found.population
 
-    def start(self, size: int, threshold: float) -> None:
+    def genetic(self, loop: Genetic) -> str:
+        """Run the paper's algorithm, and return what ended it."""
+        number = stale = 0
+        reason = ""
+        try:
+            reason = self.start(self.search.population_size, loop.threshold)
+            while not (reason := reason or self.reason()):
+                if number == loop.generations:
+                    reason = f"{number} generations"
+                    break
+                asked, reason = self.generation(loop.children)
+                stale = 0 if asked else stale + 1
+                self.found.exhausted = stale == (1 if self.repairs.remember_all else STALE)
+                number += 1
+        except KeyboardInterrupt:
+            self.found.interrupted = True
+        self.search.refresh()
+        return self.reason() if self.found.interrupted else reason
+
+    def random_search(self, batch: int) -> str:
+        """Ask for random candidates until something ends it, and return what did."""
+        reason = ""
+        try:
+            while not (reason := reason or self.reason()):
+                drawn = self.brood(batch)
+                self.found.exhausted = not drawn
+                if drawn:
+                    self.ask(drawn)
+                    self.found.population = drawn
+                    reason = self.log("random", len(drawn), len(drawn))
+        except KeyboardInterrupt:
+            self.found.interrupted = True
+        self.search.refresh()
+        return self.reason() if self.found.interrupted else reason
+
+    def reason(self) -> str:
+        """Return why the search ends now, in words; nothing if it goes on."""
+        if self.room(1):
+            return self.search.stop.reason(self.found)
+        return self.search.stop.reason(self.found) or f"{self.search.stop.evaluations} evaluations"
+
+    def room(self, wanted: int) -> int:
+        """Return how many of ``wanted`` evaluations the budget allows."""
+        return max(0, min(wanted, self.search.stop.evaluations - self.asked))
+
+    def is_new(self, child: Individual, present: Sequence[Individual]) -> bool:
+        """Whether a candidate is to be evaluated; what is rejected without that is counted in ``found.rejected``.
+
+        Args:
+            child: the candidate.
+            present: where its genotype, exactly as it stands, must not be yet.
+        """
+        if self.repairs.remember_all:
+            if child.canonical in self._given:
+                return False
+            self._given.add(child.canonical)
+        if child in present:
+            return False
+        reason = self._rejection(child)
+        if reason is not None:
+            self.found.rejected[reason] += 1
+        return reason is None
+
+    def _rejection(self, child: Individual) -> str | None:
+        if not (self.repairs.screen or self.repairs.skip_same_behaviour):
+            return None
+        behaviour = self.search.judge.behaviour(child)
+        if self.repairs.screen and behaviour.failure is not None:
+            return behaviour.failure
+        if self.repairs.skip_same_behaviour:
+            if behaviour.signature in self._signatures:
+                return SAME
+            self._signatures.add(behaviour.signature)
+        return None
+
+    def ask(self, children: Sequence[Individual]) -> None:
+        """Evaluate candidates, which get their fitness; what is done before an interruption is kept."""
+        new: set[str] = set()
+        records = self.search.judge.records
+
+        def arrived(record: Record) -> None:
+            new.add(record.text)
+            self.search.arrived(record)
+
+        try:
+            self.search.judge.evaluate(children, arrived)
+        finally:
+            done = [child for child in children if child.canonical in records]
+            self.asked += len(done)
+            self.search.enter(done)
+        for child in children:
+            if child.canonical not in new:
+                self.search.shown.advance(records[child.canonical], known=True)
+
+    def log(self, mode: str, nevals: int, taken: int) -> str:
+        """Write down a generation, and return why it is to be the last, if it is.
+
+        Args:
+            mode: how the candidates were made.
+            nevals: how many were asked for.
+            taken: how many of them are in the population now.
+        """
+        self.search.refresh()
+        return self.search.generation(self.population, nevals, mode=mode, taken=taken, evaluations=self.asked)
+
+    def start(self, size: int, threshold: float) -> str:
         """Fill the population with random individuals whose fitness exceeds the threshold."""
-        ledger, most = self.ledger, STARTS * size
-        while len(self.population) < size and ledger.goes_on:
+        most = STARTS * size
+        while len(self.population) < size and not self.reason():
             drawn = self.brood(size - len(self.population))
-            ledger.ask(drawn)
-            self.population.extend(one for one in drawn if _value(one) > threshold)
-            ledger.found.exhausted = not drawn or (ledger.asked >= most and len(self.population) < size)
-        ledger.log("random", ledger.asked, len(self.population))
+            self.ask(drawn)
+            self.population.extend(one for one in drawn if value(one) > threshold)
+            self.found.exhausted = not drawn or (self.asked >= most and len(self.population) < size)
+        return self.log("random", self.asked, len(self.population))
 
-    def generation(self, children: int) -> int:
-        """Breed and evaluate the children of one generation, and return how many could be asked for."""
+    def generation(self, children: int) -> tuple[int, str]:
+        """Breed and evaluate the children of one generation.
+
+        Returns:
+            How many could be asked for, and why it is to be the last generation, if it is.
+        """
         mode = self.rng.choice(MODES)
         asked = taken = 0
         for together in [children] if self.repairs.side_by_side else [1] * children:
             brood = self.brood(together, mode)
-            self.ledger.ask(brood)
+            self.ask(brood)
             asked += len(brood)
             taken += sum(map(self.replaced_worst, brood))
-        if asked:
-            self.ledger.log(mode, asked, taken)
-        return asked
+        return asked, self.log(mode, asked, taken) if asked else ""
 
     def brood(self, number: int, mode: str | None = None) -> list[Individual]:
         """Return up to ``number`` new candidates, as far as the budget goes: children, or random ones without a mode.
@@ -410,16 +422,17 @@ class _Search:
         With ``remember_all`` a random one takes the place of a child where no new child is found.
         """
         found: list[Individual] = []
-        for _ in range(self.ledger.room(number)):
+        for _ in range(self.room(number)):
             present = [*self.population, *found]
             if mode is None:
-                new = self._first_new(DRAWS, self.random, present)
+                new = self._first_new(DRAWS, self._random, present)
             elif self.repairs.remember_all:
                 breed = functools.partial(self.child, mode)
-                new = self._first_new(ATTEMPTS, breed, present) or self._first_new(DRAWS, self.random, present)
+                new = self._first_new(ATTEMPTS, breed, present) or self._first_new(DRAWS, self._random, present)
             else:
                 new = self._first_new(1, functools.partial(self.child, mode), present)
             if new is not None:
+                self.search.born(new, *self._origin)
                 found.append(new)
             elif self.repairs.remember_all:
                 break  # what random draws cannot find now they will not find for the next place
@@ -429,21 +442,30 @@ class _Search:
         self, attempts: int, make: Callable[[], Individual], present: Sequence[Individual]
     ) -> Individual | None:
         made = (make() for _ in range(attempts))
-        return next((one for one in made if self.ledger.is_new(one, present)), None)
+        return next((one for one in made if self.is_new(one, present)), None)
+
+    def _random(self) -> Individual:
+        """Return a random individual."""
+        self._origin = RANDOM, ()
+        individual: Individual = self._make()
+        return individual
 
     def _tree(self) -> Individual:
         """Return a random individual; where types force a template, each genotype with the same probability."""
-        nodes = gen_half_and_half(self.pset, *self.heights, rng=self.rng, max_size=self.limits.size)
-        return Individual(nodes, self.pset)
+        nodes = gen_half_and_half(self.search.pset, *self._heights, rng=self.rng, max_size=self.search.limits.size)
+        return Individual(nodes, self.search.pset)
 
     def child(self, mode: str) -> Individual:
         """Return one of two parents with one operator changed."""
         parents = self.parents(mode)
-        child = copy.deepcopy(self.rng.choice(parents))
+        parent = self.rng.choice(parents)
+        child = copy.deepcopy(parent)
+        self._origin = MUTATION, [parent]
         if self.repairs.crossover and self.rng.random() < self.repairs.crossover:
+            self._origin = BOTH, parents
             first, second = (copy.deepcopy(parent) for parent in parents)
-            child = self.rng.choice(cx_one_point(first, second, rng=self.rng, limits=self.limits))
-        mut_node_replacement(child, rng=self.rng, limits=self.limits)
+            child = self.rng.choice(cx_one_point(first, second, rng=self.rng, limits=self.search.limits))
+        mut_node_replacement(child, rng=self.rng, limits=self.search.limits)
         del child.fitness.values
         return child
 
@@ -460,8 +482,8 @@ class _Search:
 
     def replaced_worst(self, child: Individual) -> bool:
         """Put a child into the place of the worst if it is fitter, and say whether it was."""
-        place = min(range(len(self.population)), key=lambda index: _value(self.population[index]))
-        better = _value(child) > _value(self.population[place])
+        place = min(range(len(self.population)), key=lambda index: value(self.population[index]))
+        better = value(child) > value(self.population[place])
         if better:
             self.population[place] = child
         return better
@@ -469,17 +491,13 @@ class _Search:
 
 def _weights(population: Sequence[Individual]) -> list[float]:
     """Fitness as probabilities of being drawn; where any is negative, what it exceeds the least by."""
-    values = [_value(individual) for individual in population]
+    values = [value(individual) for individual in population]
     least = min([0.0, *filter(math.isfinite, values)])
     above = [value - least if math.isfinite(value) else 0.0 for value in values]  # a failure is never drawn
     return above if any(above) else [1.0] * len(above)
 
 
-def _value(individual: Individual) -> float:
-    return float(individual.fitness.values[0])
-
-
 def _check(least: int, **numbers: int | None) -> None:
-    for name, value in numbers.items():
-        if value is not None:
-            whole_number(name, value, least)
+    for name, number in numbers.items():
+        if number is not None:
+            whole_number(name, number, least)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
+from gaaf_gp.archive import Register
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evaluation.evaluator import AHEAD
-from gaaf_gp.evaluation.fitness_function import FitnessFunction, streamed
+from gaaf_gp.evaluation.fitness_function import FitnessFunction, recalled, streamed
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.search.breeding import Breeder
 from gaaf_gp.search.checkpoint import RunCheckpoint
-from gaaf_gp.search.result import Chronicle, SearchResult
+from gaaf_gp.search.progress import Progress
+from gaaf_gp.search.result import SearchResult, Values, plain
 from gaaf_gp.search.stopping import Stop
 from gaaf_gp.trees.candidate import Evolved
+from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
+from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.checks import whole_fields
 
 __all__ = ["LOOPS", "Islands", "Loop", "Search", "Steady", "as_loop"]
@@ -32,30 +36,62 @@ class Search:
         found: what is found, kept up to date.
         judge: evaluates.
         breeders: makes populations: called with how many there will be.
-        chronicle: takes in what was evaluated.
         stop: ends the search.
+        shown: the progress.
+        pset: the primitive set.
+        limits: static limits of every tree.
+        seed: of the choices of a loop that makes candidates by itself.
         population_size: individuals of a population.
         elite: best individuals of a population that live on.
-        arrived: to be called with every new record.
+        values: DEAP's fitness values of an individual.
+        on_evaluation: to be called with every new record.
         on_generation: to be called after every generation; True ends the search.
-        checkpoint: is told of every whole step.
+        checkpoint: is told of every child that is bred and of every whole step.
+        register: of births and generations; None without an archive.
     """
 
     found: SearchResult
     judge: FitnessFunction
-    breeders: Callable[[int], list[Breeder]]
-    chronicle: Chronicle
     stop: Stop
-    population_size: int
-    elite: int
-    arrived: Callable[[Record], None]
+    pset: PrimitiveSet
+    breeders: Callable[[int], list[Breeder]] = lambda _: []
+    shown: Progress = field(default_factory=lambda: Progress(1, show=False))
+    limits: Limits = DEFAULT_LIMITS
+    seed: int = 0
+    population_size: int = 20
+    elite: int = 2
+    values: Values = plain
+    on_evaluation: Callable[[Record], None] | None = None
     on_generation: Callable[[SearchResult], object] | None = None
     checkpoint: RunCheckpoint | None = None
+    register: Register | None = None
 
     @property
     def room(self) -> int:
         """Evaluations that are left."""
         return self.stop.evaluations - len(self.found.records)
+
+    def born(self, child: Evolved, operation: str, parents: Sequence[Evolved]) -> None:
+        """Tell checkpoint and archive of a new candidate, see :data:`gaaf_gp.search.breeding.Born`."""
+        if self.checkpoint is not None:
+            self.checkpoint.bred(child)
+        if self.register is not None:
+            texts = [one.canonical for one in parents]
+            self.register.born(child.canonical, len(self.found.logbook), operation, texts)
+
+    def arrived(self, record: Record) -> None:
+        """Show a new record, and tell of it."""
+        self.shown.advance(record, known=recalled(self.judge, record))
+        if self.on_evaluation is not None:
+            self.on_evaluation(record)
+
+    def enter(self, children: Sequence[Evolved]) -> None:
+        """Take in children that were evaluated."""
+        self.found.enter(children, self.judge.records, self.values)
+
+    def refresh(self) -> None:
+        """Bring what was found up to date with all seeds."""
+        self.found.refresh(self.judge.records, self.values)
 
     def evaluated(self, children: Sequence[Evolved]) -> list[Evolved]:
         """Return the children that could be evaluated: all, unless Ctrl-C came."""
@@ -65,10 +101,11 @@ class Search:
             self.found.interrupted = True
         return [child for child in children if child.canonical in self.judge.records]
 
-    def generation(self, population: Sequence[Evolved], evaluated: int, *, whole: bool = True) -> str:
+    def generation(self, population: Sequence[Evolved], evaluated: int, *, whole: bool = True, **columns: Any) -> str:
         """Write down a generation, and return why it is to be the last, if it is.
 
         One that is not ``whole``, or that Ctrl-C cut short, is none that the search comes by when it is done again.
+        ``columns`` are further ones of the logbook.
         """
         self.found.population = list(population)
         if self.checkpoint is not None and whole and not self.found.interrupted:
@@ -76,7 +113,10 @@ class Search:
                 self.checkpoint.stepped(self.found)
             except KeyboardInterrupt:
                 self.found.interrupted = True
-        self.chronicle.log(evaluated)
+        self.found.log(evaluated, **columns)
+        if self.register is not None:
+            texts = [one.canonical for one in self.found.population]
+            self.register.generation(len(self.found.logbook) - 1, len(self.found.records), texts)
         ended = self.on_generation is not None and self.on_generation(self.found) is True
         return ENDED if ended else ""
 
@@ -126,7 +166,7 @@ class Islands:
             broods = [[one for one in brood if id(one) in evaluated] for brood in broods]
             if not any(broods):
                 continue
-            search.chronicle.enter([one for brood in broods for one in brood])
+            search.enter([one for brood in broods for one in brood])
             for island, kept, brood in zip(islands, survivors, broods, strict=True):
                 island.population = kept + island.admit(brood)
             generation += 1
@@ -236,7 +276,7 @@ class _Flight:
     def land(self) -> None:
         """Write down the rest, after seeds that came last."""
         self.search.found.population = self.breeder.population
-        self.search.chronicle.refresh()
+        self.search.refresh()
         if self.since:
             self.search.generation(self.breeder.population, self.since, whole=False)
 
@@ -254,7 +294,7 @@ class _Flight:
         child = self.on_way.pop(text)
         search, breeder = self.search, self.breeder
         search.found.population = breeder.population
-        search.chronicle.enter([child])
+        search.enter([child])
         self.since += 1
         breeder.population = self._survivors([*breeder.population, *breeder.admit([child])])
         if self.since < search.population_size:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from deap import tools
 
-from gaaf_gp.archive import Register
-from gaaf_gp.evaluation.fitness_function import FitnessFunction
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.statistics import Luck, expected_luck
 from gaaf_gp.trees.candidate import Evolved
@@ -22,6 +20,22 @@ SAME = "same behaviour"
 """The reason for which a candidate is rejected that would train as an earlier one."""
 TOO_LARGE = "too large to be evaluated"
 """The reason for which a control of bloat throws a candidate away; it may come again."""
+
+
+Values = Callable[[Evolved, float], tuple[float, ...]]
+"""Returns DEAP's fitness values of an individual of this fitness, which a control of bloat may change."""
+
+
+def plain(_individual: Evolved, fitness: float) -> tuple[float, ...]:
+    """Return the fitness as it is, the usual ``Values``."""
+    return (fitness,)
+
+
+def new_logbook() -> tools.Logbook:
+    """Return an empty logbook with its columns."""
+    logbook = tools.Logbook()
+    logbook.header = ["gen", "nevals", "evaluations", "best", "fitness", "size"]
+    return logbook
 
 
 @dataclass
@@ -44,13 +58,15 @@ class SearchResult:
 
     population: list[Any] = field(default_factory=list)
     hall_of_fame: tools.HallOfFame = field(default_factory=lambda: new_hall(10))
-    logbook: tools.Logbook = field(default_factory=tools.Logbook)
+    logbook: tools.Logbook = field(default_factory=new_logbook)
     records: list[Record] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     interrupted: bool = False
     exhausted: bool = False
     stopped: str = ""
+    _individuals: dict[str, Evolved] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[str, Record] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def failures(self) -> Counter[str]:
@@ -72,6 +88,60 @@ class SearchResult:
         """The record of the first in the hall of fame."""
         first = self.hall_of_fame[0].canonical if len(self.hall_of_fame) else None
         return next((record for record in self.records if record.text == first), None)
+
+    @property
+    def complete(self) -> list[Evolved]:
+        """The individuals that were judged to the end, in the order of the records."""
+        return [one for text, one in self._individuals.items() if self._known[text].complete]
+
+    def enter(self, children: Sequence[Evolved], records: Mapping[str, Record], values: Values = plain) -> None:
+        """Take in children that were evaluated, some of them perhaps before, and give them their fitness.
+
+        Args:
+            children: individuals.
+            records: of the fitness function, which may have changed those of earlier children.
+            values: see ``Values``.
+        """
+        new: dict[str, Evolved] = {}
+        for child in children:
+            text = child.canonical
+            child.fitness.values = values(child, records[text].fitness)
+            if text not in self._known:  # two islands may have one child
+                new.setdefault(text, child)
+        self._individuals |= new
+        self._known |= {text: records[text] for text in new}
+        self.records += [records[text] for text in new]
+        if any(records[text] is not record for text, record in self._known.items()):
+            self.refresh(records, values)
+        else:
+            self.hall_of_fame.update([child for text, child in new.items() if records[text].complete])
+
+    def refresh(self, records: Mapping[str, Record], values: Values = plain) -> None:
+        """Bring everything up to date: seeds that were added may have changed what earlier candidates are worth."""
+        self._known = {text: records[text] for text in self._individuals}
+        self.records = list(self._known.values())
+        for text, individual in self._individuals.items():  # thousands, and making their texts anew would take longest
+            individual.fitness.values = values(individual, records[text].fitness)
+        for individual in self.population:
+            individual.fitness.values = values(individual, records[individual.canonical].fitness)
+        self.hall_of_fame.clear()
+        self.hall_of_fame.update(heapq.nlargest(self.hall_of_fame.maxsize, self.complete, key=value))
+
+    def log(self, evaluated: int, **columns: Any) -> None:
+        """Write a row about the population.
+
+        Args:
+            evaluated: number of new children in it or tried for it.
+            columns: further ones, or other values than the usual.
+        """
+        best = self.best
+        row = {
+            "gen": len(self.logbook),
+            "nevals": evaluated,
+            "evaluations": len(self.records),
+            "best": 0.0 if best is None else best.fitness,
+        }
+        self.logbook.record(**row | columns, **new_statistics().compile(self.population))
 
     def luck(self, deviation: float | None = None) -> Luck | None:
         """Return how much of the lead of the best is luck to expect, in the unit of the fitness (accuracy: 0 to 1).
@@ -123,79 +193,3 @@ def value(individual: Evolved) -> float:
 
 def _same(first: Evolved, second: Evolved) -> bool:
     return first.canonical == second.canonical
-
-
-Values = Callable[[Evolved, float], tuple[float, ...]]
-"""Returns DEAP's fitness values of an individual of this fitness, which a control of bloat may change."""
-
-
-class Chronicle:
-    """What was evaluated, in order, and what every individual is worth by now.
-
-    Args:
-        found: what is kept up to date.
-        judge: whose records tell the fitness.
-        values: see ``Values``.
-        register: of the generations; None without an archive.
-    """
-
-    def __init__(
-        self, found: SearchResult, judge: FitnessFunction, values: Values, register: Register | None = None
-    ) -> None:
-        self.found = found
-        self._judge = judge
-        self._values = values
-        self._register = register
-        self._trained: dict[str, Evolved] = {}
-        self._known: dict[str, Record] = {}
-        self._statistics = new_statistics()
-        found.logbook.header = ["gen", "nevals", "evaluations", "best", "fitness", "size"]
-
-    def enter(self, children: Sequence[Evolved]) -> None:
-        """Take in children that were evaluated, some of them perhaps known, and give them their fitness."""
-        records, found = self._judge.records, self.found
-        new = [child for child in children if child.canonical not in self._known]
-        for child in children:
-            self._value(child)
-        for child in new:
-            text = child.canonical
-            if text in self._known:  # two islands had one child
-                continue
-            self._trained[text], self._known[text] = child, records[text]
-            found.records.append(records[text])
-        if self._changed():
-            self.refresh()
-        else:
-            found.hall_of_fame.update([child for child in new if records[child.canonical].complete])
-
-    def refresh(self) -> None:
-        """Bring everything up to date: seeds that were added may have changed what earlier candidates are worth."""
-        records, found = self._judge.records, self.found
-        self._known = {text: records[text] for text in self._trained}
-        found.records = list(self._known.values())
-        for individual in (*self._trained.values(), *found.population):
-            self._value(individual)
-        complete = [individual for text, individual in self._trained.items() if records[text].complete]
-        found.hall_of_fame.clear()
-        found.hall_of_fame.update(heapq.nlargest(found.hall_of_fame.maxsize, complete, key=value))
-
-    def log(self, evaluated: int) -> None:
-        """Write a row about the population; ``evaluated`` is the number of new children in it or tried for it."""
-        found, best = self.found, self.found.best
-        found.logbook.record(
-            gen=len(found.logbook),
-            nevals=evaluated,
-            evaluations=len(found.records),
-            best=0.0 if best is None else best.fitness,
-            **self._statistics.compile(found.population),
-        )
-        if self._register is not None:
-            population = [one.canonical for one in found.population]
-            self._register.generation(len(found.logbook) - 1, len(found.records), population)
-
-    def _changed(self) -> bool:
-        records = self._judge.records
-        return any(records[text] is not record for text, record in self._known.items())
-
-    def _value(self, individual: Evolved) -> None:
-        individual.fitness.values = self._values(individual, self._judge.records[individual.canonical].fitness)

@@ -9,7 +9,8 @@ import pytest
 from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.search.genetic import MODES, PUBLISHED, REPAIRED, STARTS, Ledger, Repairs, genetic, random_search
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.search.genetic import MODES, PUBLISHED, REPAIRED, STARTS, Genetic, Repairs, _Asking, genetic, random_search
 from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.trees.candidate import TwoTrees
 from gaaf_gp.trees.generation import Limits
@@ -86,13 +87,13 @@ def trace(found):
 
 @pytest.mark.parametrize("repairs", [REPAIRED, AS_PUBLISHED, ONE_BY_ONE])
 def test_the_population_is_what_the_rules_say(two, repairs, monkeypatch):
-    asked, ask = [], Ledger.ask
+    asked, ask = [], _Asking.ask
 
-    def watched(ledger, children):
-        ask(ledger, children)
+    def watched(asking, children):
+        ask(asking, children)
         asked.extend(children)
 
-    monkeypatch.setattr(Ledger, "ask", watched)
+    monkeypatch.setattr(_Asking, "ask", watched)
     found = genetic(two, Table(), population_size=12, generations=40, threshold=0.2, repairs=repairs, seed=5)
     *steps, (population, _) = replayed(asked, 12, 0.2)
     assert sorted(map(str, found.population)) == sorted(map(str, population))
@@ -286,6 +287,21 @@ def test_other_sets_work_within_their_limits(free):
     assert {type(individual) for individual in found.population} == {Individual}
     assert max(individual.size for individual in found.population) <= 9
     assert len(found.records) == 130
+
+
+@pytest.mark.parametrize("repairs", [REPAIRED, AS_PUBLISHED, ONE_BY_ONE])
+def test_as_a_loop_of_evolve_it_is_the_same_search(one, repairs, tmp_path):
+    settings = {"evaluations": 150, "population_size": 12, "seed": 4}
+    plain = genetic(one, Table(), generations=None, repairs=repairs, **settings)
+
+    def looped():
+        loop = Genetic(repairs=repairs)
+        return evolve(one, Table(), loop=loop, bloat="none", checkpoint=tmp_path / "checkpoint.json", **settings)
+
+    found = looped()
+    assert trace(found) == trace(plain)
+    assert found.stopped == plain.stopped == "150 evaluations"
+    assert trace(looped()) == trace(plain), "it goes on as it went"
 
 
 def test_an_evaluator_gives_the_run_of_one_or_two_workers(tiny_proxy, one):
