@@ -23,15 +23,10 @@ import torch
 from rich.console import Console
 from typer import Option
 
+from gaaf_gp import Activation, Evaluator, Individual, Proxy, evolve, load_data
 from gaaf_gp.cli import script
-from gaaf_gp.data.load import load_data
-from gaaf_gp.evaluation.evaluator import Evaluator
-from gaaf_gp.search.evolve import evolve
-from gaaf_gp.search.result import SearchResult
+from gaaf_gp.search import SearchResult
 from gaaf_gp.statistics import paired_difference
-from gaaf_gp.training.proxy import Proxy
-from gaaf_gp.trees.compile import Activation
-from gaaf_gp.trees.individual import Individual
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
 from primitives import gaaf

@@ -135,15 +135,15 @@ def tune_best(search: Search, evaluations: int) -> None:
         search: whose fitness function tells what constants are worth.
         evaluations: candidates at most; those that are rejected count too, or a simplex might try them for ever.
     """
-    found, judge = search.found, search.judge
+    found, fitness_function = search.found, search.fitness_function
     known = {record.text for record in found.records}
     before = len(known)
-    trained = [one for one in found.complete if judge.records[one.canonical].failure is None]
+    trained = [one for one in found.complete if fitness_function.records[one.canonical].failure is None]
     chosen = heapq.nlargest(min(TUNED, evaluations), filter(constants_of, trained), key=value)
-    texts = {judge.behaviour(one).signature: one.canonical for one in (*found.hall_of_fame, *chosen)}
+    texts = {fitness_function.behaviour(one).signature: one.canonical for one in (*found.hall_of_fame, *chosen)}
 
     def worth(tuned: Evolved) -> float:
-        behaviour = judge.behaviour(tuned)
+        behaviour = fitness_function.behaviour(tuned)
         if behaviour.failure is not None:
             found.rejected[behaviour.failure] += 1
             return -math.inf
@@ -152,12 +152,12 @@ def tune_best(search: Search, evaluations: int) -> None:
             known.add(text)
             search.born(tuned, MUTATION, [parent])
             try:
-                judge.evaluate([tuned], search.arrived)
+                fitness_function.evaluate([tuned], search.arrived)
             finally:  # what ended before Ctrl-C is kept
-                search.enter([tuned] if tuned.canonical in judge.records else [])
+                search.enter([tuned] if tuned.canonical in fitness_function.records else [])
         elif tuned.canonical != parent.canonical:
             found.rejected[SAME] += 1
-        return judge.records[text].fitness
+        return fitness_function.records[text].fitness
 
     try:
         for place, parent in enumerate(chosen):

@@ -70,7 +70,7 @@ def evolve(
     Args:
         pset: the primitive set.
         evaluator: an :class:`~gaaf_gp.Evaluator`, which trains candidates in its worker processes, another
-            judge, or a function that returns the fitness of an individual.
+            fitness function, or a function that returns the fitness of an individual.
         loop: "generations", "islands", "steady", "aging", "arrival", or one of :mod:`gaaf_gp.search.loops` with your
             settings.
         evaluations: number of distinct candidates to train.
@@ -121,7 +121,7 @@ def evolve(
     for name, rate in (("crossover", crossover), ("mutation", mutation)):
         probability(name, rate)
     loop, stop = as_loop(loop), Stop(evaluations, seconds, target, stagnation)
-    judge = as_fitness_function(evaluator, pset)
+    fitness_function = as_fitness_function(evaluator, pset)
     if toolbox is not None and (bloat is not None or constraints):
         raise GaafError("a toolbox has its own controls and constraints: give them to make_toolbox, not to evolve")
     chosen = SEARCH_DEFAULT if bloat is None else bloat
@@ -138,16 +138,16 @@ def evolve(
         if kept is not None:
             kept.generators.append(rng)
         own = toolbox or make_toolbox(
-            pset, judge, rng=rng, limits=limits, two_trees=two_trees, bloat=chosen, constraints=constraints
+            pset, fitness_function, rng=rng, limits=limits, two_trees=two_trees, bloat=chosen, constraints=constraints
         )
         first = known(initial, pset, own, rng)[place::number]
-        return Breeder(own, judge, rng, found.rejected, crossover, mutation, first, search.born)
+        return Breeder(own, fitness_function, rng, found.rejected, crossover, mutation, first, search.born)
 
     found = SearchResult(hall_of_fame=new_hall(hall_of_fame))
     with Progress(evaluations + tune_constants, show=progress, formula=formulas(pset)) as shown:
         search = Search(
             found=found,
-            judge=judge,
+            fitness_function=fitness_function,
             breeders=breeders,
             stop=stop,
             shown=shown,
@@ -160,7 +160,7 @@ def evolve(
             on_evaluation=on_evaluation,
             on_generation=on_generation,
             checkpoint=kept,
-            register=getattr(judge, "register", None),
+            register=getattr(fitness_function, "register", None),
         )
         found.stopped = loop.run(search)
         if tune_constants:

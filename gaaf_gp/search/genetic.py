@@ -200,7 +200,7 @@ def _search(
 ) -> Search:
     return Search(
         found=SearchResult(hall_of_fame=new_hall(hall_of_fame)),
-        judge=as_fitness_function(evaluate, pset),
+        fitness_function=as_fitness_function(evaluate, pset),
         stop=Stop(sys.maxsize if evaluations is None else evaluations),
         pset=pset,
         limits=limits,
@@ -352,7 +352,7 @@ class _Asking:
     def _rejection(self, child: Individual) -> str | None:
         if not (self.repairs.screen or self.repairs.skip_same_behaviour):
             return None
-        behaviour = self.search.judge.behaviour(child)
+        behaviour = self.search.fitness_function.behaviour(child)
         if self.repairs.screen and behaviour.failure is not None:
             return behaviour.failure
         if self.repairs.skip_same_behaviour:
@@ -364,14 +364,14 @@ class _Asking:
     def ask(self, children: Sequence[Individual]) -> None:
         """Evaluate candidates, which get their fitness; what is done before an interruption is kept."""
         new: set[str] = set()
-        records = self.search.judge.records
+        records = self.search.fitness_function.records
 
         def arrived(record: Record) -> None:
             new.add(record.text)
             self.search.arrived(record)
 
         try:
-            self.search.judge.evaluate(children, arrived)
+            self.search.fitness_function.evaluate(children, arrived)
         finally:
             done = [child for child in children if child.canonical in records]
             self.asked += len(done)

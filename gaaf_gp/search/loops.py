@@ -34,7 +34,7 @@ class Search:
 
     Attributes:
         found: what is found, kept up to date.
-        judge: evaluates.
+        fitness_function: evaluates.
         breeders: makes populations: called with how many there will be.
         stop: ends the search.
         shown: the progress.
@@ -51,7 +51,7 @@ class Search:
     """
 
     found: SearchResult
-    judge: FitnessFunction
+    fitness_function: FitnessFunction
     stop: Stop
     pset: PrimitiveSet
     breeders: Callable[[int], list[Breeder]] = lambda _: []
@@ -81,25 +81,25 @@ class Search:
 
     def arrived(self, record: Record) -> None:
         """Show a new record, and tell of it."""
-        self.shown.advance(record, known=recalled(self.judge, record))
+        self.shown.advance(record, known=recalled(self.fitness_function, record))
         if self.on_evaluation is not None:
             self.on_evaluation(record)
 
     def enter(self, children: Sequence[Evolved]) -> None:
         """Take in children that were evaluated."""
-        self.found.enter(children, self.judge.records, self.values)
+        self.found.enter(children, self.fitness_function.records, self.values)
 
     def refresh(self) -> None:
         """Bring what was found up to date with all seeds."""
-        self.found.refresh(self.judge.records, self.values)
+        self.found.refresh(self.fitness_function.records, self.values)
 
     def evaluated(self, children: Sequence[Evolved]) -> list[Evolved]:
         """Return the children that could be evaluated: all, unless Ctrl-C came."""
         try:
-            self.judge.evaluate(children, self.arrived)
+            self.fitness_function.evaluate(children, self.arrived)
         except KeyboardInterrupt:
             self.found.interrupted = True
-        return [child for child in children if child.canonical in self.judge.records]
+        return [child for child in children if child.canonical in self.fitness_function.records]
 
     def generation(self, population: Sequence[Evolved], evaluated: int, *, whole: bool = True, **columns: Any) -> str:
         """Write down a generation, and return why it is to be the last, if it is.
@@ -257,7 +257,7 @@ class _Flight:
     def fly(self) -> str:
         """Breed and take until something ends the search, or no more can be bred; return what the callback said."""
         search, stop = self.search, self.search.stop
-        records = streamed(search.judge, self._bred(), search.arrived, self.loop.ahead, self.loop.in_order)
+        records = streamed(search.fitness_function, self._bred(), search.arrived, self.loop.ahead, self.loop.in_order)
         try:
             for record in records:
                 reason = self._take(record.text)
@@ -267,7 +267,7 @@ class _Flight:
             search.found.interrupted = True
         finally:
             records.close()
-            done = [text for text in self.on_way if text in search.judge.records]
+            done = [text for text in self.on_way if text in search.fitness_function.records]
             for text in done if search.found.interrupted else ():  # else it would depend on the number of workers
                 self._take(text)
             self.on_way.clear()
