@@ -33,16 +33,16 @@ class Asked:
 
 
 class Watched:
-    """A judge that notes in order what a search asks another one.
+    """A fitness function that notes in order what a search asks another one.
 
     Attributes:
-        records: those of the other judge.
+        records: those of the other one.
         asked: every evaluation until now.
     """
 
-    def __init__(self, judge: FitnessFunction) -> None:
-        self.judge = judge
-        self.records = judge.records
+    def __init__(self, fitness_function: FitnessFunction) -> None:
+        self.fitness_function = fitness_function
+        self.records = fitness_function.records
         self.asked: list[Asked] = []
 
     def __call__(self, individual: gp.PrimitiveTree) -> tuple[float]:
@@ -51,14 +51,14 @@ class Watched:
 
     def evaluate(self, individuals: Sequence[gp.PrimitiveTree], on_record: OnRecord | None = None) -> list[Record]:
         """Return a record for each individual."""
-        found = self.judge.evaluate(individuals, on_record)
+        found = self.fitness_function.evaluate(individuals, on_record)
         for individual, record in zip(individuals, found, strict=True):
-            self.asked.append(Asked(record.text, self.judge.behaviour(individual).signature, record.fitness))
+            self.asked.append(Asked(record.text, self.fitness_function.behaviour(individual).signature, record.fitness))
         return found
 
     def behaviour(self, individual: gp.PrimitiveTree) -> Behaviour:
         """Return how f behaves."""
-        return self.judge.behaviour(individual)
+        return self.fitness_function.behaviour(individual)
 
 
 def best_so_far(run: Sequence[Asked], evaluations: int) -> list[Asked]:
@@ -127,7 +127,7 @@ def summary(
         runs: its runs, at least one.
         milestones: numbers of evaluations, rising.
         good: name -> signatures of good functions, for :func:`reach`.
-        values: name -> what a function is worth, as somebody judges it whom its luck in the search does not mislead.
+        values: name -> what a function is worth, as measured where its luck in the search does not help it.
 
     Returns:
         ``runs``, their number; ``after``: milestone -> medians over the runs of ``best``, the fitness of the best so

@@ -136,14 +136,14 @@ def tune_best(search: Search, evaluations: int, born: Born) -> None:
         evaluations: candidates at most; those that are rejected count too, or a simplex might try them for ever.
         born: called with every new candidate.
     """
-    found, judge = search.found, search.judge
+    found, fitness_function = search.found, search.fitness_function
     known = {record.text for record in found.records}
     before = len(known)
     chosen = [one for one in found.hall_of_fame if constants_of(one)][: min(TUNED, evaluations)]
-    texts = {judge.behaviour(one).signature: one.canonical for one in found.hall_of_fame}
+    texts = {fitness_function.behaviour(one).signature: one.canonical for one in found.hall_of_fame}
 
     def worth(tuned: Evolved) -> float:
-        behaviour = judge.behaviour(tuned)
+        behaviour = fitness_function.behaviour(tuned)
         if behaviour.failure is not None:
             found.rejected[behaviour.failure] += 1
             return -math.inf
@@ -152,12 +152,12 @@ def tune_best(search: Search, evaluations: int, born: Born) -> None:
             known.add(text)
             born(tuned, MUTATION, [parent])
             try:
-                judge.evaluate([tuned], search.arrived)
+                fitness_function.evaluate([tuned], search.arrived)
             finally:  # what ended before Ctrl-C is kept
-                search.chronicle.enter([tuned] if tuned.canonical in judge.records else [])
+                search.chronicle.enter([tuned] if tuned.canonical in fitness_function.records else [])
         elif tuned.canonical != parent.canonical:
             found.rejected[SAME] += 1
-        return judge.records[text].fitness
+        return fitness_function.records[text].fitness
 
     try:
         for place, parent in enumerate(chosen):

@@ -71,7 +71,7 @@ def evolve(
     Args:
         pset: the primitive set.
         evaluator: an :class:`~gaaf_gp.Evaluator`, which trains candidates in its worker processes, another
-            judge, or a function that returns the fitness of an individual.
+            fitness function, or a plain function that returns the fitness of an individual.
         loop: "generations", "islands", "steady", "aging", "arrival", or one of :mod:`gaaf_gp.search.loops` with your
             settings.
         evaluations: number of distinct candidates to train.
@@ -122,12 +122,12 @@ def evolve(
     for name, rate in (("crossover", crossover), ("mutation", mutation)):
         probability(name, rate)
     loop, stop = as_loop(loop), Stop(evaluations, seconds, target, stagnation)
-    judge = as_fitness_function(evaluator, pset)
+    fitness_function = as_fitness_function(evaluator, pset)
     if toolbox is not None and (bloat is not None or constraints):
         raise GaafError("a toolbox has its own controls and constraints: give them to make_toolbox, not to evolve")
     chosen = SEARCH_DEFAULT if bloat is None else bloat
     found = SearchResult(hall_of_fame=new_hall(hall_of_fame))
-    register: Register | None = getattr(judge, "register", None)
+    register: Register | None = getattr(fitness_function, "register", None)
     kept = None
     if checkpoint is not None:
         kept = RunCheckpoint(Path(checkpoint), pset, repeatable=getattr(loop, "in_order", True))
@@ -140,7 +140,7 @@ def evolve(
 
     def made(rng: random.Random) -> base.Toolbox:
         return make_toolbox(
-            pset, judge, rng=rng, limits=limits, two_trees=two_trees, bloat=chosen, constraints=constraints
+            pset, fitness_function, rng=rng, limits=limits, two_trees=two_trees, bloat=chosen, constraints=constraints
         )
 
     def breeder(place: int, number: int) -> Breeder:
@@ -149,21 +149,21 @@ def evolve(
             kept.generators.append(rng)
         own = made(rng) if toolbox is None else toolbox
         first = known(initial, pset, own, rng)[place::number]
-        return Breeder(own, judge, rng, found.rejected, crossover, mutation, first, born)
+        return Breeder(own, fitness_function, rng, found.rejected, crossover, mutation, first, born)
 
     controls = Bloat(chosen) if toolbox is None else getattr(toolbox, "bloat", None) or Bloat("none")
     with Progress(evaluations + tune_constants, show=progress, formula=formulas(pset)) as shown:
 
         def arrived(record: Record) -> None:
-            shown.advance(record, known=recalled(judge, record))
+            shown.advance(record, known=recalled(fitness_function, record))
             if on_evaluation is not None:
                 on_evaluation(record)
 
         search = Search(
             found=found,
-            judge=judge,
+            fitness_function=fitness_function,
             breeders=lambda number: [breeder(place, number) for place in range(number)],
-            chronicle=Chronicle(found, judge, controls.selector.values, register),
+            chronicle=Chronicle(found, fitness_function, controls.selector.values, register),
             stop=stop,
             population_size=population_size,
             elite=elite,

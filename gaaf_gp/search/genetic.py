@@ -87,12 +87,12 @@ PUBLISHED = Repairs(False, False, False, False, False, False)
 
 
 class Ledger:
-    """Asks a judge, counts what that costs, and keeps an :class:`~gaaf_gp.search.result.SearchResult` up to date.
+    """Asks a fitness function, counts what that costs, and keeps a :class:`~gaaf_gp.search.SearchResult` up to date.
 
     It is a context manager: Ctrl-C inside ends the block quietly, and ``found.interrupted`` says so.
 
     Args:
-        judge: gives records and behaviours.
+        fitness_function: gives records and behaviours.
         budget: most evaluations that are asked for; None for no limit.
         repairs: which candidates count as new: ``remember_all``, ``screen`` and ``skip_same_behaviour`` of it.
         hall_of_fame: number of best individuals to remember.
@@ -106,14 +106,14 @@ class Ledger:
 
     def __init__(
         self,
-        judge: FitnessFunction,
+        fitness_function: FitnessFunction,
         budget: int | None,
         repairs: Repairs,
         hall_of_fame: int,
         shown: Progress,
         on_evaluation: Callable[[Record], None] | None = None,
     ) -> None:
-        self.judge = judge
+        self.fitness_function = fitness_function
         self.budget = budget
         self.repairs = repairs
         self.found = SearchResult(hall_of_fame=tools.HallOfFame(hall_of_fame, similar=_same))
@@ -157,7 +157,7 @@ class Ledger:
     def _rejection(self, child: Individual) -> str | None:
         if not (self.repairs.screen or self.repairs.skip_same_behaviour):
             return None
-        behaviour = self.judge.behaviour(child)
+        behaviour = self.fitness_function.behaviour(child)
         if self.repairs.screen and behaviour.failure is not None:
             return behaviour.failure
         if self.repairs.skip_same_behaviour:
@@ -172,14 +172,14 @@ class Ledger:
 
         def arrived(record: Record) -> None:
             new.add(record.text)
-            self._shown.advance(record, known=recalled(self.judge, record))
+            self._shown.advance(record, known=recalled(self.fitness_function, record))
             if self._on_evaluation is not None:
                 self._on_evaluation(record)
 
         try:
-            self.judge.evaluate(children, arrived)
+            self.fitness_function.evaluate(children, arrived)
         finally:
-            records = self.judge.records
+            records = self.fitness_function.records
             done = [child for child in children if child.canonical in records]
             self.asked += len(done)
             for child in done:
@@ -192,7 +192,7 @@ class Ledger:
     def _revalue(self, individuals: Sequence[Individual]) -> None:
         """Bring fitness up to date: seeds that were added may have changed what earlier candidates are worth."""
         for individual in individuals:
-            individual.fitness.values = (self.judge.records[individual.canonical].fitness,)
+            individual.fitness.values = (self.fitness_function.records[individual.canonical].fitness,)
 
     def log(self, mode: str, nevals: int, taken: int) -> None:
         """Add a row to the logbook; the population is that of ``found``.
@@ -216,7 +216,7 @@ class Ledger:
 
     def update(self) -> None:
         """Bring records, hall of fame and seconds of ``found`` up to date."""
-        found, records = self.found, self.judge.records
+        found, records = self.found, self.fitness_function.records
         for text, individual in self._evaluated.items():  # thousands, and making their texts anew would take longest
             individual.fitness.values = (records[text].fitness,)
         self._revalue(found.population)

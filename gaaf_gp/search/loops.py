@@ -30,7 +30,7 @@ class Search:
 
     Attributes:
         found: what is found, kept up to date.
-        judge: evaluates.
+        fitness_function: evaluates.
         breeders: makes populations: called with how many there will be.
         chronicle: takes in what was evaluated.
         stop: ends the search.
@@ -42,7 +42,7 @@ class Search:
     """
 
     found: SearchResult
-    judge: FitnessFunction
+    fitness_function: FitnessFunction
     breeders: Callable[[int], list[Breeder]]
     chronicle: Chronicle
     stop: Stop
@@ -60,10 +60,10 @@ class Search:
     def evaluated(self, children: Sequence[Evolved]) -> list[Evolved]:
         """Return the children that could be evaluated: all, unless Ctrl-C came."""
         try:
-            self.judge.evaluate(children, self.arrived)
+            self.fitness_function.evaluate(children, self.arrived)
         except KeyboardInterrupt:
             self.found.interrupted = True
-        return [child for child in children if child.canonical in self.judge.records]
+        return [child for child in children if child.canonical in self.fitness_function.records]
 
     def generation(self, population: Sequence[Evolved], evaluated: int, *, whole: bool = True) -> str:
         """Write down a generation, and return why it is to be the last, if it is.
@@ -217,7 +217,7 @@ class _Flight:
     def fly(self) -> str:
         """Breed and take until something ends the search, or no more can be bred; return what the callback said."""
         search, stop = self.search, self.search.stop
-        records = streamed(search.judge, self._bred(), search.arrived, self.loop.ahead, self.loop.in_order)
+        records = streamed(search.fitness_function, self._bred(), search.arrived, self.loop.ahead, self.loop.in_order)
         try:
             for record in records:
                 reason = self._take(record.text)
@@ -227,7 +227,7 @@ class _Flight:
             search.found.interrupted = True
         finally:
             records.close()
-            done = [text for text in self.on_way if text in search.judge.records]
+            done = [text for text in self.on_way if text in search.fitness_function.records]
             for text in done if search.found.interrupted else ():  # else it would depend on the number of workers
                 self._take(text)
             self.on_way.clear()

@@ -134,16 +134,16 @@ class Chronicle:
 
     Args:
         found: what is kept up to date.
-        judge: whose records tell the fitness.
+        fitness_function: whose records tell the fitness.
         values: see ``Values``.
         register: of the generations; None without an archive.
     """
 
     def __init__(
-        self, found: SearchResult, judge: FitnessFunction, values: Values, register: Register | None = None
+        self, found: SearchResult, fitness_function: FitnessFunction, values: Values, register: Register | None = None
     ) -> None:
         self.found = found
-        self._judge = judge
+        self._fitness = fitness_function
         self._values = values
         self._register = register
         self._trained: dict[str, Evolved] = {}
@@ -153,7 +153,7 @@ class Chronicle:
 
     def enter(self, children: Sequence[Evolved]) -> None:
         """Take in children that were evaluated, some of them perhaps known, and give them their fitness."""
-        records, found = self._judge.records, self.found
+        records, found = self._fitness.records, self.found
         new = [child for child in children if child.canonical not in self._known]
         for child in children:
             self._value(child)
@@ -170,7 +170,7 @@ class Chronicle:
 
     def refresh(self) -> None:
         """Bring everything up to date: seeds that were added may have changed what earlier candidates are worth."""
-        records, found = self._judge.records, self.found
+        records, found = self._fitness.records, self.found
         self._known = {text: records[text] for text in self._trained}
         found.records = list(self._known.values())
         for individual in (*self._trained.values(), *found.population):
@@ -194,8 +194,8 @@ class Chronicle:
             self._register.generation(len(found.logbook) - 1, len(found.records), population)
 
     def _changed(self) -> bool:
-        records = self._judge.records
+        records = self._fitness.records
         return any(records[text] is not record for text, record in self._known.items())
 
     def _value(self, individual: Evolved) -> None:
-        individual.fitness.values = self._values(individual, self._judge.records[individual.canonical].fitness)
+        individual.fitness.values = self._values(individual, self._fitness.records[individual.canonical].fitness)

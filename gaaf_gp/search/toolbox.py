@@ -48,7 +48,7 @@ def make_toolbox(
 
     Args:
         pset: the primitive set.
-        evaluator: gives the fitness: an :class:`~gaaf_gp.Evaluator`, whose processes serve ``map``, or another judge.
+        evaluator: gives the fitness: an :class:`~gaaf_gp.Evaluator`, whose processes serve ``map``, or any other.
         rng: generator of all choices of the registered operators, or a seed for a new one.
         limits: static limits of height and size, kept by generation, crossover and mutation.
         heights: least and greatest height of new trees; 1 and 3 by default, or as types and limits ask for
