@@ -26,9 +26,7 @@ from gaaf_gp import Evaluator, GaafError, Individual, Proxy, evolve, load_data, 
 from gaaf_gp.activations import Behaviour
 from gaaf_gp.archive import Archive
 from gaaf_gp.errors import listed
-from gaaf_gp.evaluation import Record
-from gaaf_gp.evaluation.cache import ArchivedTrainings
-from gaaf_gp.evaluation.fitness_function import FitnessFunction
+from gaaf_gp.evaluation import ArchivedTrainings, FitnessFunction, Record
 from gaaf_gp.evaluation.records import OnRecord
 from gaaf_gp.search import SearchResult
 from gaaf_gp.search.best_so_far import Watched

@@ -26,8 +26,7 @@ from typer import Option
 from gaaf_gp import Evaluator, GaafError, PrimitiveSet, Proxy, TableEvaluator, evolve, load_data, load_table, parse
 from gaaf_gp.archive import Archive
 from gaaf_gp.cli import INTERRUPTED, script
-from gaaf_gp.evaluation import FitnessFunction, FunctionTable
-from gaaf_gp.evaluation.cache import ArchivedTrainings
+from gaaf_gp.evaluation import ArchivedTrainings, FitnessFunction, FunctionTable
 from gaaf_gp.parallel import WorkerLost, Workers
 from gaaf_gp.plots import plot_searches, save_figure
 from gaaf_gp.search import PUBLISHED, REPAIRED, SearchResult, genetic, random_search
