@@ -127,7 +127,7 @@ def summary(
         runs: its runs, at least one.
         milestones: numbers of evaluations, rising.
         good: name -> signatures of good functions, for :func:`reach`.
-        values: name -> what a function is worth, as somebody judges it whom its luck in the search does not mislead.
+        values: name -> what a function is worth, as measured where its luck in the search does not help it.
 
     Returns:
         ``runs``, their number; ``after``: milestone -> medians over the runs of ``best``, the fitness of the best so

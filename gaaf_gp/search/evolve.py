@@ -70,7 +70,7 @@ def evolve(
     Args:
         pset: the primitive set.
         evaluator: an :class:`~gaaf_gp.Evaluator`, which trains candidates in its worker processes, another
-            fitness function, or a function that returns the fitness of an individual.
+            fitness function, or a plain function that returns the fitness of an individual.
         loop: "generations", "islands", "steady", "aging", "arrival", or one of :mod:`gaaf_gp.search.loops` with your
             settings.
         evaluations: number of distinct candidates to train.
