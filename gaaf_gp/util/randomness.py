@@ -18,7 +18,7 @@ def seeds_from(start: int, seed: int, number: int) -> tuple[int, ...]:
     """Return ``number`` seeds that no search uses.
 
     Args:
-        start: :data:`CONFIRMATION` or :data:`RETRAINING`.
+        start: ``CONFIRMATION`` or ``RETRAINING``.
         seed: of the run, 0 or more; another one gives other seeds.
         number: of seeds.
     """
