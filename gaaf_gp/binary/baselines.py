@@ -59,8 +59,10 @@ class PerChannel(nn.Module, ABC):
 class RSign(PerChannel):
     """x + b with a learnable b per channel: ahead of the sign, the RSign of ReActNet (Liu et al. 2020, Section 4.2).
 
-    The threshold of ReActNet's sign(x - a) is a = -b. The paper is arXiv 2003.03488. It is the tree ``shift(x)`` of
-    ``primitives.gaaf``.
+    f(x) = x + b, so that a layer takes sign(x + b). The threshold of ReActNet's sign(x - a) is a = -b (arXiv
+    2003.03488). It is the tree ``shift(x)`` of ``primitives.gaaf``.
+
+    Input and output: floating (N, channels, ...).
 
     Attributes:
         shift: b, (channels,), zero at the start: the plain sign.
@@ -69,7 +71,7 @@ class RSign(PerChannel):
         channels: number of channels of the inputs.
 
     Raises:
-        GaafError: ``channels`` is no whole number of at least 1.
+        GaafError: ``channels`` is no whole number of at least 1; in ``forward``, an input of other channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -86,6 +88,10 @@ class RSign(PerChannel):
 class RPReLU(PerChannel):
     """PReLU(x + a) + b with a learnable a, b and negative slope per channel (ReActNet, Liu et al. 2020, Section 4.2).
 
+    f(x) = y + b where y = x + a is above 0, else slope * y + b (arXiv 2003.03488).
+
+    Input and output: floating (N, channels, ...).
+
     ReActNet has it behind each shortcut, so that the next shortcut sees it too, and an RSign behind it. As an
     activation only the sign sees it, and an RSign behind it would learn nothing new: its shift adds to b. In the
     paper's letters, gamma is -a and zeta is b.
@@ -99,7 +105,7 @@ class RPReLU(PerChannel):
         channels: number of channels of the inputs.
 
     Raises:
-        GaafError: ``channels`` is no whole number of at least 1.
+        GaafError: ``channels`` is no whole number of at least 1; in ``forward``, an input of other channels.
     """
 
     def __init__(self, channels: int) -> None:

@@ -11,7 +11,16 @@ from gaaf_gp.binary.layers import BinaryConv2d
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch normalization that adds a shortcut in the same pass where it has the compiled kernels.
+    """Batch normalization of images, which adds a shortcut in the same pass where it has the compiled kernels.
+
+    y = (x - mean) / sqrt(var + eps) * weight + bias, plus the shortcut if there is one. Mean and (biased) variance are
+    those of each channel over N, H and W of the batch in training, the running ones in evaluation (Ioffe and Szegedy
+    2015, arXiv 1502.03167, Algorithm 1). It is ``nn.BatchNorm2d`` otherwise.
+
+    Input: floating (N, channels, H, W), and a shortcut of that shape. Output: the same shape.
+
+    Args:
+        channels: number of channels of the inputs.
 
     Attributes:
         kernels: one of :data:`gaaf_gp.binary.KERNELS`; all but "torch" stand for the compiled ones.
@@ -50,7 +59,13 @@ class BatchNorm(nn.BatchNorm2d):
 class NormalizedConvolution(nn.Sequential):
     """A convolution and its batch norm: one operation where both have the compiled kernels.
 
-    Then neither is called as a module; with a hook on one of them both are.
+    y = batch_norm(convolution(x)), plus the shortcut if there is one. Where it is one operation, neither part is called
+    as a module; with a hook on one of them both are.
+
+    Input: (N, in_channels, H, W) of the convolution. Output: (N, out_channels, H', W'), the shape of the convolution's.
+
+    Args:
+        convolution: binary or real; the batch norm is made for its ``out_channels``.
     """
 
     def __init__(self, convolution: BinaryConv2d | nn.Conv2d) -> None:
@@ -76,10 +91,17 @@ class NormalizedConvolution(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """The sum of a body and its shortcut, both of which see the same (N, C, H, W) input.
+    """The sum of a body and its shortcut: y = body(x) + shortcut(x).
 
-    The body is a :class:`NormalizedConvolution` or a sequence that ends with one or with a :class:`BatchNorm`, which
-    does the sum.
+    A shortcut over each binary convolution carries real values past the sign (He et al. 2016, arXiv 1512.03385,
+    Equation 1; Bi-Real Net, Liu et al. 2018, arXiv 1808.00278).
+
+    Input: (N, C, H, W). Output: (N, C', H', W'), the shape that both body and shortcut return.
+
+    Args:
+        body: a :class:`NormalizedConvolution`, or a sequence that ends with one or with a :class:`BatchNorm`, which
+            does the sum.
+        shortcut: ``nn.Identity()`` where the shape stays, else such as :class:`PooledRepeat`.
     """
 
     def __init__(self, body: nn.Sequential, shortcut: nn.Module) -> None:
@@ -105,6 +127,9 @@ class PooledRepeat(nn.Module):
 
     (N, C, H, W) becomes (N, times C, ceil(H/2), ceil(W/2)), as a 3x3 convolution of stride 2 and padding 1 makes it; at
     an odd edge the average is over the pixels that are there.
+
+    Args:
+        times: how often the channels are repeated; 1 for pooling only.
     """
 
     def __init__(self, times: int) -> None:

@@ -48,6 +48,10 @@ PAPER: BinarySettings = {"pad_value": 0.0, "surrogate": "clipped", "window": 1.3
 class BinaryNetwork(nn.Module):
     """A real stem, binary stages and a real classifier over the average of the last feature map.
 
+    logits = classifier(mean over H and W of stages(stem(x))).
+
+    Input: floating (N, in_channels, H, W). Output: (N, num_classes).
+
     Attributes:
         stem: (N, in_channels, H, W) to (N, C, H', W').
         stages: the residual units, in order.

@@ -180,6 +180,14 @@ def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
 class BinaryConv2d(BinaryLayer):
     """A convolution of the signs of f(x) with the signs of latent weights, without bias.
 
+    y = conv2d(sign(f(x)), sign(w)), with sign(0) = +1 (Courbariaux et al. 2016, arXiv 1602.02830; f is the
+    complementary activation of GAAF, Li et al. 2023, arXiv 2206.03291, Section 3). Every y is a whole number between
+    -n and n, where n = in_channels / groups * height * width of the kernel. Backward, each sign has the surrogate
+    derivative of :class:`~gaaf_gp.binary.Surrogate`.
+
+    Input: floating (N, in_channels, H, W). Output: (N, out_channels, H', W') of the same dtype, where
+    H' = (H + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, and W' likewise.
+
     Args:
         in_channels: number of input channels.
         out_channels: number of output channels.
@@ -197,7 +205,7 @@ class BinaryConv2d(BinaryLayer):
         sharpness: for the surrogates that have one.
 
     Raises:
-        GaafError: an argument is out of its range.
+        GaafError: an argument is out of its range; in ``forward``, an input of another shape.
     """
 
     def __init__(
@@ -240,9 +248,14 @@ class BinaryConv2d(BinaryLayer):
         self.kernels = "torch"
 
     def result(self, x: Tensor) -> Tensor:
-        """Return the convolution of a float (N, in_channels, H, W) as (N, out_channels, H', W')."""
+        """Return the convolution of a float (N, in_channels, H, W) as (N, out_channels, H', W').
+
+        Raises:
+            GaafError: ``x`` has another shape.
+        """
         if self.fits(x):
             return self.compiled(x)
+        self._check_shape(x)
         padding, stride = self.padding, self.stride
         if self.kernel_size == (1, 1) and not any(padding):
             # the pixels in between meet no tap; torch 2.13's strided backward pass writes past its memory for few
@@ -254,6 +267,13 @@ class BinaryConv2d(BinaryLayer):
             signs = functional.pad(signs, (width, width, height, height), value=self.pad_value)
             padding = (0, 0)
         return functional.conv2d(signs, self.binary_weight(), None, stride, padding, self.dilation, self.groups)
+
+    def _check_shape(self, x: Tensor) -> None:
+        if x.dim() not in (3, 4) or x.shape[-3] != self.in_channels:
+            raise GaafError(
+                f"BinaryConv2d of {self.in_channels} channel(s) takes inputs of shape (N, {self.in_channels}, H, W), "
+                f"got {tuple(x.shape)}; make it with in_channels of the layer before, or give it images (N, C, H, W)"
+            )
 
     def fits(self, x: Tensor) -> bool:
         """Return whether the compiled kernels take ``x``."""
@@ -274,7 +294,11 @@ class BinaryConv2d(BinaryLayer):
             norm: the batch normalization of the result.
             shortcut: what is added then, see :class:`gaaf_gp.binary.native.Unit`; a number only for a :attr:`direct`
                 layer.
+
+        Raises:
+            GaafError: ``x`` has another number of channels.
         """
+        self._check_shape(x)
         geometry = _geometry(self.stride, self.padding, int(self.pad_value))
         window, whole = self.weight_surrogate.window, self.kernels == "fixed"
         vectors: tuple[Tensor, ...] = ()
@@ -308,6 +332,11 @@ class BinaryConv2d(BinaryLayer):
 class BinaryLinear(BinaryLayer):
     """A product of the signs of f(x) with the signs of latent weights, without bias.
 
+    y = sign(f(x)) sign(w)^T, with sign(0) = +1, see :class:`BinaryConv2d`. Every y is a whole number between
+    -in_features and in_features. An activation sees the features in dimension 1, as channels.
+
+    Input: floating (..., in_features). Output: (..., out_features) of the same dtype.
+
     Args:
         in_features: size of the last dimension of the input.
         out_features: size of the last dimension of the output.
@@ -318,7 +347,7 @@ class BinaryLinear(BinaryLayer):
         sharpness: there.
 
     Raises:
-        GaafError: an argument is out of its range.
+        GaafError: an argument is out of its range; in ``forward``, an input of another shape.
     """
 
     def __init__(
@@ -339,7 +368,16 @@ class BinaryLinear(BinaryLayer):
         self.out_features = out_features
 
     def result(self, x: Tensor) -> Tensor:
-        """Return the product of a float (..., in_features) as (..., out_features)."""
+        """Return the product of a float (..., in_features) as (..., out_features).
+
+        Raises:
+            GaafError: ``x`` has another last dimension.
+        """
+        if x.dim() < 1 or x.shape[-1] != self.in_features:
+            raise GaafError(
+                f"BinaryLinear of {self.in_features} feature(s) takes inputs of shape (..., {self.in_features}), got "
+                f"{tuple(x.shape)}; make it with the size of the last dimension, or flatten the input: x.flatten(1)"
+            )
         return functional.linear(self.binary_input(x), self.binary_weight())
 
     def extra_repr(self) -> str:

@@ -32,6 +32,8 @@ _NIN_KERNELS = (5, 1, 1, 5, 1, 1, 3, 1)
 class FlatNetwork(BinaryNetwork):
     """A :class:`BinaryNetwork` whose classifier sees a grid of the last feature map instead of its average.
 
+    Input: floating (N, in_channels, H, W). Output: (N, num_classes).
+
     Attributes:
         grid: rows and columns of the grid; a feature map of another size is averaged down (or repeated) to it.
     """

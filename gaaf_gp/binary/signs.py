@@ -17,7 +17,11 @@ from gaaf_gp.errors import GaafError
 
 
 class SignActivation(nn.Module):
-    """Returns +1 and -1 in the shape and dtype of its input, with a surrogate gradient of its own.
+    """Base of the activations that return signs: +1 and -1, with a surrogate gradient of their own.
+
+    y = sign(f(x)), +1 where f(x) = 0. A binary layer computes with the result as it is.
+
+    Input: floating (N, C, ...). Output: the same shape and dtype.
 
     Attributes:
         surrogate: what the gradient was made with; a layer takes only activations with its own surrogate.
@@ -33,6 +37,8 @@ class SplitSign(SignActivation):
     ``f`` learns gets the gradient that it would get from ``binarize(f(x))``, what ``g`` learns that of
     ``binarize(g(x))``. Without gradients g is not computed.
 
+    Input: floating, of the shape that f and g take. Output: the same shape and dtype.
+
     Attributes:
         f: the forward function.
         g: the backward function.
@@ -43,6 +49,9 @@ class SplitSign(SignActivation):
         f: a module that keeps the shape of its input.
         g: another one.
         surrogate: of the sign, for both.
+
+    Raises:
+        GaafError: in ``forward``, f and g return different shapes.
     """
 
     def __init__(self, f: nn.Module, g: nn.Module, surrogate: Surrogate) -> None:

@@ -246,6 +246,10 @@ def _versions(*tensors: Tensor) -> list[int]:
 class TableActivation(SignActivation):
     """sign(f(x)) from tables: what a binary layer calls instead of ``binarize(f(x))``.
 
+    Forward y = sign(f(v)), backward dy/dx = slope(v), where v is x rounded to bfloat16; see :func:`table_binarize`.
+
+    Input: floating, of any shape and memory format, on the device of the tables. Output: the same.
+
     The tables are buffers ``sign`` and ``slope`` that move with the module and are not in its state dict: they are
     made of the formula, not learned.
 

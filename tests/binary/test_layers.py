@@ -435,12 +435,25 @@ def test_what_the_kernels_cannot_do_stays_with_torch(
     assert torch.equal(layer(x), expected)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 5, 5), (2, 5, 5), (4, 5), (1, 2, 4, 5, 5)])
+@pytest.mark.parametrize("kernels", ["torch", *COMPILED])
+def test_images_of_another_shape_are_refused_with_the_fix(kernels: str, shape: tuple[int, ...]) -> None:
+    layer = BinaryConv2d(4, 4, 3)
+    use_kernels(layer, kernels)
+    with pytest.raises(GaafError, match=r"takes inputs of shape \(N, 4, H, W\), got .*; make it with in_channels"):
+        layer(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (6, 3), ()])
+def test_features_of_another_number_are_refused_with_the_fix(shape: tuple[int, ...]) -> None:
+    with pytest.raises(GaafError, match=r"takes inputs of shape \(..., 6\), got .*; make it with the size of the last"):
+        BinaryLinear(6, 4)(torch.zeros(shape))
+
+
 @pytest.mark.parametrize("kernels", COMPILED)
 def test_inputs_that_do_not_fit_the_layer_are_refused(kernels: str) -> None:
     layer = BinaryConv2d(4, 4, 3)
     use_kernels(layer, kernels)
-    with pytest.raises(GaafError, match="x and weight must have the same channels, got 3 and 4"):
-        layer(torch.zeros(2, 3, 5, 5))
     with pytest.raises(GaafError, match="a kernel must fit into the padded image, got 3x3 on 2x9"):
         layer(torch.zeros(2, 4, 2, 9))
     layer.set_activation(nn.AvgPool2d(2))
