@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import re
@@ -16,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from gaaf_gp.util.devices import available_cores, threads
+from gaaf_gp.util.provenance import versions
 
 PACKAGES = ("gaaf-gp", "torch", "torchvision", "numpy", "pillow", "deap", "scipy")
 FLAGS = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16")
@@ -38,7 +38,7 @@ def facts(number_of_threads: int, repetitions: int = 5) -> dict[str, Any]:
         "flags": [flag for flag in FLAGS if flag in flags],
         "memory_bytes": _memory(),
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "versions": versions(PACKAGES),
         "gflops": rates(number_of_threads, repetitions),
     }
 
@@ -76,13 +76,6 @@ def _rate(action: Callable[[], object], operations: int, repetitions: int) -> fl
 def _field(text: str, name: str) -> str:
     found = re.search(rf"^{name}\s*: (.*)$", text, re.MULTILINE)
     return found[1].strip() if found else ""
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _memory() -> int | None:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from uuid import uuid4
 
@@ -35,6 +34,7 @@ from gaaf_gp.parallel.transfer import (
     interrupts_held,
     pack,
 )
+from gaaf_gp.util.provenance import version
 
 FLUSH = 0.5
 """Seconds that the last words of a worker have to reach the scheduler."""
@@ -72,14 +72,7 @@ def _end(worker: distributed.Worker, token: str, name: str, reason: str) -> None
 @functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of the packages that decide how a training goes."""
-    return {name: _version(name) for name in DECIDING}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:  # run from its folder
-        return "unknown"
+    return {name: version(name) for name in DECIDING}
 
 
 def work(parcel: Parcel, name: str, wanted: dict[str, str], content: bytes) -> Any:

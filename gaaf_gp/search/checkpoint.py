@@ -11,7 +11,6 @@ The file is JSON with a checksum, written beside its place, flushed and renamed.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import random
 from collections.abc import Iterable, Sequence
@@ -24,6 +23,7 @@ from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.trees.fingerprint import first_difference, plain_number, same_numbers, set_signature
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.files import plain_json, read_limited, replacing
+from gaaf_gp.util.provenance import version
 
 CHECKPOINT = "checkpoint.json"
 FORMAT = 1
@@ -72,7 +72,7 @@ class RunCheckpoint:
         self._signature = set_signature(pset)
         found = read_run_checkpoint(path, pset)
         self._before = found if repeatable else None
-        self._about = {"format": FORMAT, "gaaf-gp": _version(), "repeatable": repeatable, "set": pset.name}
+        self._about = {"format": FORMAT, "gaaf-gp": version("gaaf-gp"), "repeatable": repeatable, "set": pset.name}
         self.generators: list[random.Random] = []
         self._step = 0
         self._bred: list[str] = []
@@ -110,7 +110,7 @@ class RunCheckpoint:
         return {
             "evaluations": len(found.records),
             "generators": [
-                [version, list(words), rest] for version, words, rest in map(random.Random.getstate, self.generators)
+                [kind, list(words), rest] for kind, words, rest in map(random.Random.getstate, self.generators)
             ],
             "population": _individuals(found.population),
             "hall_of_fame": _individuals(found.hall_of_fame),
@@ -147,8 +147,8 @@ def read_run_checkpoint(path: Path, pset: PrimitiveSet) -> Content | None:
     """
     try:
         found = plain_json(read_limited(path, MOST_BYTES))
-        version, made_by = found["format"], found["gaaf-gp"]
-        if (version, made_by) == (FORMAT, _version()):
+        made = found["format"], found["gaaf-gp"]
+        if made == (FORMAT, version("gaaf-gp")):
             found = _checked(found)
     except FileNotFoundError:
         return None
@@ -157,10 +157,10 @@ def read_run_checkpoint(path: Path, pset: PrimitiveSet) -> Content | None:
             f"the checkpoint of a run must be a whole file of this program, and reading {path} ended with "
             f"{one_line(error)}: remove it, and the run goes on from its archive without being compared"
         ) from error
-    if (version, made_by) != (FORMAT, _version()):
+    if made != (FORMAT, version("gaaf-gp")):
         raise GaafError(
-            f"the checkpoint of a run must have format {FORMAT} and be of gaaf-gp {_version()}, and {path} has format "
-            f"{version!r} of gaaf-gp {made_by!r}: go on with that version, or start a new run in another folder"
+            f"the checkpoint of a run must have format {FORMAT} and be of gaaf-gp {version('gaaf-gp')}, and {path} has "
+            f"format {made[0]!r} of gaaf-gp {made[1]!r}: go on with that version, or start a new run in another folder"
         )
     differs = first_difference(found["primitives"], set_signature(pset))
     if found["set"] != pset.name or differs:
@@ -182,13 +182,6 @@ def _checked(found: Any) -> Content:
 
 def _digest(content: Content) -> str:
     return hashlib.sha256(json.dumps(content, allow_nan=False).encode()).hexdigest()
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("gaaf-gp")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _individuals(individuals: Iterable[Evolved]) -> list[Any]:
