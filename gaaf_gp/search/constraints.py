@@ -17,12 +17,10 @@ from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.search.bloat.control import Control
 from gaaf_gp.trees.candidate import Evolved, TwoTrees
 from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.primitive import TAGS
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.trees.tree import depths, subtree_ends
 from gaaf_gp.util.checks import whole_fields
-
-TAGS = ("periodic", "learnable", "commutative")
-"""What stands for all primitives of which it is true."""
 
 
 @dataclass
@@ -130,7 +128,7 @@ def is_called(node: Any, word: str, pset: PrimitiveSet) -> bool:
     """Return whether a node is the primitive or terminal of that name, or one of those that a tag stands for."""
     if node.name == word:
         return True
-    return word in TAGS and node.name in pset.traits and bool(getattr(pset.traits[node.name], word))
+    return node.name in pset.traits and word in pset.traits[node.name].tags
 
 
 ConstraintLike = Constraint | str

@@ -13,6 +13,7 @@ from deap import gp
 from numpy.typing import NDArray
 
 from gaaf_gp.errors import GaafError
+from gaaf_gp.trees import primitive
 from gaaf_gp.trees.primitive import Traits, try_out
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.trees.tree import Constant
@@ -27,7 +28,8 @@ OTHERS = 1.0
 NAMES = ("x", "y", "z")
 FUNCTION, INPUT, CONSTANT, DRAWN, VECTOR = "function", "input", "constant", "drawn constant", "learnable vector"
 """Kinds of entries."""
-TAGS = ("periodic", "commutative", "learnable", "constant", "input")
+TAGS = (*primitive.TAGS, "constant", "input")
+"""Tags of entries: those of primitives, and what stands in a tree without being one."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,6 @@ def _function(name: str, node: gp.Primitive, traits: Traits) -> Entry:
     arguments = [NAMES[i] if i < len(NAMES) else f"x{i}" for i in range(node.arity)]
     vectors = ["s"] if len(traits.learnable) == 1 else [f"s{i}" for i in range(len(traits.learnable))]
     called = ", ".join([*arguments, *vectors])
-    tags = tuple(tag for tag in TAGS[:3] if getattr(traits, tag))
     return Entry(
         name,
         FUNCTION,
@@ -159,7 +160,7 @@ def _function(name: str, node: gp.Primitive, traits: Traits) -> Entry:
         _filled(traits.latex, arguments, vectors)
         or rf"\operatorname{{{name}}}\left({called}\right)".replace("_", r"\_"),
         traits.cost,
-        tags,
+        traits.tags,
         traits.learnable,
         f"f({', '.join(['x', *['1'] * (node.arity - 1)])})",
         _computed(name, traits, node.args),

@@ -19,7 +19,7 @@ from gaaf_gp.statistics import check_confidence, holm
 from gaaf_gp.trees.individual import Individual
 
 TAGS = ("periodic", "learnable")
-"""Traits of primitives that an individual has if any of its nodes has it."""
+"""Tags that an individual has if any of its nodes has it; nearly every tree has something commutative."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def features(individual: Individual) -> frozenset[str]:
     known = {node.name: traits[node.name] for node in individual if node.name in traits}
     found = {node.name for node in individual if isinstance(node, gp.Primitive)}
     found |= {name for name, trait in known.items() if trait.learnable}
-    return frozenset(found | {tag for tag in TAGS if any(getattr(trait, tag) for trait in known.values())})
+    return frozenset(found | {tag for tag in TAGS if any(tag in trait.tags for trait in known.values())})
 
 
 def enrichment(

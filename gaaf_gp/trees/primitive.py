@@ -23,6 +23,8 @@ NONFINITE = ("value", "gradient")
 """What a primitive may declare to be infinite or NaN somewhere."""
 ATOM = 9
 """Precedence of a call or a name, which never needs parentheses. Sums have 1, products 2, a minus sign 3, powers 4."""
+TAGS = ("periodic", "commutative", "learnable")
+"""What people call a primitive by its traits, in listings, constraints and reports."""
 POINTS: tuple[float, ...] = (0.0, 1.0, -1.0, 0.5, -2.5, 1e4, -1e4)
 """Values that :func:`probe` tries each argument at; all combinations for up to three arguments."""
 DTYPES = (torch.float32, torch.bfloat16)
@@ -49,6 +51,11 @@ class Traits:
     periodic: bool = False
     commutative: bool = False
     learnable: tuple[float, ...] = ()
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Those of ``TAGS`` that are true of it."""
+        return tuple(tag for tag in TAGS if getattr(self, tag))
 
 
 def named(name: str) -> Traits:
