@@ -23,14 +23,13 @@ from gaaf_gp.trees.compile import Activation, evaluate
 from gaaf_gp.trees.grid import compared, in_full, place_of_one, vector_settings, visited
 from gaaf_gp.trees.individual import Individual
 
-__all__ = ["CONSTANT_SIGN", "NOT_A_NUMBER", "OUT_OF_MEMORY", "failure_reason", "positive_share", "screen"]
-
-
 CONSTANT_SIGN = "constant sign"
 NOT_A_NUMBER = "not a number"
 ZERO_GRADIENT = "zero gradient"
 GRADIENT_NOT_FINITE = "gradient not finite"
 OUT_OF_MEMORY = "out of memory"
+NORMAL_POINTS = 10_001
+"""Of N(0, 1), at which :func:`positive_share` looks."""
 PAPER_SURROGATE = Surrogate("clipped", 1.3)
 """The clipped straight-through estimator within +-1.3 (GAAF's published training code)."""
 
@@ -92,6 +91,21 @@ def behaviour(candidate: Candidate, surrogate: Surrogate = PAPER_SURROGATE, nega
         return judge(trees, starts, surrogate, negation)
     except Exception as error:  # primitives are anybody's code, and one bad candidate must not end a run
         return Behaviour(_digest("raises", candidate.canonical), 1, failure_reason(error))
+
+
+def screen(individual: Candidate) -> str | None:
+    """Return why training this candidate would be wasted, or None; see :func:`behaviour`."""
+    return behaviour(individual).failure
+
+
+@torch.no_grad()
+def positive_share(individual: Individual) -> float:
+    """Return the share of inputs x ~ N(0, 1) for which sign(f(x)) is +1, learnable operators at their initial values.
+
+    0 or 1 means that the binarized activation is constant there and carries no information.
+    """
+    values = Activation(individual, 1)(_normal())
+    return float((values >= 0).double().mean())
 
 
 def failure_reason(error: BaseException) -> str:
@@ -186,27 +200,9 @@ def _digest(*parts: str | Tensor) -> str:
     return found.hexdigest()
 
 
-NORMAL_POINTS = 10_001
-
-
 @functools.cache
 def _normal() -> Tensor:
     """Equally likely points of N(0, 1), (points, 1): averages over them have no sampling noise."""
     probabilities = (torch.arange(NORMAL_POINTS, dtype=torch.float64) + 0.5) / NORMAL_POINTS
     quantiles: Tensor = torch.special.ndtri(probabilities)
     return quantiles.float().unsqueeze(1)
-
-
-@torch.no_grad()
-def positive_share(individual: Individual) -> float:
-    """Return the share of inputs x ~ N(0, 1) for which sign(f(x)) is +1, learnable operators at their initial values.
-
-    0 or 1 means that the binarized activation is constant there and carries no information.
-    """
-    values = Activation(individual, 1)(_normal())
-    return float((values >= 0).double().mean())
-
-
-def screen(individual: Candidate) -> str | None:
-    """Return why training this candidate would be wasted, or None; see :func:`behaviour`."""
-    return behaviour(individual).failure

@@ -27,6 +27,9 @@ from gaaf_gp.util.bfloat16 import bfloat16_inputs
 from gaaf_gp.util.checks import positive_number, whole_number
 from gaaf_gp.util.devices import lowers
 
+PAD_VALUES = (0.0, 1.0, -1.0)
+"""What padding may add to binarized inputs."""
+
 
 class BinaryLayer(nn.Module):
     """What binary layers share: latent weights, and the binarization of weights and inputs.
@@ -134,47 +137,6 @@ class BinaryLayer(nn.Module):
         """Return the settings that ``repr`` shows."""
         real = ", real_weights=True" if self.real_weights else ""
         return f"surrogate={self.surrogate}, weight_window={self.weight_surrogate.window:g}{real}"
-
-
-def binary_layers(model: nn.Module) -> Iterator[BinaryLayer]:
-    """Yield every binary layer of ``model`` once, itself included, in the order of its modules."""
-    return (module for module in model.modules() if isinstance(module, BinaryLayer))
-
-
-def use_real_weights(model: nn.Module, real: bool = True) -> None:
-    """Let the binary layers of ``model`` compute with their latent weights themselves, or with the signs of them again.
-
-    The inputs stay binary. It is the first of two stages of training; the second goes on from its weights with their
-    signs (ReActNet, Liu et al. 2020, arXiv 2003.03488). Such layers run in torch, not in the compiled kernels.
-    """
-    for layer in binary_layers(model):
-        layer.real_weights = real
-
-
-@torch.no_grad()
-def clip_latent_weights(model: nn.Module, limit: float) -> None:
-    """Clamp the latent weights of all binary layers of ``model`` to [-limit, +limit], in place.
-
-    A latent weight beyond its window gets no gradient and would never come back: call this after every step of the
-    optimizer.
-
-    Raises:
-        GaafError: ``limit`` is no number above 0.
-    """
-    limit = positive_number("limit", limit)
-    for layer in binary_layers(model):
-        layer.weight.clamp_(-limit, limit)
-
-
-PAD_VALUES = (0.0, 1.0, -1.0)
-
-
-def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
-    both = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
-    if len(both) != 2:
-        raise GaafError(f"{name} must be one whole number or two (height, width), got {value!r}; give {name}={least}")
-    height, width = (whole_number(name, side, least) for side in both)
-    return height, width
 
 
 class BinaryConv2d(BinaryLayer):
@@ -383,6 +345,44 @@ class BinaryLinear(BinaryLayer):
     def extra_repr(self) -> str:
         """Return the settings that ``repr`` shows."""
         return f"{self.in_features}, {self.out_features}, " + super().extra_repr()
+
+
+def binary_layers(model: nn.Module) -> Iterator[BinaryLayer]:
+    """Yield every binary layer of ``model`` once, itself included, in the order of its modules."""
+    return (module for module in model.modules() if isinstance(module, BinaryLayer))
+
+
+def use_real_weights(model: nn.Module, real: bool = True) -> None:
+    """Let the binary layers of ``model`` compute with their latent weights themselves, or with the signs of them again.
+
+    The inputs stay binary. It is the first of two stages of training; the second goes on from its weights with their
+    signs (ReActNet, Liu et al. 2020, arXiv 2003.03488). Such layers run in torch, not in the compiled kernels.
+    """
+    for layer in binary_layers(model):
+        layer.real_weights = real
+
+
+@torch.no_grad()
+def clip_latent_weights(model: nn.Module, limit: float) -> None:
+    """Clamp the latent weights of all binary layers of ``model`` to [-limit, +limit], in place.
+
+    A latent weight beyond its window gets no gradient and would never come back: call this after every step of the
+    optimizer.
+
+    Raises:
+        GaafError: ``limit`` is no number above 0.
+    """
+    limit = positive_number("limit", limit)
+    for layer in binary_layers(model):
+        layer.weight.clamp_(-limit, limit)
+
+
+def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
+    both = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
+    if len(both) != 2:
+        raise GaafError(f"{name} must be one whole number or two (height, width), got {value!r}; give {name}={least}")
+    height, width = (whole_number(name, side, least) for side in both)
+    return height, width
 
 
 _geometry = functools.lru_cache(maxsize=256)(native.Geometry)

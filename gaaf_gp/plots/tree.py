@@ -33,52 +33,12 @@ from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.tree import Nodes, subtree_ends
 from gaaf_gp.util.checks import whole_number
 
-
-def subtree_nodes(individual: Individual, root: int) -> frozenset[int]:
-    """Return the indices of the nodes of the subtree whose root has this index.
-
-    Raises:
-        GaafError: there is no such node.
-    """
-    root = whole_number("the index of a subtree's root, in depth-first order,", root, 0, len(individual) - 1)
-    return frozenset(range(root, subtree_ends(individual)[root]))
-
-
-def differing_nodes(individual: Nodes, other: Nodes) -> frozenset[int]:
-    """Return the indices of the nodes of a tree that another one, such as its parent, does not have.
-
-    Both trees are walked from their roots side by side, argument by argument, as far as the numbers of arguments agree:
-    that is their common region (Poli and Langdon, Schema theory for genetic programming with one-point crossover and
-    point mutation, 1998). In it a node differs where its name does, a constant where its value does, and what lies
-    below is still compared. Where the numbers of arguments differ the whole subtree does. The same subtree somewhere
-    else is not looked for, nor are commuted arguments.
-
-    Args:
-        individual: the tree whose nodes are returned.
-        other: the tree that it is compared with.
-    """
-    ends, other_ends = subtree_ends(individual), subtree_ends(other)
-    found: set[int] = set()
-    pairs = [(0, 0)]
-    while pairs:
-        here, there = pairs.pop()
-        if individual[here].arity != other[there].arity:
-            found.update(range(here, ends[here]))
-            continue
-        if individual[here].name != other[there].name:
-            found.add(here)
-        child, counterpart = here + 1, there + 1
-        for _ in range(individual[here].arity):
-            pairs.append((child, counterpart))
-            child, counterpart = ends[child], other_ends[counterpart]
-    return frozenset(found)
-
-
 BOX, PADDING, GAP, MARGIN = 0.3, 0.09, 0.16, 0.15  # inches: height of a box, room in it, between boxes, at the edges
 ROW, HIGHEST_ROW = 0.6, 1.1  # inches from one level to the next: at least, and at most in very wide trees
 RING = 0.045  # inches from a box to the ring that marks it
 TITLE_WIDTH = 5.0  # a title this wide (inches) is not wrapped
 LEGEND_STYLE = {"handlelength": 1.4, "handletextpad": 0.5, "columnspacing": 1.5, "borderpad": 0.3}  # in font sizes
+
 
 
 def plot_tree(
@@ -125,6 +85,46 @@ def plot_tree(
     axes.set_title("\n".join(title), fontsize=TITLE_POINTS * scale, y=1 - edge, va="top", pad=0, **text)
     _add_legend(axes, legend, scale, edge, style)
     return axes
+
+
+def subtree_nodes(individual: Individual, root: int) -> frozenset[int]:
+    """Return the indices of the nodes of the subtree whose root has this index.
+
+    Raises:
+        GaafError: there is no such node.
+    """
+    root = whole_number("the index of a subtree's root, in depth-first order,", root, 0, len(individual) - 1)
+    return frozenset(range(root, subtree_ends(individual)[root]))
+
+
+def differing_nodes(individual: Nodes, other: Nodes) -> frozenset[int]:
+    """Return the indices of the nodes of a tree that another one, such as its parent, does not have.
+
+    Both trees are walked from their roots side by side, argument by argument, as far as the numbers of arguments agree:
+    that is their common region (Poli and Langdon, Schema theory for genetic programming with one-point crossover and
+    point mutation, 1998). In it a node differs where its name does, a constant where its value does, and what lies
+    below is still compared. Where the numbers of arguments differ the whole subtree does. The same subtree somewhere
+    else is not looked for, nor are commuted arguments.
+
+    Args:
+        individual: the tree whose nodes are returned.
+        other: the tree that it is compared with.
+    """
+    ends, other_ends = subtree_ends(individual), subtree_ends(other)
+    found: set[int] = set()
+    pairs = [(0, 0)]
+    while pairs:
+        here, there = pairs.pop()
+        if individual[here].arity != other[there].arity:
+            found.update(range(here, ends[here]))
+            continue
+        if individual[here].name != other[there].name:
+            found.add(here)
+        child, counterpart = here + 1, there + 1
+        for _ in range(individual[here].arity):
+            pairs.append((child, counterpart))
+            child, counterpart = ends[child], other_ends[counterpart]
+    return frozenset(found)
 
 
 def _marks(individual: Individual, highlight: int | None, compare_to: Individual | None) -> tuple[Collection[int], str]:

@@ -16,18 +16,7 @@ from gaaf_gp.trees.tree import check_tree
 
 Draw = Callable[[Any], str]
 """From an individual to its picture as SVG."""
-_known: list[Draw] = []
-
-
-def draw_with(draw: Draw) -> Draw:
-    """Let ``draw`` make the pictures from now on; it is returned, so that this decorates a function."""
-    _known[:] = [draw]
-    return draw
-
-
-def svg_of(individual: object) -> str | None:
-    """Return the picture of an individual as SVG, None where nobody draws: a notebook then shows its text."""
-    return _known[0](individual) if _known else None
+_drawers: list[Draw] = []
 
 
 class Fitness(base.Fitness):  # type: ignore[misc]
@@ -134,3 +123,14 @@ class Individual(gp.PrimitiveTree):  # type: ignore[misc]
         for key, value in self.__dict__.items():  # one by one: a dictionary of its own would double the size
             setattr(new, key, value if key == "pset" else copy.deepcopy(value, memo))
         return new
+
+
+def draw_with(draw: Draw) -> Draw:
+    """Let ``draw`` make the pictures from now on; it is returned, so that this decorates a function."""
+    _drawers[:] = [draw]
+    return draw
+
+
+def svg_of(individual: object) -> str | None:
+    """Return the picture of an individual as SVG, None where nothing draws: a notebook then shows its text."""
+    return _drawers[0](individual) if _drawers else None

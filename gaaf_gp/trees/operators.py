@@ -26,6 +26,8 @@ TURNED = 0.1
 """Share of log-uniform steps of a constant that turn its sign."""
 CONSTANT_DIGITS = 4
 """Significant digits kept of a mutated constant, so that formulas stay readable."""
+SIDES = ("forward", "backward")
+"""The trees of a :class:`~gaaf_gp.trees.candidate.TwoTrees`."""
 
 
 @dataclass
@@ -299,9 +301,6 @@ def mut_any(
         if individual != before:
             break
     return (individual,)
-
-
-SIDES = ("forward", "backward")
 
 
 def init_two_trees(expr: Callable[[], list[Any]], pset: PrimitiveSet, fitness: type[Fitness] = Fitness) -> TwoTrees:

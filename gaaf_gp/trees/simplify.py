@@ -1,6 +1,7 @@
-"""The rules by which :mod:`gaaf_gp.trees.simplify` makes trees smaller, for any primitive set.
+"""Smaller trees of the same function: rules of algebra for any primitive set.
 
-They know primitives by what they compute (:mod:`gaaf_gp.trees.simplify`), and each keeps value and gradient.
+:func:`simplify` applies the rules from the leaves up. They know primitives by what they compute, not by their names
+(:class:`Algebra`), and each keeps value and gradient.
 """
 
 from __future__ import annotations
@@ -46,6 +47,44 @@ BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 """Kind of a primitive of two arguments -> what it computes."""
 KEEPS_SIGN = "keeps the sign"
 """Kind of any other primitive of one argument whose value has the sign of its argument wherever training may be."""
+COARSE = 97
+"""Of the visited inputs one in so many is looked at where an argument is dropped."""
+SAME_SQUARE = ("neg", "abs")
+NOT_NEGATIVE = ("abs", "square", "positive")
+
+
+@overload
+def simplify(candidate: Individual, *, rescale: bool = False) -> Individual: ...
+@overload
+def simplify(candidate: TwoTrees, *, rescale: bool = False) -> TwoTrees: ...
+def simplify(candidate: Evolved, *, rescale: bool = False) -> Evolved:
+    """Return a new individual, without fitness, of the same function and no more nodes.
+
+    Args:
+        candidate: a tree, or two, each of which is simplified.
+        rescale: also drop what only keeps the sign at the root, such as atan or a positive factor. The gradient is then
+            another one: for a forward tree, whose gradient is not used. Of two trees only the forward one is rescaled.
+    """
+    if isinstance(candidate, TwoTrees):
+        backward = simplify(candidate.backward)
+        return TwoTrees(simplify(candidate.forward, rescale=rescale), backward, type(candidate.fitness)())
+    pset = candidate.pset
+    rules = _rules(pset)
+    term = rules.simplified(candidate, pset.ret)
+    while rescale and (smaller := rules.rescaled(term, pset.ret)) is not None:
+        term = rules.simplified(smaller.nodes(), pset.ret)
+    return Individual(term.nodes(), pset, type(candidate.fitness)())
+
+
+def mut_simplify(
+    individual: Individual,
+    *,
+    rng: random.Random,  # noqa: ARG001 (nothing is left to chance)
+    limits: Limits = DEFAULT_LIMITS,  # noqa: ARG001 (a smaller tree keeps them)
+) -> tuple[Individual]:
+    """Replace a tree by its simplified form, in place: a mutation as those of :mod:`gaaf_gp.trees.operators`."""
+    list.__setitem__(individual, slice(None), list(simplify(individual)))
+    return (individual,)
 
 
 class Algebra:
@@ -78,40 +117,6 @@ class Algebra:
             if fits and all(map(issubclass, arguments, primitive.args)):
                 return primitive
         return None
-
-
-def _kind(name: str, traits: Traits, arity: int) -> str:
-    references: dict[int, dict[str, Callable[..., Tensor]]] = {1: {**UNARY}, 2: {**BINARY}}
-    inputs: Sequence[Tensor] = _values()[:arity]
-    features = [Feature] * arity
-    try:
-        values = try_out(name, traits, features, inputs)
-        for kind, reference in references.get(arity, {}).items():
-            if torch.equal(values, reference(*inputs)):
-                return kind
-        every = visited().flatten()
-        if arity == 1 and torch.equal(try_out(name, traits, features, [every]) >= 0, every >= 0):
-            return KEEPS_SIGN
-    except GaafError:  # what cannot be tried has no kind
-        return ""
-    return ""
-
-
-@functools.cache
-def _values() -> tuple[Tensor, Tensor]:
-    """Two times (257,) float32 of both signs and many magnitudes, both zeros and equal pairs among them."""
-    generator = torch.Generator().manual_seed(0)
-    size = torch.exp2(torch.rand(2, 250, generator=generator) * 24 - 16)
-    signs = torch.randint(2, (2, 250), generator=generator) * 2 - 1
-    extra = torch.tensor([[0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 64.0], [1.0, 0.5, 1.0, 0.0, 0.5, -2.0, -64.0]])
-    both = torch.cat([size * signs, extra], 1)
-    return both[0], both[1]
-
-
-COARSE = 97
-"""Every so manieth visited input is looked at where an argument is dropped."""
-SAME_SQUARE = ("neg", "abs")
-NOT_NEGATIVE = ("abs", "square", "positive")
 
 
 @dataclass(frozen=True)
@@ -329,49 +334,44 @@ class Rules:
         return bool(fold(term.nodes(), value).isfinite().all())
 
 
+_RULES: weakref.WeakKeyDictionary[PrimitiveSet, tuple[int, Rules]] = weakref.WeakKeyDictionary()
+"""Set -> how many names it had, and its rules."""
+
+
+def _rules(pset: PrimitiveSet) -> Rules:
+    made = _RULES.get(pset)
+    if made is None or made[0] != len(pset.traits):  # a set may grow
+        made = _RULES[pset] = len(pset.traits), Rules(pset)
+    return made[1]
+
+
 def _same(a: Term, b: Term) -> bool:
     return a.text == b.text and not a.learns
 
 
-@overload
-def simplify(candidate: Individual, *, rescale: bool = False) -> Individual: ...
-@overload
-def simplify(candidate: TwoTrees, *, rescale: bool = False) -> TwoTrees: ...
-def simplify(candidate: Evolved, *, rescale: bool = False) -> Evolved:
-    """Return a new individual, without fitness, of the same function and no more nodes.
-
-    Args:
-        candidate: a tree, or two, each of which is simplified.
-        rescale: also drop what only keeps the sign at the root, such as atan or a positive factor. The gradient is then
-            another one: for a forward tree, whose gradient is not used. Of two trees only the forward one is rescaled.
-    """
-    if isinstance(candidate, TwoTrees):
-        backward = simplify(candidate.backward)
-        return TwoTrees(simplify(candidate.forward, rescale=rescale), backward, type(candidate.fitness)())
-    pset = candidate.pset
-    rules = _rules(pset)
-    term = rules.simplified(candidate, pset.ret)
-    while rescale and (smaller := rules.rescaled(term, pset.ret)) is not None:
-        term = rules.simplified(smaller.nodes(), pset.ret)
-    return Individual(term.nodes(), pset, type(candidate.fitness)())
+def _kind(name: str, traits: Traits, arity: int) -> str:
+    references: dict[int, dict[str, Callable[..., Tensor]]] = {1: {**UNARY}, 2: {**BINARY}}
+    inputs: Sequence[Tensor] = _values()[:arity]
+    features = [Feature] * arity
+    try:
+        values = try_out(name, traits, features, inputs)
+        for kind, reference in references.get(arity, {}).items():
+            if torch.equal(values, reference(*inputs)):
+                return kind
+        every = visited().flatten()
+        if arity == 1 and torch.equal(try_out(name, traits, features, [every]) >= 0, every >= 0):
+            return KEEPS_SIGN
+    except GaafError:  # what cannot be tried has no kind
+        return ""
+    return ""
 
 
-def mut_simplify(
-    individual: Individual,
-    *,
-    rng: random.Random,  # noqa: ARG001 (nothing is left to chance)
-    limits: Limits = DEFAULT_LIMITS,  # noqa: ARG001 (a smaller tree keeps them)
-) -> tuple[Individual]:
-    """Replace a tree by its simplified form, in place: a mutation as those of :mod:`gaaf_gp.trees.operators`."""
-    list.__setitem__(individual, slice(None), list(simplify(individual)))
-    return (individual,)
-
-
-_KNOWN: weakref.WeakKeyDictionary[PrimitiveSet, tuple[int, Rules]] = weakref.WeakKeyDictionary()
-
-
-def _rules(pset: PrimitiveSet) -> Rules:
-    known = _KNOWN.get(pset)
-    if known is None or known[0] != len(pset.traits):  # a set may grow
-        known = _KNOWN[pset] = len(pset.traits), Rules(pset)
-    return known[1]
+@functools.cache
+def _values() -> tuple[Tensor, Tensor]:
+    """Two times (257,) float32 of both signs and many magnitudes, both zeros and equal pairs among them."""
+    generator = torch.Generator().manual_seed(0)
+    size = torch.exp2(torch.rand(2, 250, generator=generator) * 24 - 16)
+    signs = torch.randint(2, (2, 250), generator=generator) * 2 - 1
+    extra = torch.tensor([[0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 64.0], [1.0, 0.5, 1.0, 0.0, 0.5, -2.0, -64.0]])
+    both = torch.cat([size * signs, extra], 1)
+    return both[0], both[1]

@@ -35,7 +35,7 @@ def test_two_trees_show_both() -> None:
 
 
 def test_whoever_came_last_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(individual, "_known", [])
+    monkeypatch.setattr(individual, "_drawers", [])
     assert svg_of(parse("x", PSET)) is None, "a notebook then shows the text"
     assert draw_with(repr) is repr
     draw_with(str)
