@@ -40,7 +40,6 @@ TITLE_WIDTH = 5.0  # a title this wide (inches) is not wrapped
 LEGEND_STYLE = {"handlelength": 1.4, "handletextpad": 0.5, "columnspacing": 1.5, "borderpad": 0.3}  # in font sizes
 
 
-
 def plot_tree(
     individual: Individual,
     ax: Axes | None = None,
