@@ -11,7 +11,8 @@ from rich.console import Console
 from gaaf_gp.evaluation.records import REASONS, Record, reasons
 from gaaf_gp.trees.candidate import parse_candidate
 from gaaf_gp.trees.pset import PrimitiveSet
-from gaaf_gp.util.console import Display, Show, shortened
+from gaaf_gp.util.console import Display, Show
+from gaaf_gp.util.text import shortened
 
 
 def formulas(pset: PrimitiveSet) -> Callable[[str], str]:

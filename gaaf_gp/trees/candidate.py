@@ -20,6 +20,7 @@ from gaaf_gp.trees.parser import parse
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.types import Feature
 from gaaf_gp.util.checks import choice
+from gaaf_gp.util.text import shortened
 
 SEPARATOR = " | "
 """Stands between the forward and the backward tree in text."""
@@ -27,6 +28,8 @@ MARK = "@"
 """Begins what is ours and not the set's: the name of a baseline, or x and -x as one of two trees."""
 PLAIN_SIGN = MARK + "sign"
 """The plain sign in text, where None cannot stand."""
+LONGEST_NAME = 33
+"""Characters shown of a name that no baseline has."""
 IDENTITY_SET = "gaaf_gp.trees.candidate:identity"
 
 _FORMULAS = {
@@ -222,9 +225,9 @@ def _one_of_two(text: str, pset: PrimitiveSet) -> Individual:
 
 def _baseline(name: str) -> Baseline:
     if name not in _FORMULAS:
-        shown = name if len(name) <= 30 else name[:30] + "..."
         allowed = listed(MARK + known for known in ("sign", *_FORMULAS))
-        raise GaafError(f"a baseline must be one of {allowed}, got {MARK + shown!r}: choose one of them")
+        shown = MARK + shortened(name, LONGEST_NAME)
+        raise GaafError(f"a baseline must be one of {allowed}, got {shown!r}: choose one of them")
     return Baseline(name)
 
 

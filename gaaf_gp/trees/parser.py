@@ -16,11 +16,12 @@ from deap import gp
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.text import shortened
 
 MOST_CHARACTERS = 100_000
 MOST_NODES = 10_000
 MOST_HEIGHT = 1_000
-CONTEXT = 30
+CONTEXT = 33
 """Characters of a long text shown on either side of the marked place."""
 
 _TOKEN = re.compile(
@@ -82,11 +83,8 @@ class _Reader:
     def fail(self, what: str) -> GaafError:
         before, token, after = self.source[: self.start], self.token, self.source[self.start + len(self.token) :]
         if len(before) > CONTEXT:
-            before = "..." + before[-CONTEXT:]
-        if len(token) > CONTEXT:
-            token = token[:CONTEXT] + "..."
-        if len(after) > CONTEXT:
-            after = after[:CONTEXT] + "..."
+            before = "..." + before[3 - CONTEXT :]
+        token, after = shortened(token, CONTEXT), shortened(after, CONTEXT)
         return GaafError(f'cannot read "{before}>>{token}<<{after}" at character {self.start + 1}: {what}')
 
     def fitting(self, marker: type) -> str:
@@ -97,7 +95,7 @@ class _Reader:
 
 
 def _cut(token: str) -> str:
-    return repr(token if len(token) <= CONTEXT else token[:CONTEXT] + "...")
+    return repr(shortened(token, CONTEXT))
 
 
 def parse(text: str, pset: PrimitiveSet) -> Individual:
@@ -117,7 +115,8 @@ def parse(text: str, pset: PrimitiveSet) -> Individual:
         raise GaafError(f'an expression must be text such as "sin(x)", got {type(text).__name__}')
     if len(text) > MOST_CHARACTERS:
         raise GaafError(
-            f'an expression may have at most {MOST_CHARACTERS} characters, got {len(text)}: "{text[:CONTEXT]}..."'
+            f"an expression may have at most {MOST_CHARACTERS} characters, got {len(text)}: "
+            f'"{shortened(text, CONTEXT)}"'
         )
     pset.check()
     reader = _Reader(text, pset)

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.util.files import finite
+from gaaf_gp.util.text import shortened
 
 EVERY = 10.0
 """Seconds from one plain line to the next, at least; the first and the last one always come."""
@@ -219,11 +220,6 @@ def write_event(file: Any, event: str, **fields: Any) -> None:
     """Write one line of JSON: what happened, and its fields."""
     file.write(json.dumps({"event": event, **finite(fields)}, allow_nan=False) + "\n")
     file.flush()
-
-
-def shortened(text: str, width: int | None) -> str:
-    """Return a text of at most ``width`` characters, with dots where the rest of it was; None for any number."""
-    return text if width is None or len(text) <= width else text[: max(0, width - 3)] + "..."
 
 
 def _rounded(number: float | None) -> float | None:

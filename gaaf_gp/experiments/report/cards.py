@@ -15,6 +15,7 @@ from gaaf_gp.experiments.run_data import About, RunData
 from gaaf_gp.statistics import paired_difference
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.trees.simplify import simplify
+from gaaf_gp.util.text import shortened
 
 MOST_SIMPLIFIED = 200
 """Nodes of a tree that is simplified for the page."""
@@ -186,7 +187,7 @@ def moment(iso: str | None) -> str:
 
 def clipped(text: str, most: int = LONG) -> str:
     """Return a text, cut where it is too long for a table."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return shortened(text, most, "…")
 
 
 def coordinate(value: float) -> str:
