@@ -10,8 +10,10 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-CONFIRMATION, RETRAINING = 1_000_000, 1_000_000_000
-"""Where the seeds of a confirmation and of a retraining start: far from those of a search, and from each other."""
+CONFIRMATION = 1_000_000
+"""Where the seeds of a confirmation start: far from those of a search."""
+RETRAINING = 1_000_000_000
+"""Where the seeds of a retraining start: far from those of a search and of a confirmation."""
 
 
 def seeds_from(start: int, seed: int, number: int) -> tuple[int, ...]:
