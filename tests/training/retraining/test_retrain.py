@@ -94,7 +94,7 @@ def test_seeds_are_far_from_those_of_a_search():
     assert len({*fresh_seeds(5), *fresh_seeds(5, seed=1)}) == 10
     searched = set(range(1000)) | {CONFIRMATION * (seed + 1) + place for seed in range(500) for place in range(20)}
     assert searched.isdisjoint(fresh_seeds(20))
-    with pytest.raises(GaafError, match="seeds must be a whole number of at least 2, got 1"):
+    with pytest.raises(GaafError, match="seeds must be a whole number from 2 to 1000000000, got 1"):
         fresh_seeds(1)
 
 
