@@ -238,7 +238,7 @@ def legend_of(axes: Axes) -> list[str]:
 
 @pytest.mark.parametrize("index", [-1, 3, True, 1.0])
 def test_tree_refuses_a_subtree_that_is_not_there(index: int) -> None:
-    with pytest.raises(GaafError, match=rf"index of its root, 0 to 2 .* got {index!r}: choose one"):
+    with pytest.raises(GaafError, match=rf"root, .* whole number from 0 to 2, got {index!r}: give one"):
         plot_tree(parse("add(x, x)", PSET), highlight=index)
 
 
