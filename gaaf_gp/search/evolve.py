@@ -99,14 +99,14 @@ def evolve(
         on_evaluation: called with every record as it arrives.
         on_generation: called after every generation with what was found until then; True ends the search.
         checkpoint: file that the state of the search is written to after every generation. If it is there, this must be
-            the same search again, and come by it (:mod:`gaaf_gp.search.checkpoint`).
+            the same search again and go the same way (:mod:`gaaf_gp.search.checkpoint`).
 
     Returns:
         What was found, also after Ctrl-C (``interrupted``): the candidates evaluated until then are all in it.
 
     Raises:
-        GaafError: for settings out of their range, controls or constraints beside a toolbox, racing in steady state, or
-            a search that does not come by its checkpoint.
+        GaafError: for settings out of their range, controls or constraints beside a toolbox, racing in steady state,
+            settings that the loop cannot use, or a search that takes another way than its checkpoint.
     """
     for name, value, least in (
         ("population_size", population_size, 2),
@@ -122,6 +122,19 @@ def evolve(
         probability(name, rate)
     loop, stop = as_loop(loop), Stop(evaluations, seconds, target, stagnation)
     fitness_function = as_fitness_function(evaluator, pset)
+    given = {
+        "toolbox": toolbox is not None,
+        "bloat": bloat is not None,
+        "constraints": bool(constraints),
+        "initial": bool(initial),
+        "two_trees": two_trees,
+    }
+    if not getattr(loop, "breeds", True) and any(given.values()):
+        ignored = ", ".join(name for name, is_given in given.items() if is_given)
+        raise GaafError(
+            f"{type(loop).__name__} makes candidates in its own way and cannot use {ignored}: leave that out, or "
+            "choose another loop"
+        )
     if toolbox is not None and (bloat is not None or constraints):
         raise GaafError("a toolbox has its own controls and constraints: give them to make_toolbox, not to evolve")
     chosen = SEARCH_DEFAULT if bloat is None else bloat

@@ -24,7 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from deap import tools
 
@@ -222,6 +222,7 @@ class Genetic:
     Of the search it takes evaluations, population size, limits and seed; it has its own operators and no bloat control.
     """
 
+    breeds: ClassVar[bool] = False
     children: int = 10
     threshold: float = 0.11
     generations: int | None = None
@@ -241,6 +242,7 @@ class Genetic:
 class RandomSearch:
     """Random search as a loop; see :func:`random_search` for the attributes."""
 
+    breeds: ClassVar[bool] = False
     batch: int = 10
     repairs: Repairs = REPAIRED
     make: Callable[[], Evolved] | None = None

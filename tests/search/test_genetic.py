@@ -5,12 +5,24 @@ import importlib
 from dataclasses import replace
 
 import pytest
+from deap import base
 
 from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.search.evolve import evolve
-from gaaf_gp.search.genetic import MODES, PUBLISHED, REPAIRED, STARTS, Genetic, Repairs, _Asking, genetic, random_search
+from gaaf_gp.search.genetic import (
+    MODES,
+    PUBLISHED,
+    REPAIRED,
+    STARTS,
+    Genetic,
+    RandomSearch,
+    Repairs,
+    _Asking,
+    genetic,
+    random_search,
+)
 from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.trees.candidate import TwoTrees
 from gaaf_gp.trees.generation import Limits
@@ -444,3 +456,21 @@ def test_random_search_draws_what_it_is_told_to(stub_proxy, free):
     assert all(isinstance(one, TwoTrees) for one in [*found.population, *found.hall_of_fame])
     again = make_toolbox(free, evaluator, rng=3, two_trees=True).population(40)
     assert found.records[0].text in [one.canonical for one in again]
+
+
+@pytest.mark.parametrize("loop", [Genetic(), RandomSearch()])
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        {"bloat": "tarpeian"},
+        {"constraints": "at most 1 sin"},
+        {"initial": ["sin(x)"]},
+        {"two_trees": True},
+        {"toolbox": base.Toolbox()},
+    ],
+    ids=lambda ignored: next(iter(ignored)),
+)
+def test_a_loop_with_its_own_candidates_refuses_what_it_cannot_use(loop, ignored):
+    (name,) = ignored
+    with pytest.raises(GaafError, match=f"{type(loop).__name__} makes candidates .* cannot use {name}:"):
+        evolve(gaaf.encoding1(), len, loop=loop, evaluations=4, population_size=4, **ignored)
