@@ -140,8 +140,10 @@ class SearchResult:
             "nevals": evaluated,
             "evaluations": len(self.records),
             "best": 0.0 if best is None else best.fitness,
+            **columns,
         }
-        self.logbook.record(**row | columns, **new_statistics().compile(self.population))
+        in_order = {name: row[name] for name in self.logbook.header if name in row}  # which files keep
+        self.logbook.record(**in_order | row, **new_statistics().compile(self.population))
 
     def luck(self, deviation: float | None = None) -> Luck | None:
         """Return how much of the lead of the best is luck to expect, in the unit of the fitness (accuracy: 0 to 1).

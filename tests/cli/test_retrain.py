@@ -156,7 +156,7 @@ def test_functions_are_named_in_order_and_once(free):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--data GOOD --seeds 1", "seeds must be a whole number of at least 2, got 1"),
+        ("--data GOOD --seeds 1", "seeds must be a whole number from 2 to 1000000000, got 1"),
         ("--data GOOD --epochs 0", "epochs must be a whole number of at least 1, got 0"),
         ("--data GOOD --two-stage 1", "two_stage must be a share of the epochs, from 0 to below 1, got 1.0"),
         ("--data GOOD --baselines sign,swish", r"a baseline must be one of @sign, @rsign, @rprelu, got '@swish'"),

@@ -49,4 +49,4 @@ def test_bad_input_is_said_in_one_line(image_folder, tmp_path):
     command = [sys.executable, SCRIPT, "--data", image_folder, "--seeds", "1", "--out", tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: seeds must be a whole number of at least 2, got 1: give 2 or more\n"
+    assert done.stderr == "error: seeds must be a whole number from 2 to 1000000000, got 1: give one of these\n"
