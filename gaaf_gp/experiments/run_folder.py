@@ -98,8 +98,9 @@ def luck(found: SearchResult, test: Confirmation | None) -> dict[str, Any] | Non
         return None
     words = (
         f"In the search the winner was {100 * estimate.lead:.2f} points above the mean of {estimate.candidates} "
-        f"candidates. About {100 * estimate.expected:.2f} points of that are luck: the best of many noisy trainings "
-        "looks better than it is."
+        f"candidates. Between {100 * estimate.expected:.2f} and {100 * estimate.most:.2f} points of that are expected "
+        "luck (the more, the more candidates are about as good): the best of many noisy trainings looks better than it "
+        "is."
     )
     return {**asdict(estimate), "words": words}
 

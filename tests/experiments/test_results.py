@@ -68,8 +68,9 @@ def test_luck_comes_from_the_seeds_of_the_search_or_else_from_the_confirmation(m
     assert described == {**asdict(expected), "words": described["words"]}
     assert described["words"] == (
         f"In the search the winner was {100 * expected.lead:.2f} points above the mean of {expected.candidates} "
-        f"candidates. About {100 * expected.expected:.2f} points of that are luck: the best of many noisy trainings "
-        "looks better than it is."
+        f"candidates. Between {100 * expected.expected:.2f} and {100 * expected.most:.2f} points of that are expected "
+        "luck (the more, the more candidates are about as good): the best of many noisy trainings looks better than it "
+        "is."
     )
     with Evaluator(noisy, free) as evaluator:
         found = evolve(free, evaluator, evaluations=20, population_size=6, seed=3)
