@@ -48,11 +48,13 @@ class TwoTrees:
     Args:
         forward: f, whose sign is taken.
         backward: g, whose windowed derivative stands for that of f.
-        fitness: a new :class:`~gaaf_gp.Fitness` by default.
+        fitness: by default that of a class that DEAP's creator made, else a new :class:`~gaaf_gp.Fitness`.
 
     Raises:
         GaafError: if the trees are no Individuals, or not made of nodes of one set; :func:`identity` goes with any.
     """
+
+    fitness: base.Fitness
 
     def __init__(self, forward: Individual, backward: Individual, fitness: base.Fitness | None = None) -> None:
         for name, tree in (("forward", forward), ("backward", backward)):
@@ -67,7 +69,10 @@ class TwoTrees:
             )
         self.forward = forward
         self.backward = backward
-        self.fitness: base.Fitness = Fitness() if fitness is None else fitness
+        if fitness is not None:
+            self.fitness = fitness
+        elif "fitness" not in vars(self):  # classes of DEAP's creator have theirs by now
+            self.fitness = Fitness()
 
     @property
     def pset(self) -> PrimitiveSet:

@@ -49,7 +49,8 @@ class Individual(gp.PrimitiveTree):  # type: ignore[misc]
     Args:
         content: nodes in depth-first order, as DEAP's and our generators return them.
         pset: the set that the nodes come from; taken over when ``content`` is an Individual.
-        fitness: a new :class:`Fitness` by default.
+        fitness: by default that of a class that ``creator.create("Name", Individual, fitness=...)`` made, else a new
+            :class:`Fitness`.
 
     Raises:
         GaafError: if the nodes are not one complete, well-typed tree of the set.
@@ -66,7 +67,10 @@ class Individual(gp.PrimitiveTree):  # type: ignore[misc]
         if chosen is None:
             raise GaafError("an individual must know its primitive set, got none: pass pset=")
         self.pset = chosen
-        self.fitness = Fitness() if fitness is None else fitness
+        if fitness is not None:
+            self.fitness = fitness
+        elif "fitness" not in vars(self):  # classes of DEAP's creator have theirs by now
+            self.fitness = Fitness()
         check_tree(self, chosen.ret)
         unknown = next((n for n in self if not chosen.holds(n)), None)
         if unknown is not None:

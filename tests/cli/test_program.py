@@ -338,3 +338,12 @@ def test_show_says_how_a_tree_is_written_simply(capsys):
     assert "simply    sin(x), 2 nodes: sin(x)" in out.splitlines()
     _, out, _ = call(capsys, "show", "sin(x)")
     assert "simply" not in out
+
+
+@pytest.mark.parametrize("module", ["gaaf_gp", "gaaf_gp.cli"])
+def test_a_module_runs_the_program(module):
+    done = subprocess.run(
+        [sys.executable, "-m", module, "show", "sin(x)"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0].split() == ["text", "sin(x)"]

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 import torch
-from deap import algorithms, base, gp, tools
+from deap import algorithms, base, creator, gp, tools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaaf_gp.errors import GaafError
+from gaaf_gp.trees.candidate import TwoTrees
 from gaaf_gp.trees.generation import generate
 from gaaf_gp.trees.individual import Fitness, Individual, ParetoFitness
 from gaaf_gp.trees.parser import parse
@@ -320,3 +321,34 @@ def test_a_failed_one_is_on_no_pareto_front_however_small(minimal: PrimitiveSet,
 def test_a_size_that_is_not_finite_is_the_worst_too() -> None:
     assert ParetoFitness((0.5, 100.0)).dominates(ParetoFitness((0.5, math.nan)))
     assert ParetoFitness((0.5, 100.0)).dominates(ParetoFitness((0.5, -math.inf)))
+
+
+@pytest.fixture
+def minimised():
+    creator.create("Smallest", base.Fitness, weights=(-1.0,))
+    yield creator.Smallest
+    del creator.Smallest
+
+
+def test_a_class_of_the_creator_keeps_its_fitness(minimised: type, minimal: PrimitiveSet) -> None:
+    creator.create("Small", Individual, fitness=minimised)
+    try:
+        better, worse = (creator.Small(parse(text, minimal), minimal) for text in ("x", "sin(x)"))
+        better.fitness.values, worse.fitness.values = (1.0,), (2.0,)
+        assert type(better.fitness) is minimised
+        assert tools.selBest([worse, better], 1) == [better]
+        assert type(copy.deepcopy(better).fitness) is minimised
+        assert copy.deepcopy(better).fitness.values == (1.0,)
+        assert type(creator.Small(better, fitness=Fitness()).fitness) is Fitness
+    finally:
+        del creator.Small
+
+
+def test_two_trees_of_the_creator_keep_their_fitness(minimised: type, minimal: PrimitiveSet) -> None:
+    creator.create("Pair", TwoTrees, fitness=minimised)
+    try:
+        pair = creator.Pair(parse("x", minimal), parse("sin(x)", minimal))
+        assert type(pair.fitness) is minimised
+        assert type(copy.deepcopy(pair).fitness) is minimised
+    finally:
+        del creator.Pair

@@ -1,0 +1,5 @@
+"""``python -m gaaf_gp``."""
+
+from gaaf_gp.cli import main
+
+main()
