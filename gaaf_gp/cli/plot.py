@@ -18,7 +18,7 @@ from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.experiments.report import FIGURES, RunFigure
 from gaaf_gp.experiments.run_data import RunData, find_run, read_run
 from gaaf_gp.plots import plot_activation, plot_activations, plot_evolved
-from gaaf_gp.plots.style import ENDINGS, LIGHT, save_figure
+from gaaf_gp.plots.style import ENDINGS, LIGHT, own_settings, save_figure
 from gaaf_gp.trees.candidate import parse_candidate
 from gaaf_gp.trees.load import load_primitives
 
@@ -85,7 +85,7 @@ def _write_pages(drawn: Mapping[str, Axes], target: Path) -> Path:
     if not target.parent.is_dir():
         raise GaafError(f"a figure needs an existing folder, got {str(target.parent)!r}: make it, or name another")
     try:
-        with PdfPages(target) as pages:
+        with own_settings(), PdfPages(target) as pages:
             for axes in drawn.values():
                 pages.savefig(axes.figure.figure, bbox_inches="tight")
     except OSError as error:

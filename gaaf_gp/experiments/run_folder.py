@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from gaaf_gp.errors import GaafError
+from gaaf_gp.errors import GaafError, one_line
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.experiments.confirm import COMPETITORS, Confirmation, Gain, confirmation_from
 from gaaf_gp.search.result import SearchResult
@@ -195,8 +196,8 @@ def start(folder: Path, config: dict[str, Any]) -> None:
 def write(folder: Path, result: dict[str, Any], found: SearchResult, sign: Mapping[int, float]) -> None:
     """Write result.json, logbook.csv, hall_of_fame.csv, population.csv, best_tree.png and history.png.
 
-    The figures need at least one evaluated candidate and are left out without. The history shows the candidates that
-    were trained in full: what others reached earlier cannot be compared.
+    The figures need at least one evaluated candidate and are left out without. One that cannot be drawn is a warning.
+    The history shows the candidates that were trained in full: what others reached earlier cannot be compared.
 
     Args:
         folder: where to.
@@ -211,9 +212,16 @@ def write(folder: Path, result: dict[str, Any], found: SearchResult, sign: Mappi
     if len(found.hall_of_fame):
         from gaaf_gp.plots import plot_evolved, plot_history, save_figure  # noqa: PLC0415  a search starts without it
 
-        save_figure(plot_evolved(found.hall_of_fame[0]), folder / "best_tree.png")
         complete = [record for record in found.records if record.complete]
-        save_figure(plot_history(complete, result["validation"]["sign"]), folder / "history.png")
+        figures: dict[str, Callable[[], Any]] = {
+            "best_tree.png": lambda: plot_evolved(found.hall_of_fame[0]),
+            "history.png": lambda: plot_history(complete, result["validation"]["sign"]),
+        }
+        for name, draw in figures.items():
+            try:
+                save_figure(draw(), folder / name)
+            except Exception as error:  # whatever matplotlib says, hours of search are not lost for a picture
+                warnings.warn(f"{name} was not drawn ({one_line(error)}); all tables are written", stacklevel=2)
 
 
 def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], folder: Path, console: Console) -> None:

@@ -24,6 +24,7 @@ from gaaf_gp.plots.style import (
     YELLOW,
     Style,
     new_axes,
+    own_settings,
     plain_text,
     text_width,
     wrapped,
@@ -44,6 +45,7 @@ HIGHEST = 4.0
 """What lies beyond this is cut off, however far a function goes."""
 
 
+@own_settings()
 def plot_activation(
     function: Drawn,
     ax: Axes | None = None,
@@ -89,6 +91,7 @@ def plot_activation(
     return axes
 
 
+@own_settings()
 def plot_activations(
     functions: Sequence[Drawn],
     *,

@@ -8,13 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, Style, add_legend, new_axes, plain_text, shortened
+from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, Style, add_legend, new_axes, own_settings, plain_text, shortened
 from gaaf_gp.statistics import pareto_front
 
 LABEL_WIDTH = 2.4
 """Inches of a formula; longer ones are cut."""
 
 
+@own_settings()
 def plot_front(
     formulas: Sequence[str],
     costs: Sequence[float],

@@ -21,6 +21,7 @@ from gaaf_gp.plots.style import (
     YELLOW,
     Style,
     inch_axes,
+    own_settings,
     plain_text,
     shortened,
     text_width,
@@ -125,6 +126,7 @@ def _kind(full: nx.DiGraph[int], graph: nx.DiGraph[int], node: int, winner: int)
     return "bred" if full.in_degree(node) == graph.in_degree(node) else "older ancestors not shown"
 
 
+@own_settings()
 def plot_genealogy(
     parents: Mapping[int, Sequence[int]],
     individuals: Mapping[int, Evolved],

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.plots.style import LABEL_POINTS, LIGHT, Style, add_legend, new_axes
+from gaaf_gp.plots.style import LABEL_POINTS, LIGHT, Style, add_legend, new_axes, own_settings
 from gaaf_gp.statistics import rank_correlation
 
 
@@ -31,6 +31,7 @@ def curves_of(names: Mapping[str, str | None], entries: Iterable[Mapping[str, An
     }
 
 
+@own_settings()
 def plot_learning_curves(
     curves: Mapping[str, Sequence[Sequence[float]]],
     ax: Axes | None = None,
@@ -79,6 +80,7 @@ def plot_learning_curves(
     return axes
 
 
+@own_settings()
 def plot_fidelities(
     first: Sequence[float],
     second: Sequence[float],

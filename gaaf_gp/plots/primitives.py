@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, Style, new_axes
+from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, Style, new_axes, own_settings
 from gaaf_gp.trees.candidate import Evolved, TwoTrees
 from gaaf_gp.trees.enrichment import TAGS, features
 from gaaf_gp.util.checks import whole_number
@@ -36,6 +36,7 @@ def _used(individual: Evolved) -> frozenset[str]:
     return frozenset[str]().union(*map(features, trees)) - {*TAGS}
 
 
+@own_settings()
 def plot_primitive_use(
     populations: Sequence[Sequence[Evolved]], ax: Axes | None = None, *, most: int = 24, style: Style = LIGHT
 ) -> Axes:

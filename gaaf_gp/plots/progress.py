@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.plots.style import LIGHT, SKY, VERMILLION, Style, add_legend, new_axes
+from gaaf_gp.plots.style import LIGHT, SKY, VERMILLION, Style, add_legend, new_axes, own_settings
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.util.checks import choice
 
@@ -94,6 +94,7 @@ def _distinct(population: Sequence[Evolved], identity: Callable[[Evolved], str] 
     return len(names) / max(1, len(population))
 
 
+@own_settings()
 def plot_progress(
     runs: Sequence[Sequence[Snapshot]],
     ax: Axes | None = None,
@@ -152,6 +153,7 @@ def plot_progress(
     return axes
 
 
+@own_settings()
 def plot_run(runs: Sequence[Sequence[Snapshot]], *, baseline: float | None = None, style: Style = LIGHT) -> list[Axes]:
     """Draw fitness, size and, where it is known, diversity below each other, as :func:`plot_progress` does.
 
@@ -194,6 +196,7 @@ class Judged(Protocol):
         """Why it failed."""
 
 
+@own_settings()
 def plot_history(
     records: Sequence[Judged], baseline: float | None = None, ax: Axes | None = None, *, style: Style = LIGHT
 ) -> Axes:

@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import StrMethodFormatter
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plots.style import LIGHT, Style, add_legend, new_axes
+from gaaf_gp.plots.style import LIGHT, Style, add_legend, new_axes, own_settings
 from gaaf_gp.statistics import Band
 
 LINES = LIGHT.lines
 """The colours of up to so many searches."""
 
 
+@own_settings()
 def plot_searches(bands: Mapping[str, Band], ax: Axes | None = None, *, first: int = 1, style: Style = LIGHT) -> Axes:
     """Draw the best fitness so far of several searches: median, quartiles, and 5 to 95 % of the runs.
 

@@ -12,7 +12,17 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plots.style import LABEL_POINTS, LEGEND_POINTS, LIGHT, YELLOW, Style, new_axes, plain_text, shortened
+from gaaf_gp.plots.style import (
+    LABEL_POINTS,
+    LEGEND_POINTS,
+    LIGHT,
+    YELLOW,
+    Style,
+    new_axes,
+    own_settings,
+    plain_text,
+    shortened,
+)
 from gaaf_gp.trees.describe import CONSTANT, DRAWN, RANGE, VECTOR, Entry
 from gaaf_gp.util.checks import whole_number
 
@@ -28,6 +38,7 @@ BROKEN = 2 * HIGHEST
 """A step between two neighbours that is larger than this is a pole, and not drawn as a line."""
 
 
+@own_settings()
 def plot_sheet(entries: Sequence[Entry], *, columns: int = COLUMNS, style: Style = LIGHT) -> list[Axes]:
     """Draw every entry of a set over [-3, 3].
 

@@ -10,11 +10,12 @@ import bisect
 import io
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rc_context
+from matplotlib import rc_context, rcdefaults
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -55,6 +56,17 @@ class Style:
 
 LIGHT = Style("#FFFFFF", INK, "#7F7F7F", (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK))
 DARK = Style("#1B1B1B", "#EDEDED", "#A0A0A0", (SKY, ORANGE, GREEN, PURPLE, YELLOW, VERMILLION, "#EDEDED"))
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Draw with matplotlib's own defaults, whatever a matplotlibrc or a program has set; also a decorator.
+
+    A user's settings may ask for TeX, for fonts or for a resolution that this machine does not have.
+    """
+    with rc_context():
+        rcdefaults()
+        yield
 
 
 def new_axes(ax: Axes | None = None, *, size: tuple[float, float] = SIZE, style: Style = LIGHT) -> Axes:
@@ -156,6 +168,7 @@ def _pieces(formula: str, width: float, points: float) -> Iterator[tuple[str, st
             glue = ""
 
 
+@own_settings()
 def save_figure(axes: Axes, path: str | Path) -> None:
     """Write the figure of ``axes`` to a PNG (150 dots per inch), SVG or PDF file, by the ending of ``path``.
 
@@ -174,6 +187,7 @@ def save_figure(axes: Axes, path: str | Path) -> None:
         raise GaafError(f"a figure's file must be writable, {str(target)!r} is not ({reason}): name another") from None
 
 
+@own_settings()
 def as_svg(axes: Axes) -> str:
     """Return the figure of ``axes`` as SVG, the same text for the same figure."""
     file = io.StringIO()

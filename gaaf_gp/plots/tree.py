@@ -23,6 +23,7 @@ from gaaf_gp.plots.style import (
     Style,
     as_svg,
     inch_axes,
+    own_settings,
     plain_text,
     text_width,
     wrapped,
@@ -40,6 +41,7 @@ TITLE_WIDTH = 5.0  # a title this wide (inches) is not wrapped
 LEGEND_STYLE = {"handlelength": 1.4, "handletextpad": 0.5, "columnspacing": 1.5, "borderpad": 0.3}  # in font sizes
 
 
+@own_settings()
 def plot_tree(
     individual: Individual,
     ax: Axes | None = None,
@@ -210,6 +212,7 @@ ABOVE = 0.35
 """Inches for the labels above them."""
 
 
+@own_settings()
 def plot_evolved(evolved: Evolved, *, style: Style = LIGHT) -> Axes:
     """Draw one tree as :func:`gaaf_gp.plots.tree.plot_tree` does, or two beside each other, each with its label.
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from matplotlib import rc_context
 from PIL import Image
 
 from gaaf_gp import cli
@@ -116,3 +117,11 @@ def test_a_taken_port_is_told(folder, capsys):
         status, _, error = call(capsys, "watch", folder, "--port", port)
     assert status == 2
     assert f"a page needs a free port, and {port} is not" in error
+
+
+def test_settings_of_the_user_break_no_report_and_no_figure(folder, tmp_path, capsys):
+    with rc_context({"text.usetex": True, "font.family": "no such font"}):
+        assert call(capsys, "report", folder, "--out", tmp_path / "page.html")[0] == 0
+        assert call(capsys, "plot", "run", folder, "--out", tmp_path / "all.pdf")[0] == 0
+    assert (tmp_path / "page.html").stat().st_size > 10_000
+    assert len(re.findall(rb"/Type /Page\b", (tmp_path / "all.pdf").read_bytes())) == len(NAMES)

@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.experiments.run_folder import check_free, next_free, print_summary, start
+from gaaf_gp.experiments.run_folder import check_free, next_free, print_summary, start, write
+from gaaf_gp.search import evolve
 
 
 def test_a_new_and_an_empty_folder_are_free(tmp_path):
@@ -160,3 +161,16 @@ def test_the_summary_compares_the_winner_with_all(tmp_path):
     assert f"The forward tree with the clipped identity: {gain}" in lines
     assert "The backward tree with the plain sign: too few trainings" in lines
     assert result["standing"] in lines
+
+
+def test_a_figure_that_fails_is_a_warning_and_all_else_is_written(tmp_path, monkeypatch, minimal):
+    found = evolve(minimal, len, evaluations=6, population_size=4)
+
+    def broken(*_arguments, **_settings):
+        raise RuntimeError("Failed to process string with tex")
+
+    monkeypatch.setattr("gaaf_gp.plots.plot_evolved", broken)
+    with pytest.warns(UserWarning, match=r"best_tree\.png was not drawn \(RuntimeError: Failed to process"):
+        write(tmp_path, {"validation": {"sign": None}}, found, {})
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {"result.json", "logbook.csv", "hall_of_fame.csv", "population.csv", "history.png"}

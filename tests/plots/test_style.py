@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from PIL import Image
 
+from gaaf_gp import parse
 from gaaf_gp.errors import GaafError
+from gaaf_gp.plots import plot_tree
 from gaaf_gp.plots.style import (
     DARK,
     LIGHT,
@@ -27,6 +30,7 @@ from gaaf_gp.plots.style import (
     text_width,
     wrapped,
 )
+from primitives import minimal
 
 
 def drawing() -> Axes:
@@ -169,3 +173,22 @@ def test_svg_is_the_same_text_for_the_same_figure() -> None:
     assert as_svg(drawing()) == as_svg(drawing())
     assert as_svg(drawing()).startswith("<?xml")
     assert "<dc:date>" not in as_svg(drawing())
+
+
+def test_settings_of_the_user_change_nothing(tmp_path: Path) -> None:
+    tree = parse("add(sin(x), x)", minimal.make_pset())
+    plain = as_svg(plot_tree(tree))
+    theirs = {
+        "text.usetex": True,
+        "font.family": "no such font",
+        "savefig.format": "pdf",
+        "savefig.transparent": True,
+        "axes.unicode_minus": False,
+        "figure.dpi": 7,
+        "lines.linewidth": 40,
+    }
+    with rc_context(theirs):
+        assert as_svg(plot_tree(tree)) == plain
+        save_figure(plot_tree(tree), tmp_path / "tree.png")
+        assert {name: rcParams[name] for name in theirs} == {**theirs, "font.family": ["no such font"]}
+    assert (tmp_path / "tree.png").stat().st_size > 1000

@@ -20,7 +20,7 @@ from gaaf_gp.plots.genealogy import plot_genealogy
 from gaaf_gp.plots.learning import plot_fidelities, plot_learning_curves
 from gaaf_gp.plots.primitives import plot_primitive_use
 from gaaf_gp.plots.progress import QUANTITIES, Snapshot, plot_history, plot_progress
-from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, Style, literal, new_axes, shortened
+from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, Style, literal, new_axes, own_settings, shortened
 from gaaf_gp.statistics import pareto_front, rank_correlation
 from gaaf_gp.trees.candidate import PLAIN_SIGN, Evolved
 
@@ -153,13 +153,18 @@ class RunFigure:
         name: of its file.
         title: what it shows.
         caption: how it is to be read.
-        draw: from a run and a style to the axes, in a figure of their own, or to what is missing.
+        drawing: from a run and a style to the axes, in a figure of their own, or to what is missing.
     """
 
     name: str
     title: str
     caption: str
-    draw: Callable[[RunData, Style], Drawing]
+    drawing: Callable[[RunData, Style], Drawing]
+
+    @own_settings()
+    def draw(self, data: RunData, style: Style) -> Drawing:
+        """Return the axes, in a figure of their own, or what is missing."""
+        return self.drawing(data, style)
 
 
 def axes_of(size: tuple[float, float] = SIZE, style: Style = LIGHT) -> Axes:

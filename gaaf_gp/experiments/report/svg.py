@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 
-from gaaf_gp.plots.style import Style
+from gaaf_gp.plots.style import Style, own_settings
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 PAGE = Style(
@@ -50,7 +50,7 @@ def page_svg(axes: Axes, name: str, title: str) -> str:
         title: what is read out.
     """
     file = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "gaaf-gp"}), warnings.catch_warnings():
+    with own_settings(), rc_context({"svg.fonttype": "none", "svg.hashsalt": "gaaf-gp"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the browser has other fonts
         axes.figure.figure.savefig(file, format="svg", bbox_inches="tight", pad_inches=0.04, metadata={"Date": None})
     root = ET.fromstring(file.getvalue())
