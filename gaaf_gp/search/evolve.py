@@ -124,7 +124,7 @@ def evolve(
     fitness_function = as_fitness_function(evaluator, pset)
     given = {
         "toolbox": toolbox is not None,
-        "bloat": bloat is not None,
+        "bloat": bloat not in (None, "none"),
         "constraints": bool(constraints),
         "initial": bool(initial),
         "two_trees": two_trees,
