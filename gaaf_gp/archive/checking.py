@@ -18,7 +18,7 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.trees.parser import Token, token_at
 
 MOST_PROBLEMS = 100
-"""Problems that are told apart; a file with so many is not worth more words."""
+"""Most problems that are listed one by one."""
 _COUNTS = {
     "evaluations": "SELECT COUNT(*) FROM evaluations",
     "candidates": "SELECT COUNT(DISTINCT text) FROM evaluations",

@@ -120,7 +120,7 @@ class FunctionTable:
         return None if known is None else (known.signature, known.failure)
 
     def __len__(self) -> int:
-        """Return the number of trees that are told apart by their canonical text."""
+        """Return the number of trees with different canonical texts."""
         return len(self._behaviours)
 
     def __contains__(self, text: object) -> bool:

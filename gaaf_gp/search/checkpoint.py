@@ -1,4 +1,4 @@
-"""What a run looked like after its last whole step, in ``checkpoint.json``: one that goes on must come by it.
+"""The state of a run after its last whole step, in ``checkpoint.json``: a resumed run must reach the same state.
 
 A run goes on by doing again what it did (:mod:`gaaf_gp.experiments.resume`), so nothing is restored from this file. It
 is what the run is held to: another version of Python, DEAP or torch, or another primitive of the same name, would lead
@@ -49,14 +49,14 @@ Content = dict[str, Any]
 
 
 class AnotherWayError(GaafError):
-    """A run that goes on does not come by its checkpoint."""
+    """A resumed run does not reach the state in its checkpoint."""
 
 
 class RunCheckpoint:
     """Holds a search to its checkpoint as long as it does again what it did, and writes one after each later step.
 
     Args:
-        path: the file. If it is there, the search is taken for one that goes on, and it must come by it.
+        path: the file. If it is there, the search is taken for a resumed one, which must reach the same state.
         pset: the set of the search.
         repeatable: whether a search that is done again goes the same way. If not, nothing is compared but the set.
 

@@ -169,7 +169,7 @@ class SearchResult:
 
 
 def new_hall(size: int) -> tools.HallOfFame:
-    """Return an empty hall of fame, whose individuals are told apart by their canonical texts."""
+    """Return an empty hall of fame, whose individuals differ in their canonical texts."""
     return tools.HallOfFame(size, similar=_same)
 
 
