@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import mmap
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -219,6 +220,22 @@ def pictures(number: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     labels = torch.arange(number) % len(CLASSES)
     noise = torch.randint(0, 95, (number, SIDE, SIDE), generator=generator)
     return (patterns[labels] + noise).to(torch.uint8).unsqueeze(1), labels
+
+
+@pytest.fixture
+def fresh_memory() -> Callable[[int], mmap.mmap]:
+    """A function that returns so many MiB which the process did not hold before.
+
+    An allocator may give out pages that it kept from earlier tests; then the process would not grow.
+    """
+
+    def fresh(mebibytes: int) -> mmap.mmap:
+        memory = mmap.mmap(-1, mebibytes * 2**20)
+        for page in range(0, len(memory), mmap.PAGESIZE):
+            memory[page] = 1
+        return memory
+
+    return fresh
 
 
 @pytest.fixture(scope="session")

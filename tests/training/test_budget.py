@@ -4,7 +4,6 @@ import threading
 import time
 
 import pytest
-import torch
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.parallel.transfer import expendable
@@ -14,27 +13,29 @@ from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.parser import parse
 
 
-def test_a_step_is_refused_once_the_process_has_grown_beyond_its_budget():
+def test_a_step_is_refused_once_the_process_has_grown_beyond_its_budget(fresh_memory):
     budget = Budget(time.perf_counter(), None, 0.05)
     budget.check(1)
-    held = torch.ones(2**25)
+    held = fresh_memory(128)
     with pytest.raises(FailedError, match=r"^memory budget of 0\.05 GiB exceeded in epoch 2$"):
         budget.check(2)
-    assert len(held) == 2**25
+    held.close()
 
 
-def test_memory_that_was_given_back_before_the_step_ended_counts():
+def test_memory_that_was_given_back_before_the_step_ended_counts(fresh_memory):
     budget = Budget(time.perf_counter(), None, 0.05)
     with budget.watched():
-        held = torch.ones(2**25)
+        held = fresh_memory(128)
         time.sleep(5 * budgets.POLL)
-        del held
+        held.close()
     with pytest.raises(FailedError, match="memory budget"):
         budget.check(1)
 
 
 @pytest.mark.parametrize(("seconds", "memory", "grace"), [(0.05, None, True), (None, 0.05, False)])
-def test_what_does_not_end_is_ended_once_after_some_grace_unless_memory_runs_away(monkeypatch, seconds, memory, grace):
+def test_what_does_not_end_is_ended_once_after_some_grace_unless_memory_runs_away(
+    monkeypatch, fresh_memory, seconds, memory, grace
+):
     monkeypatch.setattr(budgets, "GRACE", 0.4)
     reasons, ended = [], threading.Event()
 
@@ -44,7 +45,7 @@ def test_what_does_not_end_is_ended_once_after_some_grace_unless_memory_runs_awa
 
     began = time.perf_counter()
     with expendable(end), Budget(began, seconds, memory).watched():
-        held = None if memory is None else torch.ones(2**26)
+        held = None if memory is None else fresh_memory(256)
         assert ended.wait(20)
         del held
     assert len(reasons) == 1
