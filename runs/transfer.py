@@ -25,10 +25,10 @@ import typer
 from rich.console import Console
 from typer import Option
 
-from gaaf_gp import Evaluator, Proxy, evolve, load_data, parse
+from gaaf_gp import Evaluator, GaafError, Proxy, evolve, load_data, load_table, parse
 from gaaf_gp.cli import script
-from gaaf_gp.errors import GaafError, listed
-from gaaf_gp.evaluation import Job, Trainer, load_table
+from gaaf_gp.errors import listed
+from gaaf_gp.evaluation import Job, Trainer
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
 from primitives import gaaf

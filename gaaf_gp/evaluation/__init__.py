@@ -1,6 +1,8 @@
 """Evaluation: the fitness of candidates: seeds, races, memory, failures.
 
 - ``Evaluator``: trains candidates and remembers them
+- ``Panel``: trains candidates in several tasks, for functions that hold in all of them
+- ``Scale``: what the plain sign reaches in the tasks of a panel, and their noise
 - ``Record``: what is known of one candidate
 - ``Racing``: rules by which weak candidates stop early
 - ``simulate``: what a race would have done on known curves
@@ -20,6 +22,7 @@
 from gaaf_gp.evaluation.cache import ArchivedTrainings
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.fitness_function import FitnessFunction, PlainFitness, as_fitness_function
+from gaaf_gp.evaluation.panel import Panel, Scale
 from gaaf_gp.evaluation.racing import Racing, simulate
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.evaluation.table import FunctionTable, TableEvaluator, load_table, save_table
@@ -32,9 +35,11 @@ __all__ = [
     "FitnessFunction",
     "FunctionTable",
     "Job",
+    "Panel",
     "PlainFitness",
     "Racing",
     "Record",
+    "Scale",
     "TableEvaluator",
     "Trainer",
     "as_fitness_function",

@@ -48,6 +48,8 @@ class Record:
         fidelity: share of the full epochs that it was trained for.
         same_as: text of the candidate with the same behaviour that was trained in its place.
         value: what it is ranked by where that is not ``accuracy``; see :attr:`fitness`.
+        tasks: of a :class:`~gaaf_gp.evaluation.Panel`: (name, mean accuracy over the seeds) of each task that it was
+            trained in; ``accuracy`` is what they come to.
     """
 
     text: str
@@ -58,6 +60,7 @@ class Record:
     fidelity: float = 1.0
     same_as: str | None = None
     value: float | None = None
+    tasks: tuple[tuple[str, float], ...] = ()
 
     @property
     def fitness(self) -> float:
@@ -92,6 +95,11 @@ class Record:
 
 OnRecord = Callable[[Record], None]
 """Is told of a record when it is new."""
+
+
+def as_candidate(tree: gp.PrimitiveTree | Candidate, pset: PrimitiveSet) -> Candidate:
+    """Return a candidate: ``tree`` itself, or an Individual made of a stock tree of the set's nodes."""
+    return tree if isinstance(tree, Individual | TwoTrees | Baseline) else Individual(tree, pset)
 
 
 def reason(failure: str) -> str:
@@ -277,7 +285,7 @@ class Evaluated:
 
     def individual(self, tree: gp.PrimitiveTree | Candidate) -> Candidate:
         """Return a candidate, made of a stock tree if it is one."""
-        return tree if isinstance(tree, Individual | TwoTrees | Baseline) else Individual(tree, self._pset)
+        return as_candidate(tree, self._pset)
 
     def behaves(self, candidate: Candidate) -> Behaviour:
         """Return how a candidate behaves; computed once for each canonical text."""

@@ -156,7 +156,8 @@ def _local_cluster(workers: int) -> Iterator[str]:
         cluster = distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # its page needs a port of its own, or two clusters collide
+            scheduler_kwargs={"dashboard": False},
             memory_limit=0,
             silence_logs=logging.CRITICAL + 1,
         )
