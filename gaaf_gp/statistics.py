@@ -8,6 +8,7 @@ import statistics
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -436,6 +437,31 @@ def rank_correlation(
     return RankCorrelation(
         float(result.statistic), float(low), float(high), float(result.pvalue), len(one), confidence, len(taus)
     )
+
+
+def tau_ceiling(seeds: Sequence[Sequence[float]]) -> float:
+    """Return Kendall's tau between the mean of noisy judgements and what they would be without noise.
+
+    No other judgement can be expected to agree better with that mean. The mean tau t of two seeds stands for the
+    correlation r = sin(pi t / 2) (Greiner 1909), the mean of k seeds has the reliability R = k r / (1 + (k - 1) r)
+    (Spearman 1910, Brown 1910), and its correlation with the truth, sqrt(R), is a tau of 2/pi asin(sqrt(R)). This holds
+    for normal values.
+
+    Args:
+        seeds: two or more rows: one value of each candidate; the same candidates in the same order.
+
+    Returns:
+        From 0 to 1; 0 where the seeds do not agree at all.
+
+    Raises:
+        GaafError: for fewer than two seeds, or rows that :func:`rank_correlation` refuses.
+    """
+    if len(seeds) < 2:
+        raise GaafError(f"a ceiling needs the values of two or more seeds, got {len(seeds)}: judge on another seed")
+    pairs = [rank_correlation(first, second, resamples=100).tau for first, second in combinations(seeds, 2)]
+    correlation = math.sin(math.pi / 2 * max(0.0, math.fsum(pairs) / len(pairs)))
+    reliability = len(seeds) * correlation / (1 + (len(seeds) - 1) * correlation)
+    return 2 / math.pi * math.asin(math.sqrt(reliability))
 
 
 def _resampled_taus(

@@ -21,13 +21,13 @@ from gaaf_gp.activations import Behaviour, behaviour
 from gaaf_gp.binary import PAPER, Surrogate
 from gaaf_gp.cli import script
 from gaaf_gp.evaluation import FunctionTable, save_table
-from gaaf_gp.evaluation.table import BUNDLED, Entry, packed
+from gaaf_gp.evaluation.table import FILE, Entry, packed
 from gaaf_gp.util.jsonl import read_journal
 from primitives import gaaf
 
 MOST = 5_000_000  # bytes of the file
 DIGITS = 4  # of the curves; accuracies are kept as they are
-OUT = Path(__file__).resolve().parents[1] / "gaaf_gp" / "data" / "bundled" / BUNDLED
+OUT = Path(__file__).resolve().parents[1] / "gaaf_gp" / "data" / "bundled" / FILE.bundled
 
 
 def main(

@@ -19,6 +19,7 @@ from gaaf_gp.statistics import (
     paired_difference,
     pooled_deviation,
     standard_error,
+    tau_ceiling,
 )
 
 T_4 = 2.7764451051977987
@@ -270,3 +271,16 @@ def test_holm_lies_between_none_and_bonferroni(values):
 def test_what_is_no_p_value_is_refused(wrong):
     with pytest.raises(GaafError, match="p-values must lie from 0 to 1, got"):
         holm([0.5, wrong])
+
+
+def test_the_ceiling_of_tau_is_what_a_judgement_without_noise_reaches():
+    generator = np.random.default_rng(0)
+    truth = generator.normal(size=1500)
+    for seeds, noise in ((2, 0.5), (3, 1.0), (5, 2.0)):
+        rows = [truth + noise * generator.normal(size=truth.size) for _ in range(seeds)]
+        reached = stats.kendalltau(truth, np.mean(rows, axis=0)).statistic
+        assert tau_ceiling(rows) == pytest.approx(reached, abs=0.02)
+    assert tau_ceiling([truth, truth]) == pytest.approx(1)
+    assert tau_ceiling([truth, -truth]) == 0
+    with pytest.raises(GaafError, match="needs the values of two or more seeds, got 1"):
+        tau_ceiling([truth])

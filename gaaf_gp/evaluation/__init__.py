@@ -11,8 +11,11 @@
 - ``as_fitness_function``: an evaluator or a function -> a fitness function
 - ``TableEvaluator``: looks fitness up in a table of trainings
 - ``FunctionTable``: the trainings of all functions of a search space
-- ``load_table``: a table from its file
+- ``load_table``: a table from its file, or a bundled one by its name
 - ``save_table``: a table into a file
+- ``TransferTable``: functions trained in many networks, to try proxies on
+- ``load_transfer``: a transfer table from its file
+- ``save_transfer``: a transfer table into a file
 - ``Trainer``: runs trainings in this process or in workers
 - ``Job``: one of them: a candidate and a seed
 - ``ArchivedTrainings``: trainings looked up in an archive, and kept there
@@ -27,6 +30,7 @@ from gaaf_gp.evaluation.racing import Racing, simulate
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.evaluation.table import FunctionTable, TableEvaluator, load_table, save_table
 from gaaf_gp.evaluation.trainer import WORKER_LOST, Job, Trainer
+from gaaf_gp.evaluation.transfer import TransferTable, load_transfer, save_transfer
 
 __all__ = [
     "WORKER_LOST",
@@ -42,8 +46,11 @@ __all__ = [
     "Scale",
     "TableEvaluator",
     "Trainer",
+    "TransferTable",
     "as_fitness_function",
     "load_table",
+    "load_transfer",
     "save_table",
+    "save_transfer",
     "simulate",
 ]

@@ -5,33 +5,32 @@ A search of seconds in place of hours: ``evolve(pset, TableEvaluator(load_table(
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
 import statistics
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, Literal, overload
 
 from deap import gp
 
 from gaaf_gp.activations.behaviour import Behaviour
-from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evaluation.records import OnRecord, Record
+from gaaf_gp.evaluation.table_file import TableFile
+from gaaf_gp.evaluation.transfer import TransferTable, load_transfer
 from gaaf_gp.training.outcome import WORST_ACCURACY, Outcome
 from gaaf_gp.trees.candidate import TwoTrees
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.pset import PrimitiveSet
-from gaaf_gp.util.files import open_regular, plain_json, read_pieces
 
-BUNDLED = "encoding1.json.gz"
-"""The paper's encoding 1, b0(u0(x), u1(x)); its provenance says how it was trained."""
-KIND, FORMAT = "gaaf_gp function table", 1
-MOST_BYTES = 200_000_000
-"""Largest unpacked file that is read: a small file may unpack to more than the memory holds."""
+FILE = TableFile(
+    "gaaf_gp function table",
+    1,
+    "encoding1.json.gz",
+    "runs/exhaustive_encoding1.py --refine 200 and scripts/make_encoding1_table.py",
+)
+"""The bundled one holds the paper's encoding 1, b0(u0(x), u1(x)); its provenance says how it was trained."""
 
 
 @dataclass(frozen=True)
@@ -277,8 +276,7 @@ class TableEvaluator:
 
 def packed(table: FunctionTable) -> bytes:
     """Return the content of a table's file; the same table gives the same bytes."""
-    text = json.dumps(_plain(table), allow_nan=False, separators=(",", ":"))
-    return gzip.compress(text.encode(), mtime=0)
+    return FILE.packed(_plain(table))
 
 
 def save_table(table: FunctionTable, path: Path) -> None:
@@ -287,59 +285,35 @@ def save_table(table: FunctionTable, path: Path) -> None:
     Raises:
         GaafError: if it cannot be written.
     """
-    try:
-        path.write_bytes(packed(table))
-    except OSError as error:
-        raise GaafError(f"the file of a table must be writable, but {path} is not ({error.strerror})") from error
+    FILE.write(_plain(table), path)
 
 
-def load_table(path: Path | None = None) -> FunctionTable:
-    """Read a table from a file; by default the bundled one of the paper's encoding 1.
+@overload
+def load_table(path: Literal["transfer"]) -> TransferTable: ...
+
+
+@overload
+def load_table(path: Path | Literal["encoding1"] | None = None) -> FunctionTable: ...
+
+
+def load_table(path: Path | str | None = None) -> FunctionTable | TransferTable:
+    """Read a table from a file, or a bundled one by its name.
+
+    Args:
+        path: of the file of a function table; or "encoding1", the default, all functions of the paper's encoding 1; or
+            "transfer", functions trained in many networks, see :class:`gaaf_gp.evaluation.TransferTable`.
 
     Raises:
         GaafError: if there is no such file, or it is damaged, of another kind, or of a newer version.
     """
-    where = path if path is not None else files("gaaf_gp.data") / "bundled" / BUNDLED
-    try:
-        with open_regular(path) if path is not None else where.open("rb") as packed, gzip.open(packed) as file:
-            content = read_pieces(cast(BinaryIO, file), MOST_BYTES + 1)
-    except FileNotFoundError:
-        fix = (
-            f"there is no file {path}: give the path of one"
-            if path is not None
-            else f"the bundled {BUNDLED} is missing: install gaaf-gp anew, or make it with "
-            "runs/exhaustive_encoding1.py --refine 200 and scripts/make_encoding1_table.py"
-        )
-        raise GaafError(f"a function table must be a file, and {fix}") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise GaafError(
-            f"a function table must be a whole gzip file, and reading {where} ended with {one_line(error)}: fetch or "
-            "make it anew"
-        ) from error
-    if len(content) > MOST_BYTES:
-        raise GaafError(
-            f"a function table may unpack to at most {MOST_BYTES} bytes, and {where} is larger: name another"
-        )
-    return _read(content, str(where))
-
-
-def _read(content: bytes, where: str) -> FunctionTable:
-    try:
-        plain = plain_json(content)
-    except ValueError:
-        plain = None
-    if not isinstance(plain, dict) or plain.get("kind") != KIND:
-        raise GaafError(f"{where} is no function table: its JSON must say kind {KIND!r}: name another file")
-    if plain.get("format") != FORMAT:
-        raise GaafError(
-            f"{where} must have the format {FORMAT} that this version of gaaf-gp reads, got {plain.get('format')!r}: "
-            "install the version that wrote it"
-        )
+    if path == "transfer":
+        return load_transfer()
+    plain, where = FILE.read(None if path is None or path == "encoding1" else Path(path))
     try:
         entries = [_entry(row) for row in plain["entries"]]
         return FunctionTable(entries, _behaviours(plain["space"], entries), dict(plain["provenance"]))
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise GaafError(f"{where} is a damaged function table ({one_line(error)}): fetch or make it anew") from error
+        raise FILE.damaged(where, error) from error
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
@@ -390,4 +364,4 @@ def _plain(table: FunctionTable) -> dict[str, Any]:
         "rejected": list(rejected),
     }
     entries = [asdict(entry) for entry in table.entries]
-    return {"kind": KIND, "format": FORMAT, "provenance": table.provenance, "space": space, "entries": entries}
+    return {"provenance": table.provenance, "space": space, "entries": entries}

@@ -3,6 +3,7 @@
 import functools
 import gzip
 import json
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation import table as module
+from gaaf_gp.evaluation import table_file
 from gaaf_gp.evaluation.table import load_table, packed, save_table
 from gaaf_gp.trees.individual import Individual
 from primitives import gaaf
 
-BUNDLED = files("gaaf_gp.data") / "bundled" / module.BUNDLED
+BUNDLED = files("gaaf_gp.data") / "bundled" / module.FILE.bundled
 WHOLE = pytest.mark.skipif(not BUNDLED.is_file(), reason="the table of encoding 1 is not made yet")
 
 _zipped = functools.partial(gzip.compress, mtime=0)  # names of tests hold it, and must be the same in every process
@@ -108,7 +110,7 @@ def test_damage_is_named(tiny_table, tmp_path, change, said):
 def test_a_missing_file_is_named_and_how_to_make_it(tmp_path, monkeypatch):
     with pytest.raises(GaafError, match=r"must be a file, and there is no file .*nothing\.gz: give the path of one"):
         load_table(tmp_path / "nothing.gz")
-    monkeypatch.setattr(module, "BUNDLED", "nothing.json.gz")
+    monkeypatch.setattr(module, "FILE", replace(module.FILE, bundled="nothing.json.gz"))
     with pytest.raises(GaafError, match=r"the bundled nothing\.json\.gz is missing: .*scripts/make_encoding1"):
         load_table()
     with pytest.raises(GaafError, match=r"a whole gzip file, and reading .* ended with IsADirectoryError"):
@@ -117,7 +119,7 @@ def test_a_missing_file_is_named_and_how_to_make_it(tmp_path, monkeypatch):
 
 def test_a_file_that_unpacks_to_too_much_is_not_read(tiny_table, tmp_path, monkeypatch):
     save_table(tiny_table, tmp_path / "t.gz")
-    monkeypatch.setattr(module, "MOST_BYTES", 1000)
+    monkeypatch.setattr(table_file, "MOST_BYTES", 1000)
     with pytest.raises(GaafError, match="may unpack to at most 1000 bytes"):
         load_table(tmp_path / "t.gz")
 
