@@ -8,6 +8,9 @@ programs may work on different cells side by side. Stop with Ctrl-C whenever you
     python runs/transfer.py choose                      # the functions, once
     python runs/transfer.py train --cells small-e1      # some cells; all without --cells
     python runs/transfer.py cost                        # seconds of a training, on an idle machine
+    python scripts/make_transfer_table.py out/transfer  # the table of all trainings, and how well proxies rank
+
+What the table of the package holds already (``load_table("transfer")``) is not trained again.
 """
 
 import json
@@ -28,7 +31,7 @@ from typer import Option
 from gaaf_gp import Evaluator, GaafError, Proxy, evolve, load_data, load_table, parse
 from gaaf_gp.cli import script
 from gaaf_gp.errors import listed
-from gaaf_gp.evaluation import Job, Trainer
+from gaaf_gp.evaluation import Job, Trainer, TransferTable
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
 from primitives import gaaf
@@ -152,10 +155,12 @@ def choose(file: Path) -> None:
 
 def train(name: str, proxy: Proxy, texts: Sequence[str], seed: int, workers: int, file: Path) -> None:
     """Train what a cell's file lacks of one seed."""
-    settings = proxy.settings()
-    del settings["kernels"]  # of the processor; each training names it
+    settings = task_of(proxy)
     with Journal(file, {"format": 1, "proxy": settings, "torch": versions()["torch"]}) as journal:
         trained = {entry["text"] for entry in journal.entries if entry["seed"] == seed}
+        cell = known().cells.get(name)
+        if cell is not None and cell.settings == settings:
+            trained |= cell.curves.get(seed, {}).keys()
         missing = [text for text in texts if text not in trained]
         if not missing:
             return
@@ -175,6 +180,21 @@ def train(name: str, proxy: Proxy, texts: Sequence[str], seed: int, workers: int
                 )
         finally:
             trainer.close()
+
+
+def task_of(proxy: Proxy) -> dict[str, Any]:
+    """Return what a training depends on, as JSON has it, but for the kernels, which each training names."""
+    settings: dict[str, Any] = json.loads(json.dumps(proxy.settings()))
+    del settings["kernels"]
+    return settings
+
+
+def known() -> TransferTable:
+    """Return the table of the package, an empty one if there is none yet."""
+    try:
+        return load_table("transfer")
+    except GaafError:
+        return TransferTable({}, {}, {})
 
 
 def cost(tasks: Mapping[str, Proxy], file: Path) -> None:
