@@ -2,12 +2,21 @@
 
 - ``Settings``: all that a run depends on
 - ``run``: search, confirm, and write the run folder
+- ``compare_on_table``: several searches at one budget on a table of fitness values
+- ``compare_trained``: the same with trainings that the searches share
+- ``SearchComparison``: what both return: figures, table, files
+- ``Search``: what they run
 """
 
 from gaaf_gp.experiments.experiment import run
+from gaaf_gp.experiments.searches import Search, SearchComparison, compare_on_table, compare_trained
 from gaaf_gp.experiments.settings import Settings
 
 __all__ = [
+    "Search",
+    "SearchComparison",
     "Settings",
+    "compare_on_table",
+    "compare_trained",
     "run",
 ]
