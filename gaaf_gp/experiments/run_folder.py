@@ -155,9 +155,9 @@ def _comparisons(test: Confirmation) -> Table:
     table.add_column("against")
     for column in ("accuracy", "difference", "95 % interval", "p (Holm)"):
         table.add_column(column, justify="right")
-    for name, one in test.competitors.items():
-        mean = "failed" if one.mean is None else f"{one.mean:.2%}"
-        table.add_row(COMPETITORS[name], mean, *_figures(one.gain))
+    for name, competitor in test.competitors.items():
+        mean = "failed" if competitor.mean is None else f"{competitor.mean:.2%}"
+        table.add_row(COMPETITORS[name], mean, *_figures(competitor.gain))
     return table
 
 
@@ -171,8 +171,8 @@ def _figures(gain: Gain) -> tuple[str, str, str]:
 def _separation(test: Confirmation | None) -> Iterable[str]:
     for name, gain in ((test and test.separation) or {}).items():
         mean, interval, p_value = _figures(gain)
-        found = f"{mean} points over the plain sign (95 % interval {interval}, p {p_value})" if mean else interval
-        yield f"{ALONE[name]}: {found}"
+        words = f"{mean} points over the plain sign (95 % interval {interval}, p {p_value})" if mean else interval
+        yield f"{ALONE[name]}: {words}"
 
 
 def _savings(result: Mapping[str, Any]) -> Iterable[str]:

@@ -215,7 +215,7 @@ def luck(found: SearchResult, test: Confirmation | None) -> dict[str, Any] | Non
     """
     estimate = found.luck()
     if estimate is None and test is not None:
-        confirmed = [one.accuracies for one in test.competitors.values() if not one.failures]
+        confirmed = [competitor.accuracies for competitor in test.competitors.values() if not competitor.failures]
         confirmed += [] if test.failures else [test.best]
         distinct = dict.fromkeys(confirmed)  # what one training gave counts once
         fit = additive_fit(dict(zip(test.seeds, row, strict=True)) for row in distinct)
@@ -261,11 +261,11 @@ def standing(test: Confirmation | None) -> str | None:
         "no significant difference from": [],
         "not compared with": [],
     }
-    for name, one in test.competitors.items():
-        if one.gain.difference is None:
+    for name, competitor in test.competitors.items():
+        if competitor.gain.difference is None:
             verb = "not compared with"
-        elif one.gain.significant:
-            verb = "better than" if one.gain.difference.mean > 0 else "worse than"
+        elif competitor.gain.significant:
+            verb = "better than" if competitor.gain.difference.mean > 0 else "worse than"
         else:
             verb = "no significant difference from"
         groups[verb].append(COMPETITORS[name])
