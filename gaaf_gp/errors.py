@@ -30,7 +30,12 @@ def printable(text: str) -> str:
     text = _cut(text)
     if text.isprintable():
         return text
-    return _cut("".join(one if one.isprintable() else " " if one.isspace() else ascii(one)[1:-1] for one in text))
+    return _cut(
+        "".join(
+            character if character.isprintable() else " " if character.isspace() else ascii(character)[1:-1]
+            for character in text
+        )
+    )
 
 
 def _cut(text: str) -> str:

@@ -464,6 +464,56 @@ def tau_ceiling(seeds: Sequence[Sequence[float]]) -> float:
     return 2 / math.pi * math.asin(math.sqrt(reliability))
 
 
+def better_half_tau(values: Sequence[float], reference: Sequence[float]) -> float | None:
+    """Return Kendall's tau among the candidates that are in the better half by ``reference``.
+
+    Functions that hardly work are easily told from those that do; a search needs the order of the good ones.
+
+    Args:
+        values: one value for each candidate.
+        reference: the judgement to compare with, of the same candidates; those at or above its median are taken.
+
+    Returns:
+        tau-b, or None for fewer than three such candidates, or if a judgement gives all of them one value.
+
+    Raises:
+        GaafError: for no candidates, or lengths that differ.
+    """
+    if not 0 < len(values) == len(reference):
+        raise GaafError(
+            f"both judgements must be of the same candidates, got {len(values)} and {len(reference)} values"
+        )
+    cut = statistics.median(reference)
+    pairs = [(value, judged) for value, judged in zip(values, reference, strict=True) if judged >= cut]
+    first, second = zip(*pairs, strict=True)
+    if len(pairs) < 3 or len(set(first)) == 1 or len(set(second)) == 1:
+        return None
+    return rank_correlation(first, second).tau
+
+
+def evenly_spread(values: Mapping[str, float], number: int) -> list[str]:
+    """Return the names of ``number`` candidates whose values are spread as evenly as possible from least to greatest.
+
+    Args:
+        values: value of each candidate by its name.
+        number: how many to take; all of them if there are no more.
+
+    Raises:
+        GaafError: there is no candidate.
+    """
+    if not values:
+        raise GaafError("candidates to choose from must be at least one, got none: draw more")
+    left = dict(values)
+    low, high = min(left.values()), max(left.values())
+    chosen = []
+    for place in range(min(number, len(left))):
+        wanted = low + (high - low) * place / max(1, number - 1)
+        nearest = min(left, key=lambda name: (abs(left[name] - wanted), name))
+        chosen.append(nearest)
+        del left[nearest]
+    return chosen
+
+
 def _resampled_taus(
     first: np.ndarray, second: np.ndarray, resamples: int, generator: np.random.Generator
 ) -> np.ndarray:

@@ -9,9 +9,10 @@ whose types leave no other tree, so that any typed operator, DEAP's too, stays i
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, SupportsIndex
 
 import torch
@@ -147,6 +148,11 @@ def _add_all(
 @functools.cache
 def _free() -> PrimitiveSet:
     return free()
+
+
+def genotypes() -> Iterator[tuple[int, int, int]]:
+    """Yield all 5,324 genotypes of encoding 1, (u0, u1, b0)."""
+    yield from itertools.product(range(len(UNARY)), range(len(UNARY)), range(len(BINARY)))
 
 
 def from_genes(genes: Sequence[int], pset: PrimitiveSet | None = None) -> Individual:

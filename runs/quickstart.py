@@ -37,7 +37,7 @@ def main(settings: Settings = SETTINGS) -> None:
     )
     result = run(settings)
     run_folder.print_summary(result, run_folder.hall_rows(settings.out), settings.out, console)
-    if result["interrupted"]:
+    if result.interrupted:
         program = Path(sys.executable).with_name("gaaf-gp")
         shown = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
         print(f"go on with: {shlex.join([str(shown), 'resume', str(settings.out)])}", file=sys.stderr)

@@ -9,8 +9,7 @@ Run it on the machine of the run: elsewhere a last bit may tell two functions ap
 """
 
 import hashlib
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,7 +64,7 @@ def make_table(folder: Path) -> FunctionTable:
     provenance |= {"seeds": first, "refined": {"functions": len(again), "seeds": seeds}}
     pset = gaaf.encoding1()
     known = {}
-    for genes in genotypes():
+    for genes in gaaf.genotypes():
         tree = gaaf.from_genes(genes, pset)
         if tree.canonical not in known:
             known[tree.canonical] = judged(tree, provenance["proxy"]["network_settings"])
@@ -90,11 +89,6 @@ def entry(row: Mapping[str, Any], again: Mapping[str, Any] | None) -> Entry:
 def rounded(curve: list[float]) -> tuple[float, ...]:
     """Return a curve with as many digits as are shipped."""
     return tuple(round(accuracy, DIGITS) for accuracy in curve)
-
-
-def genotypes() -> Iterator[tuple[int, ...]]:
-    """Yield every genotype, [u0, u1, b0]."""
-    yield from itertools.product(range(len(gaaf.UNARY)), range(len(gaaf.UNARY)), range(len(gaaf.BINARY)))
 
 
 def judged(tree: Individual, network_settings: Mapping[str, Any]) -> Behaviour:

@@ -13,7 +13,9 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.statistics import (
     AdditiveFit,
     additive_fit,
+    better_half_tau,
     bootstrap_interval,
+    evenly_spread,
     holm,
     indistinguishable,
     paired_difference,
@@ -284,3 +286,29 @@ def test_the_ceiling_of_tau_is_what_a_judgement_without_noise_reaches():
     assert tau_ceiling([truth, -truth]) == 0
     with pytest.raises(GaafError, match="needs the values of two or more seeds, got 1"):
         tau_ceiling([truth])
+
+
+def test_functions_are_spread_over_the_whole_range():
+    accuracies = {f"f{place}": 0.1 + 0.8 * (place / 99) ** 4 for place in range(100)}  # most of them at the lower end
+    chosen = [accuracies[text] for text in evenly_spread(accuracies, 5)]
+    assert len(set(chosen)) == 5
+    assert chosen == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9], abs=0.015)
+
+
+def test_the_better_half_is_that_of_the_long_training():
+    long = [0.1, 0.2, 0.3, 0.6, 0.7, 0.8]
+    assert better_half_tau([0.3, 0.2, 0.1, 0.5, 0.6, 0.4], long) == pytest.approx(-1 / 3)
+    assert better_half_tau([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], long) == pytest.approx(1.0)
+    assert better_half_tau([0.1, 0.2, 0.3, 0.5, 0.5, 0.5], long) is None
+    assert better_half_tau([0.1, 0.2], [0.1, 0.2]) is None
+
+
+def test_no_more_functions_are_taken_than_there_are():
+    assert sorted(evenly_spread({"a": 0.1, "b": 0.2}, 5)) == ["a", "b"]
+
+
+def test_too_few_candidates_are_refused():
+    with pytest.raises(GaafError, match="to choose from must be at least one, got none"):
+        evenly_spread({}, 3)
+    with pytest.raises(GaafError, match="of the same candidates, got 2 and 3 values"):
+        better_half_tau([0.1, 0.2], [0.1, 0.2, 0.3])

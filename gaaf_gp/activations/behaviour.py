@@ -133,10 +133,15 @@ def _learning(
     trees: Sequence[Individual], starts: Sequence[Sequence[float]], surrogate: Surrogate, negation: bool
 ) -> Behaviour:
     x, place = in_full().clone().requires_grad_(), itertools.count()
-    vectors = [[vector_settings(next(place), one).clone().requires_grad_() for one in own] for own in starts]
-    values = [evaluate(tree, tree.pset, x, own) for tree, own in zip(trees, vectors, strict=True)]
-    gradients = [_gradients(value, [x, *own], surrogate) for value, own in zip(values, vectors, strict=True)]
-    by_x, by_vectors = gradients[-1][0], [own[1:] for own in gradients]
+    vectors = [
+        [vector_settings(next(place), start).clone().requires_grad_() for start in tree_starts]
+        for tree_starts in starts
+    ]
+    values = [evaluate(tree, tree.pset, x, tree_vectors) for tree, tree_vectors in zip(trees, vectors, strict=True)]
+    gradients = [
+        _gradients(value, [x, *tree_vectors], surrogate) for value, tree_vectors in zip(values, vectors, strict=True)
+    ]
+    by_x, by_vectors = gradients[-1][0], [tree_gradients[1:] for tree_gradients in gradients]
     orientation = _orientation(values[0], negation)
     tensors = [_signs(values[0], x), *(value.detach() for value in values), by_x, *itertools.chain(*by_vectors)]
     kind = ("learnable", repr(surrogate), repr(starts[0] if len(trees) == 1 else starts))
@@ -164,13 +169,13 @@ def _failure(values: Sequence[Tensor], by_x: Tensor, by_vectors: Sequence[Sequen
     if any(bool(value[:judged].isnan().any()) for value in values):
         return NOT_A_NUMBER
     positive = values[0][:judged] >= 0
-    learned = [[gradient[:judged] for gradient in own] for own in by_vectors]
-    forward_learns, backward_learns = (any(bool(one.any()) for one in learned[place]) for place in (0, -1))
+    learned = [[gradient[:judged] for gradient in tree_gradients] for tree_gradients in by_vectors]
+    forward_learns, backward_learns = (any(bool(gradient.any()) for gradient in learned[place]) for place in (0, -1))
     if not forward_learns and bool((positive == positive[0]).all()):
         return CONSTANT_SIGN
     if not backward_learns and not bool(by_x[:judged].any()):
         return ZERO_GRADIENT
-    if not all(bool(one.isfinite().all()) for one in (by_x[:judged], *itertools.chain(*learned))):
+    if not all(bool(gradient.isfinite().all()) for gradient in (by_x[:judged], *itertools.chain(*learned))):
         return GRADIENT_NOT_FINITE
     return None
 
@@ -186,18 +191,18 @@ def _orientation(values: Tensor, negation: bool) -> int:
 
 def _digest(*parts: str | Tensor) -> str:
     """Return 32 hexadecimal digits of texts and tensors; -0 counts as 0, and one NaN as another."""
-    found = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, str):
-            found.update(f"{part}\n".encode())
+            digest.update(f"{part}\n".encode())
             continue
         plain = part
         if part.is_floating_point():
             plain = part + 0.0
             if bool(plain.isnan().any()):
                 plain = plain.masked_fill(plain.isnan(), torch.nan)
-        found.update(plain.contiguous().view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        digest.update(plain.contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 @functools.cache

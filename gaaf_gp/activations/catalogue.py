@@ -121,12 +121,12 @@ class CatalogueEntry:
                 f"{self.name!r} is made of the operators of {self.primitives}, which come with gaaf-gp, but {error}; "
                 "install gaaf-gp as a whole, and rename a module of yours that hides them"
             ) from error
-        found = parse_candidate(self.expression, pset)
-        if found is None:
+        candidate = parse_candidate(self.expression, pset)
+        if candidate is None:
             raise GaafError(
                 f"an entry of the catalogue must be a function, and {self.name!r} is the plain sign: remove it"
             )
-        return found
+        return candidate
 
 
 def catalogue(path: Path | None = None) -> Mapping[str, CatalogueEntry]:
@@ -189,14 +189,14 @@ def load_activation(name: str, channels: int, path: Path | None = None) -> Activ
         GaafError: for an unknown name (near ones are listed), two trees, or bad ``channels``.
     """
     entry = find_entry(name, path)
-    found = entry.candidate()
-    if not isinstance(found, Individual):
-        kind = "a forward and a backward tree" if isinstance(found, TwoTrees) else "a baseline"
+    candidate = entry.candidate()
+    if not isinstance(candidate, Individual):
+        kind = "a forward and a backward tree" if isinstance(candidate, TwoTrees) else "a baseline"
         raise GaafError(
             f"an activation is one tree, and {name!r} is {kind}: make its layers with gaaf_gp.activations."
             f'activation_factory(catalogue()["{name}"].candidate(), ...)'
         )
-    return Activation(found, channels)
+    return Activation(candidate, channels)
 
 
 def gain_of(result: Mapping[str, Any], name: str) -> Gain:
@@ -210,7 +210,7 @@ def gain_of(result: Mapping[str, Any], name: str) -> Gain:
         GaafError: if it is no such content, or the candidate was not compared with the plain sign.
     """
     try:
-        compared = {one["name"]: one for one in result["comparisons"]["sign"]}
+        compared = {comparison["name"]: comparison for comparison in result["comparisons"]["sign"]}
         if name not in compared:
             raise GaafError(
                 f"a gain is that of a candidate which was compared with the plain sign, {listed(compared) or 'none'}; "

@@ -101,5 +101,5 @@ def _vectors(function: nn.Module) -> int:
 def _elementwise(function: nn.Module) -> bool:
     """Return whether f(v) seems to depend on v alone: a primitive that looks at other values has no table."""
     inputs = visited()
-    some = inputs[::97]
-    return torch.allclose(function(inputs)[::97], function(some), rtol=1e-3, equal_nan=True)
+    sample = inputs[::97]
+    return torch.allclose(function(inputs)[::97], function(sample), rtol=1e-3, equal_nan=True)

@@ -87,7 +87,7 @@ def response(function: Drawn, x: Array, surrogate: Surrogate = PAPER_SURROGATE) 
     except Exception as error:  # primitives are anybody's code
         raise GaafError(f"a function must run to be drawn, and {name} ended with {one_line(error)}") from error
     learns = any(True for module in (forward, backward) if module is not None for _ in module.parameters())
-    kept = [one.detach().numpy()[:, : None if learns else 1] for one in (values, slope, through)]
+    kept = [tensor.detach().numpy()[:, : None if learns else 1] for tensor in (values, slope, through)]
     return Response(name, surrogate, points, kept[0], kept[1], None if backward is None else kept[2], positive)
 
 
@@ -129,8 +129,12 @@ def _wide(module: nn.Module) -> nn.Module:
 
 
 def _channels(module: nn.Module) -> int:
-    own = getattr(module, "channels", None)
-    return own if isinstance(own, int) else max((parameter.numel() for parameter in module.parameters()), default=1)
+    channels = getattr(module, "channels", None)
+    return (
+        channels
+        if isinstance(channels, int)
+        else max((parameter.numel() for parameter in module.parameters()), default=1)
+    )
 
 
 def _formula(module: nn.Module) -> str:

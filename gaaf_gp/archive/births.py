@@ -61,7 +61,10 @@ def insert_births(db: sqlite3.Connection, run: int, births: Sequence[Birth]) -> 
     db.executemany(
         """INSERT INTO births (run, number, text, generation, operation, parents) VALUES (?, ?, ?, ?, ?, ?)
             ON CONFLICT DO NOTHING""",
-        [(run, one.number, one.text, one.generation, one.operation, to_json(list(one.parents))) for one in births],
+        [
+            (run, birth.number, birth.text, birth.generation, birth.operation, to_json(list(birth.parents)))
+            for birth in births
+        ],
     )
 
 
@@ -71,7 +74,10 @@ def put_generations(db: sqlite3.Connection, run: int, generations: Sequence[Gene
         """INSERT INTO generations (run, number, evaluations, population) VALUES (?, ?, ?, ?)
             ON CONFLICT (run, number) DO UPDATE SET evaluations = excluded.evaluations,
                 population = excluded.population""",
-        [(run, one.number, one.evaluations, to_json(list(one.population))) for one in generations],
+        [
+            (run, generation.number, generation.evaluations, to_json(list(generation.population)))
+            for generation in generations
+        ],
     )
 
 

@@ -84,7 +84,7 @@ def _problems(db: sqlite3.Connection) -> Iterator[str]:
         except DamagedError as error:
             yield f"run {row[1]!s:.8}: {error}"
             continue
-        yield from (f"the text of birth {one.number}: {why}" for one in births if (why := unreadable(one.text)))
+        yield from (f"the text of birth {birth.number}: {why}" for birth in births if (why := unreadable(birth.text)))
     for number, kept, *columns in raw_rows(db):
         try:
             evaluation = from_columns(number, columns, kept)

@@ -137,8 +137,8 @@ def evaluation_of(outcome: Outcome, **about: Any) -> Evaluation:
     return Evaluation(
         seed=outcome.seed,
         accuracy=outcome.accuracy,
-        curve=tuple(one.accuracy for one in outcome.history),
-        losses=tuple(one.loss for one in outcome.history),
+        curve=tuple(epoch.accuracy for epoch in outcome.history),
+        losses=tuple(epoch.loss for epoch in outcome.history),
         seconds=outcome.seconds,
         failure=failure,
         **about,

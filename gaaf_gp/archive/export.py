@@ -41,8 +41,8 @@ def export_csv(evaluations: Iterable[Evaluation], path: Path, *, force: bool = F
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         writer = csv.writer(text)
         writer.writerow(COLUMNS)
-        for one in evaluations:
-            writer.writerow(_cells(one))
+        for evaluation in evaluations:
+            writer.writerow(_cells(evaluation))
             number += 1
         text.detach()
     return number

@@ -88,8 +88,8 @@ def merge(db: sqlite3.Connection, rest: Rest, evaluations: Iterable[Evaluation])
 
 def _take_generations(db: sqlite3.Connection, run: int, generations: Sequence[Generation]) -> None:
     """Add the generations that are not here: what was merged before may have gone on since."""
-    known = {one.number for one in read_generations(db, run)}
-    put_generations(db, run, [one for one in generations if one.number not in known])
+    known = {row.number for row in read_generations(db, run)}
+    put_generations(db, run, [generation for generation in generations if generation.number not in known])
 
 
 def _take_run(db: sqlite3.Connection, run: Run) -> int:

@@ -81,5 +81,5 @@ class Register:
 
     def _known(self) -> dict[str, int]:
         if self._numbers is None:
-            self._numbers = {one.text: one.number for one in self.births()}
+            self._numbers = {birth.text: birth.number for birth in self.births()}
         return self._numbers

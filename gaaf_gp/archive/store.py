@@ -115,7 +115,7 @@ class Archive:
     def add_all(self, evaluations: Iterable[Evaluation]) -> Counter[Kept]:
         """Write many evaluations down in one transaction, all of them or none, and count what became of them."""
         with self.transaction():
-            return Counter(rows.insert_evaluation(self.db, one.at(runs.now()))[0] for one in evaluations)
+            return Counter(rows.insert_evaluation(self.db, evaluation.at(runs.now()))[0] for evaluation in evaluations)
 
     def note(
         self, run: str, text: str, epochs: int, evaluation: Evaluation | None = None, failure: str | None = None
@@ -255,7 +255,7 @@ class Archive:
         self.flush()
         with translated(self.path):
             entries = runs.read_entries(self.db, self._run_id(run))
-        known = {one.number: one for one in self.rows(run=run)}
+        known = {row.number: row for row in self.rows(run=run)}
         for _, text, epochs, number, failure in entries:
             yield RunEntry(text, epochs, known.get(number), failure)
 

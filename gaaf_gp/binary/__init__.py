@@ -5,13 +5,13 @@
 - ``SURROGATES``: surrogate gradients by name
 - ``BinaryConv2d``: a convolution with binary weights and inputs
 - ``BinaryLinear``: a linear layer with binary weights and inputs
-- ``BinaryLayer``: what both are
+- ``BinaryLayer``: base class of both
 - ``binary_layers``: the binary layers of a model
 - ``clip_latent_weights``: keep latent weights in their window after a step
-- ``use_real_weights``: train activations first, weights still real
+- ``use_real_weights``: first train activations alone, with real weights
 - ``binarize_model``: any torch model -> a binary one, and a report
-- ``ConversionReport``: what became of each layer
-- ``LayerReport``: what became of one layer
+- ``ConversionReport``: all layers of a converted model, and warnings
+- ``LayerReport``: one layer of a converted model
 - ``build_network``: a network by name
 - ``NETWORKS``: networks by name
 - ``resnet18``: the paper's ResNet-18
@@ -24,7 +24,7 @@
 - ``bireal34``: Bi-Real ResNet-34
 - ``PAPER``: the paper's settings of binary layers
 - ``BinarySettings``: settings of all binary layers of a network
-- ``BinaryNetwork``: what every built network is
+- ``BinaryNetwork``: base class of the built networks
 - ``ActivationFactory``: channels -> the activation of a layer
 - ``BatchNorm``: batch norm with compiled kernels
 - ``NormalizedConvolution``: binary convolution and batch norm
@@ -35,16 +35,16 @@
 - ``RPReLU``: PReLU with learned shifts
 - ``SignActivation``: an activation that gives its own sign
 - ``SplitSign``: sign of one function, derivative of another
-- ``split``: the same, as one operation
+- ``split``: the same as one function, for the compiled kernels
 - ``SignTables``: a function as two tables over all bfloat16 inputs
 - ``TableActivation``: an activation that looks its sign up
 - ``tabulate``: a function -> its tables
-- ``table_binarize``: look sign and derivative up
+- ``table_binarize``: look up sign and derivative
 - ``table_binarize_raw``: the same for raw tables
 - ``windowed_slope``: the derivative inside the window
 - ``bfloat16_inputs``: all values a layer can see
 - ``KERNELS``: kernels by name
-- ``best_kernels``: the quickest kernels of this machine
+- ``best_kernels``: the fastest kernels of this machine
 - ``use_kernels``: choose kernels for a block of code
 """
 

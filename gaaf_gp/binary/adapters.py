@@ -1,4 +1,4 @@
-"""The binary layer that takes the place of a real one, with what a binary layer lacks: scale, bias, other padding."""
+"""Replacing a real layer by a binary one, with modules for scale, bias and padding, which binary layers do not have."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ _PADS: dict[str, type[nn.Module]] = {
 
 
 class ChannelAffine(nn.Module):
-    """scale * x + bias with a real number each per output channel, behind a binary layer, which has neither.
+    """A scale and a bias per output channel, placed after a binary layer, which has neither.
+
+    y = scale * x + bias.
+
+    Input: floating (N, channels, H, W), or (..., channels) after a linear layer. Output: the same shape and dtype.
 
     Attributes:
         scale: (channels,) or None for 1.
         bias: (channels,) or None for 0.
-        spatial: how many dimensions follow the channels: 2 behind a convolution, 0 behind a linear layer.
+        spatial: number of dimensions after the channels: 2 for a convolution, 0 for a linear layer.
     """
 
     scale: nn.Parameter | None
@@ -46,12 +50,16 @@ class ChannelAffine(nn.Module):
         return x if self.bias is None else x + self.bias.to(x.dtype).view(shape)
 
     def extra_repr(self) -> str:
-        """Return what there is."""
+        """Return which of the two there are."""
         return f"scale={self.scale is not None}, bias={self.bias is not None}"
 
 
 class LastChannels(nn.Module):
-    """An activation for channels in the second dimension, applied to inputs (..., C) whose channels stand last.
+    """An activation made for channels in the second dimension, applied to inputs whose channels are the last one.
+
+    y = f(x), computed with the channels moved to dimension 1 and back.
+
+    Input: floating (C,) or (N, ..., C). Output: the same shape and dtype.
 
     Attributes:
         activation: f, which takes (N, C, ...) and keeps the shape.
@@ -73,21 +81,21 @@ class LastChannels(nn.Module):
 def replacement(
     layer: nn.Conv2d | nn.Linear, activation: ActivationFactory | None, scale: bool, binary: BinarySettings
 ) -> nn.Module:
-    """Return what takes the place of ``layer`` and holds its own weights as latent weights.
+    """Return the binary replacement of ``layer``, whose weights become the latent weights.
 
-    A binary layer alone, or a sequence of ``pad``, ``binary`` and ``affine``, of which only the second is always there.
+    It is a binary layer, or a sequence of ``pad``, ``binary`` and ``affine`` that leaves out what is not needed.
 
     Args:
-        layer: a plain layer, one that nothing speaks against (see ``survey``).
+        layer: a plain layer without obstacles (see ``survey``).
         activation: factory of the complementary functions; None for none.
-        scale: whether a learnable factor per output channel follows, at first the mean of |W|.
+        scale: whether to multiply by a learnable factor per output channel, which starts as the mean of |W|.
         binary: all settings of the binarization.
 
     Raises:
         GaafError: a setting is out of its range, or the factory makes no module.
     """
     parts: OrderedDict[str, nn.Module] = OrderedDict()
-    with torch.device("meta"):  # the weights are there already
+    with torch.device("meta"):  # no new weights are needed
         core, pad = _convolution(layer, binary) if isinstance(layer, nn.Conv2d) else (_linear(layer, binary), None)
     core.weight = cast(nn.Parameter, layer.weight)
     if activation is not None:
@@ -120,7 +128,7 @@ def _linear(layer: nn.Linear, binary: BinarySettings) -> BinaryLinear:
 def _convolution(layer: nn.Conv2d, binary: BinarySettings) -> tuple[BinaryLayer, nn.Module | None]:
     padding, pad = _padding(layer), None
     if layer.padding_mode != "zeros" and any(padding):
-        # f and the sign take single values: padding ahead of them is padding behind them
+        # f and the sign work value by value, so padding before them equals padding after them
         (top, bottom), (left, right) = ((total // 2, total - total // 2) for total in padding)
         pad, padding = _PADS[layer.padding_mode]((left, right, top, bottom)), (0, 0)
     core = BinaryConv2d(
@@ -142,7 +150,7 @@ def _two(sides: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _padding(layer: nn.Conv2d) -> tuple[int, int]:
-    """Return the rows and the columns that the layer adds, those of both sides together."""
+    """Return the total numbers of rows and of columns that the layer adds."""
     if layer.padding == "valid":
         return 0, 0
     if layer.padding == "same":
@@ -154,7 +162,7 @@ def _padding(layer: nn.Conv2d) -> tuple[int, int]:
 
 def _for_last_channels(activation: nn.Module | None) -> nn.Module | None:
     if activation is None or isinstance(activation, TableActivation):
-        return activation  # tables look at single values, wherever the channels are
+        return activation  # tables work value by value, wherever the channels are
     if isinstance(activation, SplitSign):
         return SplitSign(LastChannels(activation.f), LastChannels(activation.g), activation.surrogate)
     return LastChannels(activation)

@@ -1,7 +1,7 @@
 """Hand-made competitors of an evolved function: the shifted sign and the shifted PReLU of ReActNet.
 
-Both learn a few numbers per channel and take the place of an activation, so that a search can be compared with them in
-the same network, at the same budget.
+Both learn a few numbers per channel and are used as an activation, so that a search can be compared with them in the
+same network, at the same budget.
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +17,11 @@ from gaaf_gp.util.checks import whole_number
 
 
 class PerChannel(nn.Module, ABC):
-    """What both share: a function of x and of its parameters, vectors with one number per channel.
+    """Base class of both: a function of x and of learnable vectors with one number per channel.
+
+    y = function(x, *parameters), element by element.
+
+    Input: floating (N, channels, ...). Output: the same shape and dtype.
 
     Attributes:
         kernel: the function as a :class:`gaaf_gp.binary.native.Program`, which layers with compiled kernels then run;
@@ -57,9 +61,9 @@ class PerChannel(nn.Module, ABC):
 
 
 class RSign(PerChannel):
-    """x + b with a learnable b per channel: ahead of the sign, the RSign of ReActNet (Liu et al. 2020, Section 4.2).
+    """x + b with a learnable b per channel: before a sign, the RSign of ReActNet (Liu et al. 2020, Section 4.2).
 
-    f(x) = x + b, so that a layer takes sign(x + b). The threshold of ReActNet's sign(x - a) is a = -b (arXiv
+    f(x) = x + b, so that a layer computes sign(x + b). The threshold of ReActNet's sign(x - a) is a = -b (arXiv
     2003.03488). It is the tree ``shift(x)`` of ``primitives.gaaf``.
 
     Input and output: floating (N, channels, ...).
@@ -92,9 +96,9 @@ class RPReLU(PerChannel):
 
     Input and output: floating (N, channels, ...).
 
-    ReActNet has it behind each shortcut, so that the next shortcut sees it too, and an RSign behind it. As an
-    activation only the sign sees it, and an RSign behind it would learn nothing new: its shift adds to b. In the
-    paper's letters, gamma is -a and zeta is b.
+    ReActNet places it after each shortcut, so that the next shortcut gets its output too, and an RSign after it. Used
+    as an activation, only the sign gets its output, and an RSign after it would learn nothing new, because its shift
+    adds to b. In the paper's letters, gamma is -a and zeta is b.
 
     Attributes:
         shift_in: a, (channels,), zero at the start.

@@ -1,11 +1,11 @@
-"""The sign of a binary network and the surrogate gradients that stand for its derivative.
+"""The sign of a binary network, and the surrogate gradients that replace its derivative.
 
 The derivative of the sign is zero almost everywhere, so training replaces it by a surrogate g(x) inside a window
-|x| <= window, and by zero outside: the straight-through estimator and its relatives. Forward never depends on the
-surrogate.
+|x| <= window, and by zero outside: the straight-through estimator and its relatives. The forward pass does not depend
+on the surrogate.
 
-Every layer of every candidate passes through here. On a CPU the obvious ``torch.where`` and boolean masks are ten times
-slower than the arithmetic below, which keeps to operations that torch vectorizes.
+Every layer of every candidate calls these functions. On a CPU ``torch.where`` and boolean masks are ten times slower
+than the arithmetic below, which uses only operations that torch vectorizes.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Surrogate:
         sharpness = shape.sharpness
         if self.sharpness is not None:
             if sharpness is None:
-                takers = listed(name for name, other in _SHAPES.items() if other.sharpness is not None)
+                takers = listed(name for name, shape_of_name in _SHAPES.items() if shape_of_name.sharpness is not None)
                 raise GaafError(
                     f"surrogate {self.name} has no sharpness, got {self.sharpness!r}; {takers} have one; leave it out"
                 )

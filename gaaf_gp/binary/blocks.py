@@ -1,4 +1,4 @@
-"""What binary networks are built of: batch norm, a convolution joined with it, shortcuts and their sums."""
+"""Building blocks of binary networks: batch norm, convolution with batch norm, shortcuts and residual sums."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gaaf_gp.binary.layers import BinaryConv2d
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch normalization of images, which adds a shortcut in the same pass where it has the compiled kernels.
+    """Batch normalization of images; with the compiled kernels it adds a shortcut in the same pass.
 
     y = (x - mean) / sqrt(var + eps) * weight + bias, plus the shortcut if there is one. Mean and (biased) variance are
     those of each channel over N, H and W of the batch in training, the running ones in evaluation (Ioffe and Szegedy
@@ -42,12 +42,12 @@ class BatchNorm(nn.BatchNorm2d):
         return native.batch_norm(x, self.settings(), None if shortcut is None else shortcut.to(x.dtype))
 
     def fits(self, x: Tensor) -> bool:
-        """Return whether the compiled kernels may take ``x``, or what becomes of it."""
+        """Return whether the compiled kernels can normalize ``x``, or the convolution of ``x``."""
         ready = self.kernels != "torch" and self.track_running_stats and self.weight.dtype == torch.float32
         return ready and x.is_cpu and x.dtype == torch.float32 and x.dim() == 4 and x.numel() > x.shape[1]
 
     def settings(self) -> native.Norm:
-        """Return what the compiled kernels need; in training one more batch is counted."""
+        """Return the arguments of the compiled kernels; in training, count one more batch."""
         momentum = None
         if self.training:
             self.num_batches_tracked.add_(1)
@@ -57,10 +57,10 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class NormalizedConvolution(nn.Sequential):
-    """A convolution and its batch norm: one operation where both have the compiled kernels.
+    """A convolution and its batch norm, computed as one operation if both use the compiled kernels.
 
-    y = batch_norm(convolution(x)), plus the shortcut if there is one. Where it is one operation, neither part is called
-    as a module; with a hook on one of them both are.
+    y = batch_norm(convolution(x)), plus the shortcut if there is one. In one operation neither part is called as a
+    module; if one of them has a hook, both are called.
 
     Input: (N, in_channels, H, W) of the convolution. Output: (N, out_channels, H', W'), the shape of the convolution's.
 
@@ -79,14 +79,14 @@ class NormalizedConvolution(nn.Sequential):
         if not isinstance(convolution, BinaryConv2d) or not self._joins(convolution, norm, wide):
             total: Tensor = norm(convolution(wide), shortcut(x) if isinstance(shortcut, nn.Module) else shortcut)
             return total
-        own: Tensor | int | None = _own(shortcut) if convolution.direct else None
-        if own is None:
+        joined_shortcut: Tensor | int | None = _own(shortcut) if convolution.direct else None
+        if joined_shortcut is None:
             added = shortcut(x) if isinstance(shortcut, nn.Module) else shortcut
-            own = None if added is None else added.to(wide.dtype)  # autocast may have made it in 16 bits
-        return convolution.compiled(wide, norm.settings(), own)
+            joined_shortcut = None if added is None else added.to(wide.dtype)  # autocast may have made it in 16 bits
+        return convolution.compiled(wide, norm.settings(), joined_shortcut)
 
     def _joins(self, convolution: BinaryConv2d, norm: BatchNorm, x: Tensor) -> bool:
-        # torch refuses to normalize a single value a channel; one image may come to that
+        # torch refuses to normalize a single value per channel, which a single image may give
         return convolution.fits(x) and norm.fits(x) and len(x) > 1 and not _hooked(*self)
 
 
@@ -99,9 +99,9 @@ class Residual(nn.Module):
     Input: (N, C, H, W). Output: (N, C', H', W'), the shape that both body and shortcut return.
 
     Args:
-        body: a :class:`NormalizedConvolution`, or a sequence that ends with one or with a :class:`BatchNorm`, which
-            does the sum.
-        shortcut: ``nn.Identity()`` where the shape stays, else such as :class:`PooledRepeat`.
+        body: a :class:`NormalizedConvolution`, or a sequence whose last module is one or is a :class:`BatchNorm`; that
+            module computes the sum.
+        shortcut: ``nn.Identity()`` if the shape stays the same, else a module such as :class:`PooledRepeat`.
     """
 
     def __init__(self, body: nn.Sequential, shortcut: nn.Module) -> None:
@@ -125,11 +125,11 @@ class Residual(nn.Module):
 class PooledRepeat(nn.Module):
     """A shortcut without parameters: 2x2 average pooling, then the channels repeated ``times`` times.
 
-    (N, C, H, W) becomes (N, times C, ceil(H/2), ceil(W/2)), as a 3x3 convolution of stride 2 and padding 1 makes it; at
-    an odd edge the average is over the pixels that are there.
+    Input: floating (N, C, H, W). Output: (N, times C, ceil(H/2), ceil(W/2)), the size of a 3x3 convolution with stride
+    2 and padding 1. At an odd edge the average is over the pixels inside the image.
 
     Args:
-        times: how often the channels are repeated; 1 for pooling only.
+        times: number of copies of the channels; 1 for pooling only.
     """
 
     def __init__(self, times: int) -> None:
@@ -155,6 +155,6 @@ def _own(shortcut: object) -> int | None:
 
 def _hooked(*modules: nn.Module) -> bool:
     return any(
-        one._forward_hooks or one._forward_pre_hooks or one._backward_hooks or one._backward_pre_hooks
-        for one in modules
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+        for module in modules
     )

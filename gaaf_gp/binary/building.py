@@ -1,7 +1,7 @@
-"""What binary networks have in common: their settings, their shape from stem to classifier, and how they are made.
+"""Common parts of the binary networks: settings, base class, checks of arguments, and helpers of their builders.
 
-Stem and classifier stay real, other convolutions are binary and carry an activation of their own. The weights of a
-network depend on the seed and the settings only, never on the activation, so that candidates can be compared in pairs.
+Stem and classifier stay real; the other convolutions are binary, each with its own activation. The weights of a network
+depend on the seed and the settings only, never on the activation, so that candidates can be compared in pairs.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,12 +24,12 @@ ActivationFactory = Callable[[int], nn.Module]
 
 
 class BinarySettings(TypedDict, total=False):
-    """How the binary convolutions of a network binarize, as in ``BinaryConv2d``; what is left out is the paper's.
+    """How the binary convolutions of a network binarize, as in ``BinaryConv2d``; the defaults are the paper's.
 
     Attributes:
-        pad_value: what padding adds to the signs: 0 (the default), +1 or -1.
+        pad_value: the sign that padding adds: 0 (the default), +1 or -1.
         surrogate: name of the surrogate gradient; "clipped" by default.
-        window: its window, in units of f(x); 1.3 by default.
+        window: window of the surrogate, in units of f(x); 1.3 by default.
         weight_window: window of the latent weights, in their units; 1.3 by default.
         sharpness: for the surrogates that have one.
     """
@@ -67,7 +67,7 @@ class BinaryNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (N, num_classes) of float images (N, in_channels, H, W)."""
         features: Tensor = self.stages(self.stem(x))
-        # the mean, divided last: its gradient then is a view, where torch's own fills a tensor
+        # the mean as a division after the sum: its gradient is a view, while that of torch's mean fills a tensor
         y: Tensor = self.classifier(features.sum((2, 3)) / features[0, 0].numel())
         return y
 
@@ -76,7 +76,7 @@ def check_sizes(num_classes: int, in_channels: int, widths: Sequence[int]) -> No
     """Refuse numbers of classes and channels that no network has.
 
     Raises:
-        GaafError: one is no whole number of at least 1, or there is no width.
+        GaafError: one is not a whole number of at least 1, or there is no width.
     """
     whole_number("num_classes", num_classes)
     whole_number("in_channels", in_channels)
@@ -87,7 +87,7 @@ def check_sizes(num_classes: int, in_channels: int, widths: Sequence[int]) -> No
 
 
 def check_multiples(network: str, widths: Sequence[int]) -> None:
-    """Refuse widths that a shortcut without parameters cannot join.
+    """Refuse widths between which a shortcut without parameters is impossible.
 
     Raises:
         GaafError: a width is not a multiple of the one before.
@@ -101,7 +101,7 @@ def check_multiples(network: str, widths: Sequence[int]) -> None:
 
 
 def convolution_maker(binary: BinarySettings) -> Callable[..., BinaryConv2d]:
-    """Return what makes the binary convolutions of a network: ``BinaryConv2d`` with its settings, or the paper's."""
+    """Return ``BinaryConv2d`` with the given settings; those that are not given are the paper's."""
     settings: BinarySettings = {**PAPER, **binary}
     return partial(BinaryConv2d, **settings)
 
@@ -112,10 +112,10 @@ def real_stem(in_channels: int, width: int, kernel: int = 3, stride: int = 1) ->
 
 
 def activated(network: Network, activation: ActivationFactory | None) -> Network:
-    """Give every binary convolution of ``network`` an activation of its own, and return the network.
+    """Give every binary convolution of ``network`` its own activation, and return the network.
 
-    This comes after all weights are drawn, and the random generators end as they began: neither these weights nor
-    anything drawn later depends on what a factory draws.
+    Call it after all weights are drawn. The state of the random generators is restored, so neither the weights nor
+    anything drawn later depends on the draws of a factory.
     """
     if activation is None:
         return network

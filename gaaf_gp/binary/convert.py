@@ -1,7 +1,7 @@
-"""Makes a binary network of any torch model: its convolutions and linear layers become binary ones.
+"""Conversion of any torch model to a binary network: its convolutions and linear layers become binary ones.
 
-What a binary layer lacks stays real beside it, so that the converted model computes what XNOR-Net (Rastegari et al.
-2016, arXiv 1603.05279) makes of the original: sign(f(x)) times sign(W) times the mean of |W|, plus the bias.
+Scales and biases, which binary layers do not have, stay real. The converted model computes what XNOR-Net (Rastegari et
+al. 2016, arXiv 1603.05279) computes: sign(f(x)) times sign(W) times the mean of |W|, plus the bias.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ Became = Literal["binary", "real", "removed"]
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What became of one layer, or of one ReLU.
+    """The conversion of one layer, or of one ReLU.
 
     Attributes:
         name: its first name in the model, as in ``named_modules``.
         kind: its class before the conversion.
-        weights: how many weights it has, biases and the like not counted.
-        became: "binary", "real" for left as it is, "removed" for a ReLU that is gone.
-        note: why; for binary layers what is special about them, mostly nothing.
+        weights: number of its weights, without biases and the like.
+        became: "binary", "real" if it was not changed, "removed" for a ReLU that is no longer there.
+        note: the reason; for binary layers a remark, usually empty.
     """
 
     name: str
@@ -56,12 +56,12 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """What became of the layers of a model; ``str()`` is a table.
+    """The conversion of all layers of a model; ``str()`` is a table.
 
     Attributes:
-        layers: one entry per layer with weights and per ReLU that matters, in the order of registration.
-        order: where "first" and "last" come from: the calls for an example, or the order of registration.
-        warnings: what is likely to keep the binary model from learning, one sentence each.
+        layers: one entry per layer with weights and per removed ReLU, in the order of registration.
+        order: the order that decides which layer is first and last: the calls for an example, or the registration.
+        warnings: likely reasons why the binary model will not learn, one sentence each.
     """
 
     layers: tuple[LayerReport, ...]
@@ -69,7 +69,7 @@ class ConversionReport:
     warnings: tuple[str, ...] = ()
 
     def names(self, became: Became) -> list[str]:
-        """Return the names of all that became ``became``."""
+        """Return the names of the layers that became ``became``."""
         return [layer.name for layer in self.layers if layer.became == became]
 
     @property
@@ -99,7 +99,7 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            # numbers end below each other
+            # numbers are aligned to the right
             cell.rjust(width) if place == 2 else cell.ljust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
@@ -120,69 +120,72 @@ def binarize_model(
     in_place: bool = False,
     **binary: Unpack[BinarySettings],
 ) -> tuple[nn.Module, ConversionReport]:
-    """Return a binary version of ``model``, and what became of each of its layers.
+    """Return a binary version of ``model``, and a report of its layers.
 
-    Every ``nn.Conv2d`` and ``nn.Linear`` becomes a :class:`BinaryConv2d` or :class:`BinaryLinear` with an activation of
-    its own, but for the first and the last layer, for those named in ``keep``, and for those that cannot be converted
-    without changing what the model does; the report gives the reason for each. Real weights become the latent weights:
-    the same numbers, the same names up to what follows. A layer with a scale, a bias or a padding of another kind than
-    zeros becomes a sequence of ``pad``, ``binary`` and ``affine``. A layer that stands in several places stays one.
+    Every ``nn.Conv2d`` and ``nn.Linear`` becomes a :class:`BinaryConv2d` or :class:`BinaryLinear` with its own
+    activation. Exceptions are the first and the last layer, those named in ``keep``, and those that cannot be converted
+    without changing what the model does; the report gives the reason for each. Real weights become the latent weights,
+    with the same values. A layer with a scale, a bias, or padding with other values than zeros becomes a sequence of
+    ``pad``, ``binary`` and ``affine``. A layer that is used in several places is still one layer.
 
-    A ReLU right ahead of a binary layer leaves nothing to binarize: sign(ReLU(x)) is +1 everywhere, and stays constant
-    for many an f. By default such ReLUs (ReLU6 too) become identities; the sign is then the only nonlinearity there, as
-    in the networks of this package. A ReLU module that a model calls in several places goes as a whole. "Right ahead"
-    is read from the order of the layers: no norm in between, the next layer binary. A ReLU that is called as a function
-    cannot be removed; with an ``example`` the report warns of layers that get one sign only, whatever the cause.
+    A ReLU directly before a binary layer leaves nothing to binarize: sign(ReLU(x)) is +1 everywhere, and the sign of
+    f(ReLU(x)) is constant for many f. By default such ReLUs (ReLU6 too) become identities; the sign is then the only
+    nonlinearity there, as in the networks of this package. A ReLU module that a model calls in several places is
+    removed from all of them. A ReLU counts as directly before a layer if no norm is between them in the order of the
+    layers. A ReLU that is called as a function cannot be removed; with an ``example`` the report warns about layers
+    that get one sign only.
 
     Args:
-        model: any eager module; it stays as it is, a deep copy is converted, unless ``in_place`` is set.
+        model: any eager module. A deep copy is converted and the model is not changed, unless ``in_place`` is set.
         activation: factory of the complementary functions, called once per binary layer with its number of channels
             (features); None for none. Random draws in it follow the seed and leave the generators as they were. For
             linear layers f sees the features in the second dimension, as f of a convolution sees channels.
         example: a tensor, or a tuple of the arguments of ``forward``, on the device of the model. The model runs on it
-            in evaluation mode: first and last are then those of execution, layers that are never called stay real (some
-            models read the weights of their layers themselves), and the result is tried out. Without it the order of
-            registration stands for the order of execution, and nothing is tried out.
+            in evaluation mode. The calls then decide which layer is first and last, layers that are never called stay
+            real (some models read the weights of their layers themselves), and the converted model is run once. Without
+            an example the order of registration is used instead, and the converted model is not run.
         keep: names of layers, of modules that hold layers, or patterns (``"*.downsample.0"``); or a function of name
-            and module. These stay real, also ReLUs.
+            and module. These layers and ReLUs are not changed.
         keep_ends: whether the first and the last layer stay real.
-        depthwise: whether convolutions of one channel per group become binary too; each of their outputs is a sum of a
-            few signs only.
-        relu: "remove" or "keep" the ReLUs right ahead of binary layers; keep them for an f that tells positive
-            numbers apart.
-        scale: whether a learnable factor per output channel follows, which starts as the mean of |W|: the closest that
-            a binary layer comes to the real one. Without it the sums are whole numbers far outside the window, fine
-            ahead of a batch norm only. The factor is XNOR-Net's, learned as in XNOR-Net++ (Bulat and Tzimiropoulos
-            2019, arXiv 1909.13863).
-        in_place: convert ``model`` itself and return it. If anything raises, it is as it was, unless the trial on the
-            ``example`` did.
+        depthwise: whether convolutions with one channel per group become binary too; each of their outputs is a sum of
+            only a few signs.
+        relu: "remove" or "keep" the ReLUs directly before binary layers; keep them for an f whose sign changes among
+            positive numbers.
+        scale: whether to multiply by a learnable factor per output channel. It starts as the mean of |W|, which brings
+            the binary layer closest to the real one. Without it the sums are whole numbers far outside the window,
+            which only a batch norm corrects. The factor is XNOR-Net's, learned as in XNOR-Net++ (Bulat and
+            Tzimiropoulos 2019, arXiv 1909.13863).
+        in_place: convert ``model`` itself and return it. After an error the model is unchanged, unless running the
+            converted model on the ``example`` failed.
         binary: see :class:`~gaaf_gp.binary.building.BinarySettings`.
 
     Raises:
-        GaafError: no eager module, a module that is a single layer, or one that cannot be copied; an option out of its
-            range, a name that meets nothing; the model, or what became of it, does not run on the example.
+        GaafError: the model is not an eager module, is a single layer, or cannot be copied; an option is out of its
+            range; a name in ``keep`` matches nothing; or the model, before or after, does not run on the example.
     """
     _check(model, relu, binary)
     model = model if in_place else _copied(model)
-    found = survey(model, example)
-    stays = kept(found, keep)
-    reasons = _reasons(found, stays, keep_ends, depthwise)
-    chosen = [m for m in found.layers() if m not in reasons and isinstance(m, nn.Conv2d | nn.Linear)]
-    ahead = _relus_ahead(found, chosen)
+    surveyed = survey(model, example)
+    stays = kept(surveyed, keep)
+    reasons = _reasons(surveyed, stays, keep_ends, depthwise)
+    chosen = [m for m in surveyed.layers() if m not in reasons and isinstance(m, nn.Conv2d | nn.Linear)]
+    ahead = _relus_ahead(surveyed, chosen)
     gone = [module for module in ahead if relu == "remove" and not stays(module)]
-    rows = _rows(found, reasons, ahead, gone)
-    warnings = _warnings(found, chosen, {m: ls for m, ls in ahead.items() if m not in gone}, binary)
-    if chosen and not found.executed:
-        warnings += _unsure([m for m in found.names if isinstance(m, RELUS) and not (m in ahead or stays(m))], found)
+    rows = _rows(surveyed, reasons, ahead, gone)
+    warnings = _warnings(surveyed, chosen, {m: ls for m, ls in ahead.items() if m not in gone}, binary)
+    if chosen and not surveyed.executed:
+        warnings += _unsure(
+            [m for m in surveyed.names if isinstance(m, RELUS) and not (m in ahead or stays(m))], surveyed
+        )
     with forked_generators():
         news = {layer: replacement(layer, activation, scale, {**PAPER, **binary}) for layer in chosen}
     for old, new in (news | {module: nn.Identity() for module in gone}).items():
-        for name in found.names[old]:
+        for name in surveyed.names[old]:
             parent, _, attribute = name.rpartition(".")
             setattr(model.get_submodule(parent), attribute, new)
     if example is not None:
         warnings += _constant_signs(model, example)
-    return model, ConversionReport(rows, "execution" if found.executed else "registration", tuple(warnings))
+    return model, ConversionReport(rows, "execution" if surveyed.executed else "registration", tuple(warnings))
 
 
 def _check(model: nn.Module, relu: str, binary: BinarySettings) -> None:
@@ -211,13 +214,13 @@ def _copied(model: nn.Module) -> nn.Module:
 
 
 def _reasons(
-    found: Survey, stays: Callable[[nn.Module], bool], keep_ends: bool, depthwise: bool
+    surveyed: Survey, stays: Callable[[nn.Module], bool], keep_ends: bool, depthwise: bool
 ) -> dict[nn.Module, str]:
     """Return the layers that stay real, each with the reason."""
-    reasons = obstacles(found, depthwise)
-    first, last = found.ends() if keep_ends else (None, None)
-    called = set(found.calls)
-    for layer in found.layers():
+    reasons = obstacles(surveyed, depthwise)
+    first, last = surveyed.ends() if keep_ends else (None, None)
+    called = set(surveyed.calls)
+    for layer in surveyed.layers():
         for holds, reason in (
             (stays(layer), "kept"),
             (layer not in called, "not called for the example in evaluation mode"),
@@ -229,20 +232,23 @@ def _reasons(
     return reasons
 
 
-def _relus_ahead(found: Survey, chosen: Sequence[nn.Module]) -> dict[nn.Module, list[nn.Module]]:
-    """Return the ReLUs that a chosen layer is right behind, each with the layers behind it."""
-    ahead = {module: found.behind(module) for module in found.names if isinstance(module, RELUS)}
+def _relus_ahead(surveyed: Survey, chosen: Sequence[nn.Module]) -> dict[nn.Module, list[nn.Module]]:
+    """Return the ReLUs that are directly before a chosen layer, each with the layers after it."""
+    ahead = {module: surveyed.behind(module) for module in surveyed.names if isinstance(module, RELUS)}
     return {module: layers for module, layers in ahead.items() if any(layer in chosen for layer in layers)}
 
 
 def _rows(
-    found: Survey, reasons: Mapping[nn.Module, str], ahead: Mapping[nn.Module, list[nn.Module]], gone: list[nn.Module]
+    surveyed: Survey,
+    reasons: Mapping[nn.Module, str],
+    ahead: Mapping[nn.Module, list[nn.Module]],
+    gone: list[nn.Module],
 ) -> tuple[LayerReport, ...]:
-    rows, layers = [], found.layers()
-    for module, names in found.names.items():
+    rows, layers = [], surveyed.layers()
+    for module, names in surveyed.names.items():
         kind = type(module).__name__
         if module in gone:
-            behind = listed(dict.fromkeys(found.names[layer][0] for layer in ahead[module]), most=3)
+            behind = listed(dict.fromkeys(surveyed.names[layer][0] for layer in ahead[module]), most=3)
             rows.append(LayerReport(names[0], kind, 0, "removed", f"right ahead of {behind}"))
         elif module in layers:
             weights = sum(p.numel() for p in module.parameters() if not nn.parameter.is_lazy(p) and p.dim() > 1)
@@ -252,7 +258,7 @@ def _rows(
 
 
 def _warnings(
-    found: Survey,
+    surveyed: Survey,
     chosen: Sequence[nn.Conv2d | nn.Linear],
     ahead: Mapping[nn.Module, list[nn.Module]],
     binary: BinarySettings,
@@ -261,10 +267,10 @@ def _warnings(
     if not chosen:
         warnings.append("no layer is binary; see the notes, and keep_ends")
     for module, layers in ahead.items():
-        behind = listed(dict.fromkeys(found.names[layer][0] for layer in layers if layer in chosen), most=3)
+        behind = listed(dict.fromkeys(surveyed.names[layer][0] for layer in layers if layer in chosen), most=3)
         warnings.append(
-            f"{found.names[module][0]} is right ahead of {behind}: sign(f(ReLU(x))) is constant for f = x and for many "
-            "others"
+            f"{surveyed.names[module][0]} is right ahead of {behind}: sign(f(ReLU(x))) is constant for f = x and for "
+            "many others"
         )
     window = binary.get("weight_window", PAPER["weight_window"])
     beyond = sum(int((layer.weight.detach().abs() > window).sum()) for layer in chosen if not layer.weight.is_meta)
@@ -276,8 +282,8 @@ def _warnings(
     return warnings
 
 
-def _unsure(relus: Sequence[nn.Module], found: Survey) -> list[str]:
-    names = [found.names[relu][0] for relu in relus]
+def _unsure(relus: Sequence[nn.Module], surveyed: Survey) -> list[str]:
+    names = [surveyed.names[relu][0] for relu in relus]
     if not names:
         return []
     return [

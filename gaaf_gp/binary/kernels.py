@@ -8,11 +8,11 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.util.checks import choice
 
 KERNELS = ("torch", "float32", "fixed")
-"""What computes binary convolutions: torch; compiled kernels; compiled kernels with gradients in whole numbers."""
+"""torch; compiled kernels with float32 gradients; compiled kernels with gradients in whole numbers."""
 
 
 def best_kernels() -> str:
-    """Return the quickest of :data:`KERNELS` that this machine has; the first call may compile them."""
+    """Return the fastest of :data:`KERNELS` on this machine; the first call may compile them."""
     if not native.available():
         return "torch"
     return "fixed" if native.whole_numbers() else "float32"
@@ -21,10 +21,10 @@ def best_kernels() -> str:
 def use_kernels(model: nn.Module, kernels: str) -> None:
     """Let the binary convolutions and batch norms of ``model`` use ``kernels``, one of :data:`KERNELS`.
 
-    This is about float32 on a CPU; other dtypes and devices stay with torch, and so do convolutions with groups or
-    dilation.
-    Forward the compiled kernels give the same integers as torch. Backward "float32" sums in another order, and "fixed"
-    rounds gradients as a bfloat16 would. Inputs are rounded to bfloat16 ahead of the sign and its window.
+    Compiled kernels compute float32 on a CPU. Other dtypes and devices still use torch, and so do convolutions with
+    groups or dilation. In the forward pass the compiled kernels give the same integers as torch. In the backward pass
+    "float32" sums in another order, and "fixed" rounds gradients as a bfloat16 would. Inputs are rounded to bfloat16
+    before the sign and its window.
 
     Raises:
         GaafError: unknown kernels, or ones that this machine does not have.

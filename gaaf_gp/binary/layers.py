@@ -1,11 +1,12 @@
 """Binary convolution and linear layers over latent weights.
 
-A layer keeps real-valued latent weights, which the optimizer moves, and computes with their signs and with the signs of
-its inputs. The complementary activation function of a layer, where it has one, comes before the sign of the inputs.
+A layer keeps real-valued latent weights, which the optimizer updates, and computes with their signs and with the signs
+of its inputs. If a layer has a complementary activation function, it is applied before the sign of the inputs.
 
-Every product is +1 or -1 and every sum an integer. In float32 that integer is exact, up to algorithms that transform
-their operands (Winograd, FFT). A bfloat16 holds eight bits and so not all integers above 256: under autocast a layer
-computes in the dtype of its weights all the same, float32 as a rule. Its sums and gradients stay what they are without.
+Every product is +1 or -1 and every sum is an integer. In float32 that integer is exact, except for algorithms that
+transform their operands (Winograd, FFT). A bfloat16 has eight bits and cannot hold all integers above 256. So a layer
+computes in the dtype of its weights, usually float32, even under autocast, and autocast changes neither sums nor
+gradients.
 """
 
 from __future__ import annotations
@@ -28,22 +29,22 @@ from gaaf_gp.util.checks import positive_number, whole_number
 from gaaf_gp.util.devices import lowers
 
 PAD_VALUES = (0.0, 1.0, -1.0)
-"""What padding may add to binarized inputs."""
+"""The values that padding may add to binarized inputs."""
 
 
 class BinaryLayer(nn.Module):
-    """What binary layers share: latent weights, and the binarization of weights and inputs.
+    """Base class of the binary layers: latent weights, and the binarization of weights and inputs.
 
     Attributes:
-        channels: number of input channels (features), what an activation of this layer is made for.
-        weight: the real latent weights, the only parameter of the layer itself; they are what the state dict holds.
+        channels: number of input channels (features); an activation of this layer is made for this number.
+        weight: the real latent weights, the only parameter of the layer itself; the state dict holds these.
         activation: the function f in sign(f(x)), or None for sign(x).
         surrogate: the surrogate gradient of the sign of the inputs.
         weight_surrogate: that of the weights, always the clipped straight-through estimator.
         real_weights: whether the layer computes with its latent weights themselves, see :func:`use_real_weights`.
 
     Raises:
-        GaafError: an argument is out of its range, or the activation is no module.
+        GaafError: an argument is out of its range, or the activation is not a module.
     """
 
     activation: nn.Module | None
@@ -86,7 +87,7 @@ class BinaryLayer(nn.Module):
         self.activation = activation
 
     def reset_parameters(self) -> None:
-        """Draw the latent weights anew: uniform within 1/sqrt(fan-in), as torch's own layers are."""
+        """Draw new latent weights: uniform within 1/sqrt(fan-in), as in torch's own layers."""
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,11 +99,11 @@ class BinaryLayer(nn.Module):
             return self.result(wide)
 
     def result(self, x: Tensor) -> Tensor:
-        """Return what the layer makes of ``x``."""
+        """Return the output of the layer for ``x``, in the dtype of the weights."""
         raise NotImplementedError
 
     def widened(self, x: Tensor) -> Tensor:
-        """Return ``x`` as the layer takes it: in the dtype of the weights where autocast may have made it another."""
+        """Return ``x`` in the dtype of the weights under autocast, which may have changed it, and ``x`` itself else."""
         return x.to(self.weight.dtype) if lowers(x.device) else x
 
     def binary_input(self, x: Tensor) -> Tensor:
@@ -158,8 +159,8 @@ class BinaryConv2d(BinaryLayer):
         padding: rows and columns added on each side, in pixels.
         dilation: spacing of the kernel's taps.
         groups: divides both channel numbers.
-        pad_value: what padding adds to the binarized input: 0, +1 or -1. With 0 the border is ternary; packed kernels
-            of one bit a value support +1 or -1 only.
+        pad_value: the value that padding adds to the binarized input: 0, +1 or -1. With 0 the border is ternary;
+            packed kernels with one bit per value support +1 or -1 only.
         activation: the complementary function f, None for none; it must keep the shape.
         surrogate: name of the surrogate gradient of the inputs' sign, see ``binarize``.
         window: its window, in units of f(x).
@@ -220,7 +221,7 @@ class BinaryConv2d(BinaryLayer):
         self._check_shape(x)
         padding, stride = self.padding, self.stride
         if self.kernel_size == (1, 1) and not any(padding):
-            # the pixels in between meet no tap; torch 2.13's strided backward pass writes past its memory for few
+            # the pixels in between are not used; torch 2.13's strided backward pass writes out of bounds for few
             # channels in channels-last memory
             x, stride = x[..., :: stride[0], :: stride[1]], (1, 1)
         signs = self.binary_input(x)
@@ -245,17 +246,17 @@ class BinaryConv2d(BinaryLayer):
 
     @property
     def direct(self) -> bool:
-        """Whether the compiled kernels find the signs from the input itself, and not from f(x) as torch makes it."""
+        """Whether the compiled kernels compute the signs from x itself, and not from f(x) as torch computes it."""
         return self.activation is None or isinstance(self.activation, TableActivation) or self._program() is not None
 
     def compiled(self, x: Tensor, norm: native.Norm | None = None, shortcut: Tensor | int | None = None) -> Tensor:
-        """Return what :meth:`forward` does, by the compiled kernels, joined with what follows.
+        """Return the result of :meth:`forward`, computed by the compiled kernels together with norm and shortcut.
 
         Args:
-            x: one that :meth:`fits`.
+            x: an input that :meth:`fits`.
             norm: the batch normalization of the result.
-            shortcut: what is added then, see :class:`gaaf_gp.binary.native.Unit`; a number only for a :attr:`direct`
-                layer.
+            shortcut: added after the norm, see :class:`gaaf_gp.binary.native.Unit`; a number only for a
+                :attr:`direct` layer.
 
         Raises:
             GaafError: ``x`` has another number of channels.
@@ -267,7 +268,7 @@ class BinaryConv2d(BinaryLayer):
         signs: native.Signs
         program = self._program()
         if program is not None and self.activation is not None:
-            # a program of an activation that returns signs has the window in it
+            # the program of an activation that returns signs already applies the window
             window_of_signs = math.inf if isinstance(self.activation, SignActivation) else self.surrogate.window
             signs, vectors = native.ProgramSigns(program, window_of_signs), tuple(self.activation.parameters())
         elif isinstance(self.activation, TableActivation):
@@ -302,11 +303,11 @@ class BinaryLinear(BinaryLayer):
     Args:
         in_features: size of the last dimension of the input.
         out_features: size of the last dimension of the output.
-        activation: see :class:`BinaryConv2d`, as for all that follow.
-        surrogate: there.
-        window: there.
-        weight_window: there.
-        sharpness: there.
+        activation: see :class:`BinaryConv2d`.
+        surrogate: see :class:`BinaryConv2d`.
+        window: see :class:`BinaryConv2d`.
+        weight_window: see :class:`BinaryConv2d`.
+        sharpness: see :class:`BinaryConv2d`.
 
     Raises:
         GaafError: an argument is out of its range; in ``forward``, an input of another shape.
@@ -353,10 +354,10 @@ def binary_layers(model: nn.Module) -> Iterator[BinaryLayer]:
 
 
 def use_real_weights(model: nn.Module, real: bool = True) -> None:
-    """Let the binary layers of ``model`` compute with their latent weights themselves, or with the signs of them again.
+    """Let the binary layers of ``model`` compute with their latent weights themselves, or with their signs again.
 
-    The inputs stay binary. It is the first of two stages of training; the second goes on from its weights with their
-    signs (ReActNet, Liu et al. 2020, arXiv 2003.03488). Such layers run in torch, not in the compiled kernels.
+    The inputs stay binary. It is the first of two stages of training; the second starts from these weights and uses
+    their signs (ReActNet, Liu et al. 2020, arXiv 2003.03488). Such layers run in torch, not in the compiled kernels.
     """
     for layer in binary_layers(model):
         layer.real_weights = real
@@ -366,11 +367,11 @@ def use_real_weights(model: nn.Module, real: bool = True) -> None:
 def clip_latent_weights(model: nn.Module, limit: float) -> None:
     """Clamp the latent weights of all binary layers of ``model`` to [-limit, +limit], in place.
 
-    A latent weight beyond its window gets no gradient and would never come back: call this after every step of the
+    A latent weight beyond its window gets no gradient and would stay there forever: call this after every step of the
     optimizer.
 
     Raises:
-        GaafError: ``limit`` is no number above 0.
+        GaafError: ``limit`` is not a number above 0.
     """
     limit = positive_number("limit", limit)
     for layer in binary_layers(model):
@@ -395,6 +396,6 @@ def _plain_sign(surrogate: Surrogate) -> SignTables:
 
 @functools.cache
 def _as_they_are(surrogate: Surrogate) -> SignTables:
-    """Tables that return signs as they are, and their gradient."""
+    """Return tables that leave signs and their gradients unchanged."""
     every = bfloat16_inputs().flatten()
     return SignTables(every >= 0, torch.ones_like(every, dtype=torch.bfloat16), surrogate)

@@ -1,8 +1,7 @@
 """Networks without shortcuts: network in network, and the small VGG.
 
-Stem and classifier stay real. Pooling comes ahead of batch norm: on the sums of a binary convolution, where a maximum
-still tells values apart, and not on signs, where it would be +1 almost everywhere (XNOR-Net, Section 3.2). No layer has
-a scaling factor.
+Stem and classifier stay real. Pooling comes before batch norm and works on the sums of a binary convolution, because
+the maximum of signs would be +1 almost everywhere (XNOR-Net, Section 3.2). No layer has a scaling factor.
 """
 
 from collections.abc import Sequence
@@ -111,11 +110,11 @@ def vgg_small(
     Args:
         num_classes: number of logits.
         in_channels: channels of the images.
-        activation: see :func:`nin`, as for all that follow.
+        activation: see :func:`nin`.
         widths: channels of the convolutions, an even number of them.
         grid: rows and columns that the classifier sees; images of other sizes are averaged to it, see
             :class:`FlatNetwork`.
-        binary: there.
+        binary: see :class:`~gaaf_gp.binary.building.BinarySettings`.
 
     Raises:
         GaafError: an argument is out of its range.
@@ -129,7 +128,7 @@ def vgg_small(
         )
     convolution = convolution_maker(binary)
     units = [
-        # at an odd edge the maximum is over the pixels that are there: no image is too small
+        # at an odd edge the maximum is over the pixels inside the image, so no image is too small
         _unit(convolution(before, after, 3, padding=1), nn.MaxPool2d(2, ceil_mode=True) if place % 2 else None)
         for place, (before, after) in enumerate(pairwise(widths), 1)
     ]

@@ -73,9 +73,9 @@ def resnet18(
     Args:
         num_classes: number of logits.
         in_channels: channels of the images.
-        activation: see :func:`small_network`, as for all that follow.
+        activation: see :func:`small_network`.
         widths: channels of the four stages.
-        binary: there.
+        binary: see :class:`~gaaf_gp.binary.building.BinarySettings`.
 
     Raises:
         GaafError: an argument is out of its range.
@@ -119,7 +119,7 @@ def resnet20(
         activation: see :func:`small_network`.
         widths: channels of the stages, each a multiple of the one before.
         blocks: pairs of convolutions in each stage; with three stages there are 6 ``blocks`` + 2 layers.
-        shortcut_every: one shortcut over so many convolutions: 1 as in Bi-Real Net, 2 as in the original.
+        shortcut_every: number of convolutions per shortcut: 1 as in Bi-Real Net, 2 as in the original.
         binary: see :class:`~gaaf_gp.binary.building.BinarySettings`.
 
     Raises:
@@ -150,9 +150,9 @@ def bireal18(
     Args:
         num_classes: number of logits.
         in_channels: channels of the images.
-        activation: see :func:`small_network`, as for all that follow.
+        activation: see :func:`small_network`.
         widths: channels of the four stages, any.
-        binary: there.
+        binary: see :class:`~gaaf_gp.binary.building.BinarySettings`.
 
     Raises:
         GaafError: an argument is out of its range.
@@ -173,9 +173,9 @@ def bireal34(
     Args:
         num_classes: number of logits.
         in_channels: channels of the images.
-        activation: see :func:`small_network`, as for all that follow.
+        activation: see :func:`small_network`.
         widths: channels of the four stages, any.
-        binary: there.
+        binary: see :class:`~gaaf_gp.binary.building.BinarySettings`.
 
     Raises:
         GaafError: an argument is out of its range.
@@ -227,7 +227,7 @@ def _bireal(
         body = NormalizedConvolution(convolution(before, after, 3, stride=1 + halves, padding=1))
         if not halves:
             return [Residual(body, nn.Identity())]
-        # at an odd edge the convolution leaves half a pixel more, and so must the pooling
+        # at an odd edge the convolution rounds the size up, and the pooling must do the same
         pool = nn.AvgPool2d(2, 2, ceil_mode=True)
         return [Residual(body, nn.Sequential(pool, NormalizedConvolution(nn.Conv2d(before, after, 1, bias=False))))]
 

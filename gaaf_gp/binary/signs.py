@@ -1,6 +1,6 @@
-"""Activations that return signs themselves: a binary layer calls them in place of ``binarize(f(x))``.
+"""Activations that return signs themselves: a binary layer calls them instead of ``binarize(f(x))``.
 
-The forward and the backward pass may then belong to different functions: sign(f(x)), and the windowed derivative of g.
+The forward and the backward pass may then use different functions: sign(f(x)), and the windowed derivative of g.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from gaaf_gp.errors import GaafError
 
 
 class SignActivation(nn.Module):
-    """Base of the activations that return signs: +1 and -1, with a surrogate gradient of their own.
+    """Base class of activations that return signs, +1 and -1, with their own surrogate gradient.
 
-    y = sign(f(x)), +1 where f(x) = 0. A binary layer computes with the result as it is.
+    y = sign(f(x)), +1 where f(x) = 0. A binary layer uses the result without binarizing it again.
 
     Input: floating (N, C, ...). Output: the same shape and dtype.
 
     Attributes:
-        surrogate: what the gradient was made with; a layer takes only activations with its own surrogate.
+        surrogate: the surrogate of the gradient; a layer accepts only activations with the layer's surrogate.
     """
 
     surrogate: Surrogate
 
 
 class SplitSign(SignActivation):
-    """sign(f(x)), with the windowed derivative of g in the place of that of f.
+    """sign(f(x)), with the windowed derivative of g instead of that of f.
 
-    The gradient of x comes from g alone: the incoming one times the surrogate derivative at g(x) times g'(x). What
-    ``f`` learns gets the gradient that it would get from ``binarize(f(x))``, what ``g`` learns that of
-    ``binarize(g(x))``. Without gradients g is not computed.
+    The gradient of x comes from g alone: it is the incoming gradient times the surrogate derivative at g(x) times
+    g'(x). Parameters of ``f`` get the gradient of ``binarize(f(x))``, parameters of ``g`` that of ``binarize(g(x))``.
+    If no gradients are needed, g is not computed.
 
     Input: floating, of the shape that f and g take. Output: the same shape and dtype.
 
@@ -47,8 +47,8 @@ class SplitSign(SignActivation):
 
     Args:
         f: a module that keeps the shape of its input.
-        g: another one.
-        surrogate: of the sign, for both.
+        g: a module that keeps the shape of its input.
+        surrogate: the surrogate of the sign, for both.
 
     Raises:
         GaafError: in ``forward``, f and g return different shapes.
@@ -83,29 +83,31 @@ class SplitSign(SignActivation):
         return f"surrogate={self.surrogate}"
 
 
-def split(f: Callable[..., Tensor], g: Callable[..., Tensor], own: int, window: float) -> Callable[..., Tensor]:
-    """Return what :class:`SplitSign` computes, clipped, as one function that returns f(x), for the compiled kernels.
+def split(
+    f: Callable[..., Tensor], g: Callable[..., Tensor], forward_vectors: int, window: float
+) -> Callable[..., Tensor]:
+    """Return :class:`SplitSign` with the clipped surrogate as one function that returns f(x), for the compiled kernels.
 
-    Its gradients have the window in them already: the incoming one goes to f, but not to x, where abs(f(x)) <= window,
-    and to g where abs(g(x)) <= window.
+    Its gradients already include the window. Where abs(f(x)) <= window, the incoming gradient goes to the vectors of f
+    (and not to x); where abs(g(x)) <= window, it goes to g.
 
     Args:
-        f: of x and of its vectors, element by element.
+        f: a function of x and its vectors, element by element.
         g: likewise.
-        own: how many vectors f takes; those that follow are of g.
-        window: of the clipped surrogate.
+        forward_vectors: number of vectors of f; the vectors of g follow them.
+        window: the window of the clipped surrogate.
     """
 
     def both(x: Tensor, *vectors: Tensor) -> Tensor:
-        forward = f(x.detach(), *vectors[:own]).expand_as(x)
-        backward = g(x, *vectors[own:]).expand_as(x)
+        forward = f(x.detach(), *vectors[:forward_vectors]).expand_as(x)
+        backward = g(x, *vectors[forward_vectors:]).expand_as(x)
         return cast(Tensor, _Windowed.apply(forward, backward, window))  # type: ignore[no-untyped-call]
 
     return both
 
 
 class _Joined(torch.autograd.Function):
-    """The first argument; both get the incoming gradient."""
+    """Returns its first argument; both arguments get the incoming gradient."""
 
     @staticmethod
     def forward(_ctx: Any, signs: Tensor, _through: Tensor) -> Tensor:
@@ -117,7 +119,7 @@ class _Joined(torch.autograd.Function):
 
 
 class _Windowed(torch.autograd.Function):
-    """The first argument; each gets the incoming gradient where it lies within the window."""
+    """Returns its first argument; each argument gets the incoming gradient where its value is within the window."""
 
     @staticmethod
     def forward(ctx: Any, forward: Tensor, backward: Tensor, window: float) -> Tensor:
@@ -129,6 +131,7 @@ class _Windowed(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         forward, backward = (
-            torch.where(one.abs() <= ctx.window, gradient, torch.zeros_like(gradient)) for one in ctx.saved_tensors
+            torch.where(values.abs() <= ctx.window, gradient, torch.zeros_like(gradient))
+            for values in ctx.saved_tensors
         )
         return forward, backward, None

@@ -1,4 +1,4 @@
-"""Looks at a torch model ahead of its conversion: in which order its layers run, and which of them cannot be binary."""
+"""Examination of a torch model before its conversion: the order of its layers, and which of them cannot be binary."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ WEIGHTED = (
     nn.RNNCellBase,
     nn.MultiheadAttention,
 )
-# these centre their input, so that a ReLU ahead of one does not reach the sign behind it
+# these centre their input, so a ReLU before one of them does not make the next sign constant
 _CENTRING = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class Survey(NamedTuple):
-    """A model as it is before its conversion.
+    """The modules of a model before its conversion.
 
     Attributes:
-        names: of every module, all the names under which it is registered, in the order of registration.
-        calls: layers, ReLUs and norms in the order in which they run, or are registered; repeated calls repeat.
-        executed: whether the order is that of calls for an example.
+        names: module -> all its names, in the order of registration.
+        calls: layers, ReLUs and norms in the order in which they run, or are registered, once for each call.
+        executed: whether ``calls`` is the order of the calls for an example.
     """
 
     names: dict[nn.Module, list[str]]
@@ -44,7 +44,7 @@ class Survey(NamedTuple):
     executed: bool
 
     def layers(self) -> Sequence[nn.Module]:
-        """Return what has weights, in the order of registration, without what belongs to an attention."""
+        """Return the modules with weights in the order of registration, without those inside an attention."""
         return [module for module in self.names if isinstance(module, WEIGHTED)]
 
     def ends(self) -> tuple[nn.Module | None, nn.Module | None]:
@@ -53,19 +53,19 @@ class Survey(NamedTuple):
         return (layers[0], layers[-1]) if layers else (None, None)
 
     def behind(self, relu: nn.Module) -> list[nn.Module]:
-        """Return the layers that the output of ``relu`` comes to next, one for each call, unless a norm is between."""
-        found: list[nn.Module] = []
+        """Return the next layer after each call of ``relu``; calls that are followed by a norm are left out."""
+        layers: list[nn.Module] = []
         for place, module in enumerate(self.calls):
             if module is relu:
                 following = (m for m in self.calls[place + 1 :] if isinstance(m, (*WEIGHTED, *_CENTRING)))
                 layer = next(following, None)
                 if layer is not None and not isinstance(layer, _CENTRING):
-                    found.append(layer)
-        return found
+                    layers.append(layer)
+        return layers
 
 
 def survey(model: nn.Module, example: Tensor | tuple[Any, ...] | None) -> Survey:
-    """Return what :class:`Survey` says of ``model``, which runs once on ``example`` if there is one.
+    """Return the :class:`Survey` of ``model``, which runs once on ``example`` if there is one.
 
     Raises:
         GaafError: the model does not run on the example.
@@ -88,7 +88,7 @@ def survey(model: nn.Module, example: Tensor | tuple[Any, ...] | None) -> Survey
 
 @contextmanager
 def watching(modules: Iterable[nn.Module], look: Callable[[nn.Module, tuple[Any, ...]], None]) -> Iterator[None]:
-    """Call ``look(module, arguments)`` ahead of each call of one of ``modules``, as long as the context lasts."""
+    """Inside the context, call ``look(module, arguments)`` before each call of one of ``modules``."""
     handles = [module.register_forward_pre_hook(look) for module in modules]
     try:
         yield
@@ -98,10 +98,10 @@ def watching(modules: Iterable[nn.Module], look: Callable[[nn.Module, tuple[Any,
 
 
 def run(model: nn.Module, example: Tensor | tuple[Any, ...], rule: str) -> None:
-    """Run ``model`` on ``example`` in evaluation mode and leave no trace in it, nor in the random generators.
+    """Run ``model`` on ``example`` in evaluation mode, and change neither the model nor the random generators.
 
     Raises:
-        GaafError: it raises; ``rule`` and what it said are in the message.
+        GaafError: the model raises; the message has ``rule`` and the error of the model.
     """
     training = {module: module.training for module in model.modules()}
     try:
@@ -116,7 +116,7 @@ def run(model: nn.Module, example: Tensor | tuple[Any, ...], rule: str) -> None:
 
 @contextmanager
 def forked_generators() -> Iterator[None]:
-    """Leave torch's random generators as they were, those of a GPU included."""
+    """Restore torch's random generators after the context, including those of a GPU."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     with torch.random.fork_rng(devices):
         yield
@@ -126,8 +126,8 @@ def forked_generators() -> Iterator[None]:
 def batch_statistics(model: nn.Module) -> Iterator[None]:
     """Let batch norms use the statistics of the batch, as in training, in a model that is run for evaluation.
 
-    Fresh running statistics centre nothing. What the norms keep is as it was afterwards. A norm that gets one value per
-    channel has no statistics of a batch, and uses those that it keeps.
+    Running statistics that were never updated do not centre anything. The statistics of the norms are restored
+    afterwards. A norm that gets a single value per channel has no batch statistics and uses its running ones.
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     kept_values = [{name: value.clone() for name, value in norm.named_buffers()} for norm in norms]
@@ -144,19 +144,19 @@ def batch_statistics(model: nn.Module) -> Iterator[None]:
                 norm.get_buffer(name).copy_(value)
 
 
-def obstacles(found: Survey, depthwise: bool) -> dict[nn.Module, str]:
-    """Return the layers that cannot, or had better not, be binary, each with the reason."""
+def obstacles(surveyed: Survey, depthwise: bool) -> dict[nn.Module, str]:
+    """Return the layers that cannot or should not be binary, each with the reason."""
     owners: dict[int, int] = {}
-    for module in found.names:
+    for module in surveyed.names:
         for parameter in module._parameters.values():
             if parameter is not None:
                 owners[id(parameter)] = owners.get(id(parameter), 0) + 1
     reasons = {}
-    for layer in found.layers():
+    for layer in surveyed.layers():
         reason = _obstacle(layer, owners, depthwise)
         if reason is not None:
             reasons[layer] = reason
-    for module in found.names:
+    for module in surveyed.names:
         if isinstance(module, nn.TransformerEncoderLayer):
             for layer in (module.linear1, module.linear2):
                 reasons.setdefault(layer, "nn.TransformerEncoderLayer reads its weights itself in evaluation")
@@ -194,23 +194,23 @@ def _unfit(layer: nn.Conv2d, depthwise: bool) -> str | None:
     return None
 
 
-def kept(found: Survey, keep: Keep) -> Callable[[nn.Module], bool]:
-    """Return the function that says whether the caller wants a layer or a ReLU to stay as it is.
+def kept(surveyed: Survey, keep: Keep) -> Callable[[nn.Module], bool]:
+    """Return a function of a module: whether ``keep`` asks to leave that layer or ReLU unchanged.
 
     Raises:
-        GaafError: a name or pattern meets nothing that could be changed.
+        GaafError: a name or pattern matches no layer or ReLU.
     """
     if callable(keep):
-        return lambda module: any(keep(name, module) for name in found.names[module])
+        return lambda module: any(keep(name, module) for name in surveyed.names[module])
     patterns = [keep] if isinstance(keep, str) else list(keep)
-    known = [n for module, names in found.names.items() if isinstance(module, (*WEIGHTED, *RELUS)) for n in names]
+    known = [n for module, names in surveyed.names.items() if isinstance(module, (*WEIGHTED, *RELUS)) for n in names]
     for pattern in patterns:
         if not isinstance(pattern, str) or not any(_meets(name, pattern) for name in known):
             raise GaafError(
                 f"keep must name layers of the model, got {pattern!r}; known: {listed(known)}; correct it, or use a "
                 "pattern such as '*.downsample.0'"
             )
-    return lambda module: any(_meets(name, pattern) for name in found.names[module] for pattern in patterns)
+    return lambda module: any(_meets(name, pattern) for name in surveyed.names[module] for pattern in patterns)
 
 
 def _meets(name: str, pattern: str) -> bool:

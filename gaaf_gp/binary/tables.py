@@ -1,8 +1,8 @@
-"""A parameter-free f as two tables: for every bfloat16 value the sign of f, and the slope that training sees.
+"""A parameter-free f as two tables: the sign of f and its windowed derivative for every bfloat16 value.
 
-A bfloat16 has 65,536 values, and the binary layers need of f no more than its sign and its windowed derivative. Both
-are computed once, in float32, and then looked up by the bits of the input: any candidate costs the same, in forward and
-backward, and a network that is built (or compiled) once serves them all by swapping tables.
+A bfloat16 has 65,536 values, and binary layers need only the sign of f and its windowed derivative. Both are computed
+once, in float32, and then looked up by the bits of the input. So every candidate costs the same, in forward and
+backward, and one network serves all candidates by swapping tables.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _look_up(
 ) -> Tensor:
     """Return ``convert(table, dtype)`` at ``bits``, in the shape and memory format of the dense int16 ``bits``.
 
-    Of torch's look-ups ``index_select`` on flat tensors is the fastest on a CPU, three to five times.
+    On a CPU, ``index_select`` on flat tensors is three to five times faster than torch's other look-ups.
     """
     index = bits.view(torch.uint16).to(torch.int32)
     lead = table.shape[:-1]
@@ -47,22 +47,22 @@ def _look_up(
     ordered = index.permute(order)
     flat, entries = ordered.reshape(-1), table.reshape(-1)
     if flat.numel() < entries.numel():
-        found = convert(entries.index_select(0, flat), dtype)
+        values = convert(entries.index_select(0, flat), dtype)
     else:
-        found = convert(entries, dtype).index_select(0, flat)
-    return found.view(ordered.shape).permute([order.index(place) for place in range(index.dim())])
+        values = convert(entries, dtype).index_select(0, flat)
+    return values.view(ordered.shape).permute([order.index(place) for place in range(index.dim())])
 
 
 def _batched(
     operation: Any, size: int, dims: Sequence[int | None], data: Sequence[Tensor], tables: Sequence[Tensor]
 ) -> tuple[Any, int]:
-    """Run ``operation(*data, *tables)`` for a batch; ``dims`` say where it stands in each, None for nowhere.
+    """Run ``operation(*data, *tables)`` for a batch; ``dims`` has the batch dimension of each, None for no batch.
 
-    Returns what it returns, and the dimension in which the batch stands there.
+    Returns its result, and the batch dimension of the result.
     """
     places = dims[len(data) :]
     if all(place is None for place in places):
-        inner = tables[0].dim() - 1  # behind the batches of tables that are there already
+        inner = tables[0].dim() - 1  # after the batch dimensions that the tables already have
         moved = [_moved(tensor, size, place, inner) for tensor, place in zip(data, dims, strict=False)]
         return operation.apply(*moved, *tables), inner
     moved = [_moved(tensor, size, place, 0) for tensor, place in zip((*data, *tables), dims, strict=True)]
@@ -78,7 +78,7 @@ def _moved(tensor: Tensor, size: int, place: int | None, to: int) -> Tensor:
 
 
 class _Slope(torch.autograd.Function):
-    """The backward pass, a function of its own so that it can be batched too."""
+    """The backward pass, as a separate function so that it can be batched too."""
 
     @staticmethod
     def forward(gradient: Tensor, bits: Tensor, slope: Tensor) -> Tensor:
@@ -132,17 +132,17 @@ class _TableBinarize(torch.autograd.Function):
 
 
 def table_binarize_raw(x: Tensor, sign: Tensor, slope: Tensor) -> Tensor:
-    """Return what :func:`table_binarize` does, for the two tables as they are, unchecked.
+    """Return :func:`table_binarize` of two raw tables, without checks.
 
-    Under ``torch.func.vmap`` the tables may be batched, (candidates, 65536), and ``x`` with them: many candidates at
-    once, each with its own tables.
+    Under ``torch.func.vmap`` the tables may be batched, (candidates, 65536), and ``x`` with them, to compute many
+    candidates at once, each with its own tables.
     """
     return cast(Tensor, _TableBinarize.apply(x, sign, slope)[0])  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, eq=False)
 class SignTables:
-    """What binary layers need of f, by the bits of a bfloat16 read as an unsigned number.
+    """The sign and the windowed derivative of f, indexed by the bits of a bfloat16 as an unsigned number.
 
     Attributes:
         sign: (65536,) bool, whether f(v) >= 0; False where f(v) is NaN.
@@ -160,7 +160,7 @@ class SignTables:
         return packed_table(self.sign, self.slope)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is made of the rest."""
+        """Leave out ``packed``, which is computed from the other two."""
         return {name: value for name, value in self.__dict__.items() if name != "packed"}
 
     def to(self, device: torch.device | str) -> SignTables:
@@ -169,13 +169,13 @@ class SignTables:
 
 
 def windowed_slope(values: Tensor, inputs: Tensor, surrogate: Surrogate) -> Tensor:
-    """Return d sign(f)/dx as training sees it, element by element, in the shape and dtype of ``inputs``.
+    """Return d sign(f)/dx as training uses it, element by element, in the shape and dtype of ``inputs``.
 
     Exactly 0 where the surrogate is 0, also where f' is infinite or NaN; elsewhere what autograd gives.
 
     Args:
         values: f(inputs), with its graph if it has one.
-        inputs: what ``values`` was computed from, each value from one input.
+        inputs: the inputs of f; each value depends on one input.
         surrogate: the surrogate of the sign.
     """
     if not values.requires_grad:
@@ -239,23 +239,23 @@ def table_binarize(x: Tensor, tables: SignTables) -> Tensor:
 
 
 def _versions(*tensors: Tensor) -> list[int]:
-    """Return how often each was changed in place; what inference mode made is not counted."""
+    """Return how often each was changed in place; tensors of inference mode have no count and give 0."""
     return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
 
 
 class TableActivation(SignActivation):
-    """sign(f(x)) from tables: what a binary layer calls instead of ``binarize(f(x))``.
+    """sign(f(x)) from tables; a binary layer calls it instead of ``binarize(f(x))``.
 
     Forward y = sign(f(v)), backward dy/dx = slope(v), where v is x rounded to bfloat16; see :func:`table_binarize`.
 
     Input: floating, of any shape and memory format, on the device of the tables. Output: the same.
 
-    The tables are buffers ``sign`` and ``slope`` that move with the module and are not in its state dict: they are
-    made of the formula, not learned.
+    The tables are buffers ``sign`` and ``slope`` that move with the module. They are not in its state dict, because
+    they are computed from f and not learned.
 
     Args:
-        tables: of f.
-        formula: what ``repr`` shows.
+        tables: the tables of f.
+        formula: text of f, shown by ``repr``.
     """
 
     sign: Tensor

@@ -139,7 +139,7 @@ def merge(
         target = stack.enter_context(Archive(into))
         results = {str(other.path): target.merge(other) for other in opened}
     if as_json:
-        print_json({name: asdict(one) for name, one in results.items()})
+        print_json({name: asdict(result) for name, result in results.items()})
         return
     for name, one in results.items():
         typer.echo(

@@ -204,7 +204,7 @@ def settings_of(recorded: Gain, network: str | None, epochs: int | None, batch_s
 
 def _recorded(entry: CatalogueEntry, data: str | None, network: str | None) -> Gain:
     """Return the gain that was recorded on this data and network, or the first where there is none."""
-    fitting = [one for one in entry.gains if data in (None, one.data) and network in (None, one.network)]
+    fitting = [gain for gain in entry.gains if data in (None, gain.data) and network in (None, gain.network)]
     return fitting[0] if fitting else entry.gains[0]
 
 

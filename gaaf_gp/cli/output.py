@@ -19,7 +19,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from gaaf_gp.experiments import run_folder
+from gaaf_gp.experiments import RunResult, run_folder
 from gaaf_gp.util.console import Mode, write_event
 from gaaf_gp.util.files import finite
 
@@ -80,11 +80,11 @@ def _options(arguments: Sequence[str]) -> list[str]:
     return found[: found.index("--")] if "--" in found else found
 
 
-def finish(result: dict[str, Any], folder: Path, mode: Mode = Mode.AUTO, as_json: bool = False) -> None:
+def finish(result: RunResult, folder: Path, mode: Mode = Mode.AUTO, as_json: bool = False) -> None:
     """Print what a run found, and how to go on with one that was interrupted.
 
     Args:
-        result: what ``result.json`` holds.
+        result: of the run.
         folder: of the run.
         mode: how progress was shown; with JSON lines standard error gets no other lines.
         as_json: print one JSON document, the result with its ``folder``, and ``resume`` where it can be gone on with.
@@ -92,9 +92,9 @@ def finish(result: dict[str, Any], folder: Path, mode: Mode = Mode.AUTO, as_json
     Raises:
         typer.Exit: it was interrupted.
     """
-    again = f"gaaf-gp resume {shlex.quote(str(folder))}" if result["interrupted"] else None
+    again = f"gaaf-gp resume {shlex.quote(str(folder))}" if result.interrupted else None
     if as_json:
-        print_json({**result, "folder": str(folder), "resume": again})
+        print_json({**result.as_json(), "folder": str(folder), "resume": again})
     else:
         run_folder.print_summary(result, run_folder.hall_rows(folder), folder, Console())
     if again is not None:

@@ -40,7 +40,7 @@ def target_files(target: Path, figures: Sequence[RunFigure], force: bool) -> dic
             f"a {ending} file holds one figure, got {len(figures)}: name one with --only, or a folder or a {PAGES} file"
         )
     single = ending in ENDINGS
-    files = {one.name: target if single else target / f"{one.name}.png" for one in figures}
+    files = {figure.name: target if single else target / f"{figure.name}.png" for figure in figures}
     there = sorted({str(path) for path in files.values() if path.exists()})
     if there and not force:
         raise GaafError(f"figures must be new files, but {listed(there, 3)} exist: choose another name or pass --force")
@@ -50,12 +50,12 @@ def target_files(target: Path, figures: Sequence[RunFigure], force: bool) -> dic
 def draw_run(data: RunData, figures: Sequence[RunFigure]) -> tuple[dict[str, Axes], dict[str, str]]:
     """Return the figures by name, and the names of those that there are not with what is missing."""
     drawn, missing = {}, {}
-    for one in figures:
-        found = one.draw(data, LIGHT)
+    for figure in figures:
+        found = figure.draw(data, LIGHT)
         if isinstance(found, str):
-            missing[one.name] = found
+            missing[figure.name] = found
         else:
-            drawn[one.name] = found
+            drawn[figure.name] = found
     return drawn, missing
 
 

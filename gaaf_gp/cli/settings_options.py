@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, get_origin
+
+import typer
 
 from gaaf_gp.cli.options import annotated, default_of
 from gaaf_gp.experiments import Settings, run_folder
@@ -31,13 +34,22 @@ OFFERED = (
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
     """Return a function that takes the settings of :data:`OFFERED` one by one in place of ``settings``.
 
+    A parameter that has the name of a setting, such as ``epochs``, gets its help, unless its annotation has one.
+
     Args:
         function: its parameter ``settings`` has the :class:`~gaaf_gp.experiments.Settings` of a script as default,
-            others are options of its own. Without that parameter it is returned as it is.
+            others are options of its own. Without that parameter only help is added.
     """
     signature = inspect.signature(function, eval_str=True)
+    signature = signature.replace(parameters=[explained(parameter) for parameter in signature.parameters.values()])
     if "settings" not in signature.parameters:
-        return function
+
+        @functools.wraps(function)
+        def explained_function(**given: Any) -> None:
+            function(**given)
+
+        explained_function.__dict__["__signature__"] = signature  # what typer reads
+        return explained_function
     chosen: Settings = signature.parameters["settings"].default
     values = dict(flat(chosen.as_json()))
     offered = [replace(OPTIONS[name], default=values.get(name, OPTIONS[name].default)) for name in OFFERED]
@@ -59,3 +71,12 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     command.__doc__ = function.__doc__
     command.__dict__["__signature__"] = signature.replace(parameters=[*own, *options])  # what typer reads
     return command
+
+
+def explained(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Return a parameter with the help of the setting of its name, if there is one and it has no help yet."""
+    helps = {name.rpartition(".")[2]: option.help for name, option in OPTIONS.items()}
+    if get_origin(parameter.annotation) is Annotated or parameter.name not in helps:
+        return parameter
+    about = typer.Option(help=helps[parameter.name], show_default="all cores" if parameter.name == "workers" else True)
+    return parameter.replace(annotation=Annotated[parameter.annotation, about])

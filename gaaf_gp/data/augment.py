@@ -1,7 +1,7 @@
-"""What is done to images on the device they are on: statistics, normalization, augmentation.
+"""Statistics, normalization and augmentation of images, on the device where the images are.
 
-Everything is batched and takes its random numbers from a generator that is handed in, so that a training run depends on
-its seed alone.
+Every function works on a whole batch and draws from the generator that it is given, so a training depends on its seed
+alone.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from gaaf_gp.errors import GaafError
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the mean and the standard deviation of every channel, on the scale 0..1.
 
-    They are exact: 256 counts per channel say all, and no copy of the images in floats is made.
+    They are exact: they are computed from 256 counts per channel, without a copy of the images in floats.
 
     Args:
         images: (N,C,H,W) uint8, not empty.
 
     Returns:
-        C means and C standard deviations (of the population). Where a channel never varies the latter is 1 instead of
-        0, so that it may divide.
+        C means and C standard deviations (of the population). The deviation of a channel that never varies is 1
+        instead of 0, so that images can be divided by it.
     """
     values = torch.arange(256, dtype=torch.float64) / 255
     means, deviations = [], []
@@ -44,13 +44,13 @@ def normalize(
         images: (N,C,H,W) uint8.
         mean: C numbers on the scale 0..1.
         std: C positive numbers on the scale 0..1.
-        dtype: Of the result; it is computed in float32 at least, so a short dtype is rounded once.
+        dtype: Of the result. The arithmetic uses float32 at least, so a shorter dtype is rounded only once.
 
     Returns:
         (N,C,H,W) in ``dtype``, on the device of the images.
 
     Raises:
-        GaafError: The images are no (N,C,H,W) uint8, or there are not C numbers.
+        GaafError: The images are not (N,C,H,W) uint8, or there are not C numbers.
     """
     if images.ndim != 4 or images.dtype != torch.uint8 or not images.shape[1] == len(mean) == len(std):
         raise GaafError(
@@ -69,10 +69,10 @@ def draw_offsets(batch: int, *, pad: int, flip: bool, generator: torch.Generator
     The same numbers are taken from the generator whatever ``flip`` is.
 
     Args:
-        batch: How many images.
+        batch: Number of images.
         pad: Pixels added on every side; offsets are 0..2*pad, all equally likely.
-        flip: Whether to mirror at all, each image with probability one half.
-        generator: Draws on its own device.
+        flip: Whether to mirror images, each with probability one half.
+        generator: The numbers are drawn on its device.
 
     Returns:
         Rows and columns of the upper left corner in the padded image, (batch,) int64 each, and (batch,) bool.
@@ -90,7 +90,7 @@ def augment(
     pad_value: float | Sequence[float] = 0,
     generator: torch.Generator,
 ) -> Tensor:
-    """Pad every image on all sides, crop it back to its size at a random place, and mirror every other one by chance.
+    """Pad every image on all sides, crop it back to its size at a random place, and mirror it with probability 1/2.
 
     The usual augmentation of small images (pad-4 random crop and horizontal flip); the paper trains with it.
 
@@ -98,7 +98,7 @@ def augment(
         images: (B,C,H,W), any dtype, on any device.
         pad: Pixels on every side, 0 for no crop.
         flip: Whether to mirror left and right.
-        pad_value: What is padded with, in the dtype of the images; one number, or C of them. For images that are
+        pad_value: Value of the padding, in the dtype of the images; one number, or C of them. For images that are
             normalized already, black is ``[-m / s for m, s in zip(mean, std)]``.
         generator: Draws everything; the same state gives the same result on every device.
 
@@ -106,7 +106,7 @@ def augment(
         (B,C,H,W) of the same dtype on the same device, in channels-last memory.
 
     Raises:
-        GaafError: The images have no four dimensions, ``pad`` is negative, or ``pad_value`` does not fit.
+        GaafError: The images do not have four dimensions, ``pad`` is negative, or ``pad_value`` does not fit.
     """
     if images.ndim != 4 or pad < 0:
         raise GaafError(f"augment takes (B,C,H,W) and pad >= 0, and came {tuple(images.shape)} and pad {pad}")
@@ -131,7 +131,7 @@ def _frames(images: Tensor, pad: int, flip: bool, pad_value: float | Sequence[fl
 
 def _filled(images: Tensor, shape: tuple[int, ...], pad_value: float | Sequence[float]) -> Tensor:
     if isinstance(pad_value, int) and pad_value == 0:
-        return images.new_zeros(shape)  # the usual case, without a tensor that must travel to the device
+        return images.new_zeros(shape)  # the usual case; no tensor has to be copied to the device
     wanted = torch.as_tensor(pad_value, dtype=torch.float64).reshape(-1)
     value = wanted.to(images.dtype)
     channels = shape[-1]
@@ -143,16 +143,16 @@ def _filled(images: Tensor, shape: tuple[int, ...], pad_value: float | Sequence[
 
 
 def _cropped(frames: Tensor, shape: torch.Size, pad: int, rows: Tensor, columns: Tensor, mirrored: Tensor) -> Tensor:
-    """Cut (B,C,H,W) out of the frames: every row of a crop is one stretch of memory, and is copied as one."""
+    """Cut (B,C,H,W) out of the frames: every row of a crop is contiguous in memory, and is copied in one piece."""
     batch, channels, height, width = shape
     tall, wide = height + 2 * pad, (width + 2 * pad) * channels
-    # The mirrored twin is cropped where the mirror image of the wanted columns lies.
+    # In the mirrored frame, the wanted columns are counted from the other side.
     columns = torch.where(mirrored, 2 * pad - columns, columns)
     frame = torch.arange(batch, device=frames.device) + mirrored * batch
     first = (frame * tall + rows) * wide + columns * channels
     starts = first[:, None] + torch.arange(0, height * wide, wide, device=frames.device)
     stretch = width * channels
-    # Row k of this view is the stretch that begins at the k-th value; rows overlap and take no memory.
+    # Row k of this view is the stretch that begins at the k-th value. Rows overlap, and the view needs no memory.
     stretches = frames.as_strided((frames.numel() - stretch + 1, stretch), (1, 1))
     crops = stretches.index_select(0, starts.view(-1))
     return crops.view(batch, height, width, channels).permute(0, 3, 1, 2)

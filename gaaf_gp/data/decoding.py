@@ -1,8 +1,8 @@
-"""Data sets that do not fit into memory, such as ImageNet: images are read from files while a network trains.
+"""Batches of images that are read from files while a network trains, for data sets too large for memory.
 
-``Stream`` gives batches of files, as :class:`gaaf_gp.data.batches.Batches` does of images in memory. Worker processes
-decode, crop and resize; the device normalizes. What an image looks like in an epoch is decided by a number that this
-process draws for it, so a seed gives the same batches with any number of workers.
+``Stream`` makes batches from files, as :class:`gaaf_gp.data.batches.Batches` does from images in memory. Worker
+processes decode, crop and resize; the device normalizes. This process draws one number for each image of an epoch,
+which decides its crop, so a seed gives the same batches with any number of workers.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from gaaf_gp.data.batches import TrainingBatches
 from gaaf_gp.data.images import read_image
 from gaaf_gp.data.streamed import FileSplit, StreamedData
 from gaaf_gp.data.torchvision_compat import import_torchvision
@@ -31,12 +32,12 @@ from gaaf_gp.util.checks import whole_number
 
 START = "spawn"
 """How workers are started: a forked one hangs once its parent has run a backward pass."""
-SCORED = 256 / 224  # how much larger than its crop an image to score is made
+SCORED = 256 / 224  # size to which an image to score is resized, as a multiple of its crop
 AHEAD = 2
 """Batches that each worker prepares ahead."""
 
 
-class Stream:
+class Stream(TrainingBatches):
     """The batches of a data set in files, with the interface of :class:`gaaf_gp.data.batches.Batches`.
 
     Training images are cropped at random (a part of 8 % to 100 % of the area, 3:4 to 4:3), resized to ``image_size``
@@ -69,20 +70,15 @@ class Stream:
         batch_size, workers = whole_number("batch_size", batch_size), whole_number("workers", workers, 0)
         if batch_size > len(data.train):
             raise GaafError(f"batch_size must be at most the {len(data.train)} training images, got {batch_size}")
-        self.batch_size = batch_size
-        self.device = data.device if device is None else torch.device(device)
+        super().__init__(data, batch_size, data.device if device is None else torch.device(device))
         self._data = data
         self._workers = workers
         self._requests = _Requests()
         self._loader: DataLoader[Any] | None = None
         self._pass = 0
-        self._shift, self._scale = (
-            torch.tensor(values, dtype=torch.float32, device=self.device).view(-1, 1, 1)
-            for values in (data.mean, data.std)
-        )
 
     def __len__(self) -> int:
-        """How many batches an epoch has."""
+        """Return the number of batches in an epoch."""
         return len(self._data.train) // self.batch_size
 
     def epoch(self, generator: torch.Generator | int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -104,19 +100,15 @@ class Stream:
         yield from self._run(train, [order[start : start + self.batch_size] for start in starts], seeds)
 
     def scoring(self, split: FileSplit | None = None, size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield all images of a split in their order, the last batch as short as it comes; see :meth:`epoch`.
+        """Yield all images of a split in their order, normalized, with their labels; see :meth:`epoch`.
 
         Args:
             split: the validation split by default.
-            size: images at once, as in training by default.
+            size: images in a batch, as in training by default; the last batch may be shorter.
         """
-        chosen, number = self._data.val if split is None else split, self.batch_size if size is None else size
-        places = np.arange(len(chosen))
-        yield from self._run(chosen, [places[start : start + number] for start in range(0, len(chosen), number)], None)
-
-    def normalized(self, images: Tensor) -> Tensor:
-        """Return ``(images / 255 - mean) / std``, (B,C,H,W) uint8 to float32 in the same layout of memory."""
-        return images.float().div_(255).sub_(self._shift).div_(self._scale)
+        split, size = self._data.val if split is None else split, self.batch_size if size is None else size
+        places = np.arange(len(split))
+        yield from self._run(split, [places[start : start + size] for start in range(0, len(split), size)], None)
 
     def close(self) -> None:
         """End the worker processes; the next batch would start new ones."""
@@ -145,7 +137,7 @@ class Stream:
             try:
                 decoded = iter(self._batches()) if decoded is None else decoded
                 pixels = next(decoded)
-            except RuntimeError as error:  # how a DataLoader says that a worker is gone
+            except RuntimeError as error:  # a DataLoader raises it when a worker is gone
                 if not self._workers:
                     raise
                 self.close()
@@ -190,7 +182,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class _Request:
-    """A batch to decode: file names, and a seed for each of the crops; None to score."""
+    """A batch to decode: file names and a seed for each crop; without seeds the images are scored."""
 
     folder: str
     names: NDArray[np.bytes_]
@@ -198,7 +190,7 @@ class _Request:
 
 
 class _Requests:
-    """The requests of the pass that runs: a DataLoader asks for them again whenever a pass begins."""
+    """The requests of the current pass; a DataLoader iterates over them again when a pass begins."""
 
     def __init__(self) -> None:
         self.current: Iterable[_Request] = ()
@@ -208,7 +200,7 @@ class _Requests:
 
 
 class _Decoder(Dataset[Any]):
-    """Runs in the workers: from a request to (B,H,W,3) uint8, or to the message of what is wrong with a file.
+    """Decodes a request to (B,H,W,3) uint8 in a worker; returns the error message if a file is damaged.
 
     It returns arrays, because torch would send tensors through shared memory, which is small in containers.
     """
@@ -233,7 +225,7 @@ class _Decoder(Dataset[Any]):
 
 @cache
 def _transforms(size: int) -> tuple[Any, Any]:
-    """Return what is done to an image to train on, and to one to score."""
+    """Return the transform of a training image and that of an image to score."""
     import_torchvision()
     v2: Any = importlib.import_module("torchvision.transforms.v2")
     train = v2.Compose([v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()])
@@ -241,7 +233,7 @@ def _transforms(size: int) -> tuple[Any, Any]:
 
 
 def _undisturbed(_worker: int) -> None:
-    # Ctrl-C reaches the whole process group; the process that trains alone decides what to do about it
+    # Ctrl-C reaches the whole process group; only the process that trains decides how to react
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -1,4 +1,4 @@
-"""Folders of images with a folder for each class: what is in them, and their images in memory."""
+"""Folders of images with one folder for each class: listing their files and reading their images."""
 
 import os
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from gaaf_gp.errors import GaafError
 
 @dataclass(frozen=True, eq=False)
 class FileList:
-    """The image files of one part, not opened.
+    """The image files of one part; they are not opened.
 
     Attributes:
-        folder: What the names are relative to.
-        classes: The names of the class folders in alphabetical order; the label is the place in them.
+        folder: The names are relative to this folder.
+        classes: The names of the class folders in alphabetical order; a label is an index into them.
         names: (N,) bytes, "CLASS/FILE" as the file system encodes it. An array, because 1.3 million strings are large
             and slow to send.
         labels: (N,) int64.
@@ -50,7 +50,7 @@ class FolderSource:
 
     @property
     def name(self) -> str:
-        """The name of the folder, without its place."""
+        """The name of the folder, without its path."""
         return self.folder.name
 
     def has_test(self) -> bool:
@@ -59,12 +59,12 @@ class FolderSource:
 
     def open(self, part: Part) -> Collection:
         """List the files of one part; images are decoded when they are read. See ``Source.open``."""
-        found = self.files(part)
+        file_list = self.files(part)
 
         def read(places: NDArray[np.intp]) -> NDArray[np.uint8]:
-            return read_images([found.path(int(place)) for place in places], self.resize)
+            return read_images([file_list.path(int(place)) for place in places], self.resize)
 
-        return Collection(str(found.folder), found.classes, found.labels, read)
+        return Collection(str(file_list.folder), file_list.classes, file_list.labels, read)
 
     def files(self, part: Part) -> FileList:
         """List the files of one part; none is opened.

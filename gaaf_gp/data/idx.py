@@ -1,4 +1,4 @@
-"""Fashion-MNIST in the IDX files that it is published as, plain or packed with gzip.
+"""Fashion-MNIST in its published form: IDX files, plain or packed with gzip.
 
 An IDX file is two zero bytes, a byte for the type (8 for unsigned bytes), a byte for the number of dimensions, each
 dimension as a big-endian 32-bit number, and the values (Y. LeCun, the MNIST database of handwritten digits).
@@ -34,11 +34,11 @@ _PREFIX: dict[Part, str] = {"search": "train", "test": "t10k"}
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """Read a file of unsigned bytes; one that ends in .gz is unpacked on the way.
+    """Read a file of unsigned bytes; a file that ends in .gz is unpacked.
 
     Args:
         path: The file.
-        dimensions: How many it must have.
+        dimensions: The number of dimensions that it must have.
 
     Raises:
         GaafError: The file is damaged, or is another kind of file.
@@ -52,7 +52,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             size = math.prod(shape)
             if size > MOST_BYTES:
                 raise ValueError(f"it announces {size} values, and {MOST_BYTES} are the most")
-            values = read_pieces(stream, size + 1)  # one too many would show, and gzip checks its sum at the end
+            values = read_pieces(stream, size + 1)  # one more detects a longer file and lets gzip check its sum
     except GaafError:
         raise
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
@@ -76,7 +76,7 @@ def _unpacked(file: BinaryIO, path: Path) -> BinaryIO:
 class IdxSource:
     """Fashion-MNIST under ``root``, as torchvision or the publisher lays it out, or as Debian's package has it.
 
-    Only the two files of the part that is opened are read; plain files go before packed ones.
+    Only the two files of the part that is opened are read. Plain files are preferred to packed ones.
     """
 
     root: Path
@@ -96,28 +96,28 @@ class IdxSource:
             files = self._files(part)
         if files is None:
             wanted = " and ".join(f"{name}(.gz)" for name, _ in _names(part))
-            found = "; ".join(f"in {place}: {contents(place)}" for place in self._places())
+            present = "; ".join(f"in {place}: {contents(place)}" for place in self._places())
             raise GaafError(
-                f"fashion-mnist must lie side by side as {wanted}, and there is {found}; ask for the download "
+                f"fashion-mnist must lie side by side as {wanted}, and there is {present}; ask for the download "
                 "(download=True), or give the folder of the files as root or in GAAF_GP_DATA"
             )
         images, labels = (read_idx(path, dimensions) for path, dimensions in files)
         return held(str(files[0][0].parent), FASHION, images, labels, self.resize)
 
     def _places(self) -> tuple[Path, ...]:
-        own = self.root / "FashionMNIST"
-        return (own / "raw", own, self.root / "fashion-mnist", self.root, SYSTEM)
+        folder = self.root / "FashionMNIST"
+        return (folder / "raw", folder, self.root / "fashion-mnist", self.root, SYSTEM)
 
     def _files(self, part: Part) -> tuple[tuple[Path, int], ...] | None:
         """Return images and labels of the first place that has both, with their dimensions."""
         for place in self._places():
-            found = [
+            paths = [
                 (next((path for path in (place / name, place / f"{name}.gz") if path.is_file()), None), dimensions)
                 for name, dimensions in _names(part)
             ]
-            there = tuple((path, dimensions) for path, dimensions in found if path is not None)
-            if len(there) == len(found):
-                return there
+            present = tuple((path, dimensions) for path, dimensions in paths if path is not None)
+            if len(present) == len(paths):
+                return present
         return None
 
     def _fetch(self) -> None:
@@ -127,7 +127,7 @@ class IdxSource:
         datasets: Any = import_torchvision().datasets
         try:
             datasets.FashionMNIST(root=str(self.root), train=True, download=True)
-        except Exception as error:  # the network has many ways to fail, and torchvision passes them on as they are
+        except Exception as error:  # torchvision passes on every exception of the network as it is
             raise GaafError(
                 f"fashion-mnist must be there or come by download into {old.parent}, and torchvision stopped with "
                 f"{one_line(error)}: check the connection, or put the files there by hand"

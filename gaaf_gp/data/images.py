@@ -1,4 +1,4 @@
-"""Image files from anywhere as arrays: few formats, sane sizes, one line for whatever is wrong with a file."""
+"""Reading image files as arrays: a few formats, limited sizes, and a one-line error for a file that is damaged."""
 
 import os
 import warnings
@@ -13,7 +13,7 @@ from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.util.files import open_regular
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm"})
-# Only these decoders are let near a file, whatever its name says it is.
+# Pillow may use only these decoders, whatever the name of a file.
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM")
 MOST_PIXELS = 4096
 """The most pixels on a side that images are resized to."""
@@ -27,10 +27,10 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def image_names(folder: Path) -> list[str]:
-    """Return the names of :func:`image_files`; quick, because folders of millions of files are read with it.
+    """Return the names of :func:`image_files`; quick, because it reads folders of millions of files.
 
     Raises:
-        GaafError: the folder cannot be listed, or a link in it leads nowhere: to itself, or to what is hidden from us.
+        GaafError: the folder cannot be listed, or a link in it leads to itself or to a place that cannot be read.
     """
     try:
         with os.scandir(folder) as entries:
@@ -77,17 +77,17 @@ def read_image(path: Path, mode: str | None = None, shorter: int | None = None) 
     """Decode one file, in 8 bits per channel.
 
     Args:
-        path: The file. What it holds decides the format, not its name.
+        path: The file. Its content decides the format, not its name.
         mode: "RGB" or "L"; None for "L" where the file is grey and "RGB" otherwise.
-        shorter: Pixels that its shorter side will be resized to; what would be huge then is refused, too.
+        shorter: Pixels to which its shorter side will be resized; an image that would then be huge is refused too.
 
     Raises:
-        GaafError: The file is damaged, no regular file, claims to be huge, or has more than 8 bits.
+        GaafError: The file is damaged, is not a regular file, claims to be huge, or has more than 8 bits.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of remarks beside the pixels, such as a torn EXIF block
-            # Pillow only warns of a picture that is merely huge.
+            warnings.simplefilter("ignore", UserWarning)  # about metadata, such as a torn EXIF block
+            # Pillow warns about a huge picture and raises only for one twice as large.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with open_regular(path) as file, Image.open(file, formats=_FORMATS) as image:
                 if max(image.size) > LARGEST_SIDE:
@@ -103,7 +103,7 @@ def read_image(path: Path, mode: str | None = None, shorter: int | None = None) 
             f"an image must have at most {LARGEST_SIDE} pixels on a side and {Image.MAX_IMAGE_PIXELS} in all, and "
             f"{path} claims more ({one_line(error)}): make it smaller"
         ) from error
-    except Exception as error:  # each of Pillow's decoders has its own way to fail on a damaged file
+    except Exception as error:  # Pillow's decoders raise many kinds of exceptions for a damaged file
         raise GaafError(
             f"an image must be a whole 8-bit {listed(_FORMATS)} file, and reading {path} ended with {one_line(error)}: "
             "repair or remove it"
@@ -120,7 +120,7 @@ def _check_room(path: Path, image: NDArray[np.uint8], number: int) -> None:
 
 
 def _check_enlarged(path: Path, image: Image.Image, shorter: int) -> None:
-    """Refuse an image so narrow that it would be huge once its shorter side has so many pixels."""
+    """Refuse an image so narrow that it would be huge after its shorter side is resized to ``shorter`` pixels."""
     pixels, most = shorter**2 * max(image.size) // max(1, min(image.size)), int(Image.MAX_IMAGE_PIXELS or 0)
     if pixels > most:
         raise GaafError(
@@ -130,9 +130,9 @@ def _check_enlarged(path: Path, image: Image.Image, shorter: int) -> None:
 
 
 def _check_depth(image: Image.Image) -> None:
-    """Refuse more than 8 bits: grey has a mode for them, of colours Pillow would drop half and say nothing."""
+    """Refuse more than 8 bits: Pillow has a mode for such grey images, but silently drops half the bits of colours."""
     raw = [str(part[3]) for part in getattr(image, "tile", ())]
-    if image.mode == "F" or image.mode.startswith("I") or any(";16" in one for one in raw):
+    if image.mode == "F" or image.mode.startswith("I") or any(";16" in storage for storage in raw):
         raise ValueError(f"pixels of more than 8 bits (mode {', '.join(raw) or image.mode})")
 
 
@@ -141,11 +141,11 @@ def _array(pixels: Image.Image, resize: int | None) -> NDArray[np.uint8]:
 
 
 def check_size(size: int, usual: int) -> None:
-    """Refuse a size that images are not brought to.
+    """Refuse a size to which images are not resized.
 
     Args:
         size: Height and width in pixels.
-        usual: What the message proposes.
+        usual: The size that the message proposes.
 
     Raises:
         GaafError: It is below 1 or above ``MOST_PIXELS``.
@@ -156,7 +156,7 @@ def check_size(size: int, usual: int) -> None:
 
 def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """Return the image as (size,size) or (size,size,3) uint8."""
-    # Pillow's filters widen with the reduction: this is an antialiased resize.
+    # Pillow's filters grow with the reduction, so this resize is antialiased.
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 

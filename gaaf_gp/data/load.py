@@ -1,8 +1,8 @@
 """Labelled images as tensors on the device, split for a search.
 
 A search sees two splits, drawn from the official training images: one to train on and one to validate on. The official
-test images stay closed. ``open_test_split`` alone opens them, and nothing that searches calls it. Images stay uint8
-until a batch is normalized, so that a whole data set fits on the device.
+test images stay closed. Only ``open_test_split`` opens them, and a search never calls it. Images stay uint8 until a
+batch is normalized, so that a whole data set fits on the device.
 """
 
 import hashlib
@@ -84,14 +84,14 @@ class Data:
     """What a search may see of a data set. The test split is not in here.
 
     Attributes:
-        name: What the data set is called in results.
+        name: The name of the data set in results.
         train: The images to train on.
         val: The images to score candidates on; none of them is in ``train``.
-        classes: The names of the classes; the label is the place in them.
+        classes: The names of the classes; a label is an index into them.
         mean: Per channel, 0..1, of ``train`` only.
         std: Per channel, 0..1, of ``train`` only; see ``channel_statistics``.
         split_seed: The seed that drew ``train`` and ``val``.
-        val_fraction: The part of every class that went to ``val``.
+        val_fraction: The fraction of every class that is in ``val``.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Data:
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.classes)
 
     @property
@@ -121,12 +121,12 @@ class Data:
 
     @property
     def device(self) -> torch.device:
-        """Where the images are, and so where a network trains on them."""
+        """The device that holds the images, where networks train on them."""
         return self.train.images.device
 
     @property
     def has_test_split(self) -> bool:
-        """Whether ``open_test_split`` will find something; nothing is opened."""
+        """Whether there is a test split to open; nothing is opened."""
         return self._source is not None and self._source.has_test()
 
     def to(self, device: torch.device | str) -> "Data":
@@ -134,7 +134,7 @@ class Data:
         return replace(self, train=self.train.to(device), val=self.val.to(device))
 
     def settings(self) -> dict[str, Any]:
-        """Return what to write down beside a result, fit for JSON.
+        """Return the facts to record with a result, ready for JSON.
 
         ``sha256`` is over the images and labels of both splits in their order: two runs with the same one saw the same
         data, whatever its name.
@@ -159,7 +159,7 @@ class Data:
 AnySplit = Split | FileSplit
 """Images and labels to train on or to score: in memory, or in files."""
 AnyData = Data | StreamedData
-"""What a search may see, likewise."""
+"""The data of a search: in memory, or in files."""
 
 
 def load_data(
@@ -177,25 +177,24 @@ def load_data(
 
     Args:
         name_or_path: One of ``DATASETS``, or a folder with ``train/CLASS/*`` and ``test/CLASS/*`` (or, where there is
-            none, ``val/CLASS/*``). A ``Path`` is always a folder. All images are held in memory: for ImageNet in full
-            there is :func:`gaaf_gp.data.streamed.stream_data`.
+            none, ``val/CLASS/*``). A ``Path`` is always a folder. All images are held in memory; use
+            :func:`gaaf_gp.data.streamed.stream_data` for ImageNet in full.
         seed: Draws the split and the ``limit``; not negative.
         val_fraction: The part of every class to validate on, in (0,1), rounded per class.
-        limit: At most so many images for both splits together, in the proportions of the classes but two at least of
-            each. They are a subset of what a greater limit gives with the same seed, train of train and val of val.
-            None for all.
-        image_size: Resize every image to this many pixels on both sides, antialiased. None to leave them alone.
-        root: Where data sets with a name lie, as torchvision lays them out; default the environment variable
+        limit: The most images of both splits together, in the proportions of the classes and at least two of each. A
+            greater limit with the same seed adds images to train and to val and removes none. None for all.
+        image_size: Resize every image to this many pixels on both sides, antialiased. None to keep their size.
+        root: The folder of the named data sets, laid out as torchvision does; by default the environment variable
             GAAF_GP_DATA, else ``~/.cache/gaaf_gp``. ``imagenet`` is a folder there; Fashion-MNIST is also found packed,
             and where Debian's package dataset-fashion-mnist puts it.
-        download: Let torchvision download a set that is not there.
-        device: Where the tensors go.
+        download: Let torchvision download a data set that is missing.
+        device: The device of the tensors.
 
     Returns:
         The data, shuffled by the seed, so that the first images of a split are a fair sample.
 
     Raises:
-        GaafError: A name that is unknown, files that are missing or damaged, or a setting out of its range.
+        GaafError: The name is unknown, files are missing or damaged, or a setting is out of its range.
     """
     check_split(seed, val_fraction, usual=0.2)
     if image_size is not None:
@@ -219,8 +218,8 @@ def open_test_split(data: Data | StreamedData) -> Split | FileSplit:
     """Open the official test images of a data set, for the final report. Nothing else opens them.
 
     Args:
-        data: What ``load_data`` or ``stream_data`` returned. Its classes, channels, image size and device are taken
-            over.
+        data: Returned by ``load_data`` or ``stream_data``. The test split gets its classes, channels, image size and
+            device.
 
     Returns:
         The test split, in the order of the files.

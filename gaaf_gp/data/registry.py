@@ -1,8 +1,7 @@
-"""Where images come from: the bundled set, Fashion-MNIST, torchvision's data sets, a folder of images.
+"""Data sets by name: the bundled set, Fashion-MNIST, torchvision's data sets, or a folder of images.
 
-A source opens one of its two parts at a time, "search" or "test", and never looks into the other. What it opens is a
-``Collection``: the labels are known at once, the images are read for the places asked for. Nothing here splits, and
-nothing here knows torch: the room next door, ``data``, does that.
+A source opens one of its two parts at a time, "search" or "test", and never reads the other. It returns a
+``Collection``, which holds the labels and reads images on demand. ``gaaf_gp.data.load`` splits them and makes tensors.
 """
 
 import hashlib
@@ -39,7 +38,7 @@ __all__ = [
 DATASETS: tuple[str, ...] = ("fashion10k", "fashion-mnist", "cifar10", "cifar100", "imagenet")
 """The names that ``load_data`` knows; anything else is a path."""
 
-# What torchvision calls them, and the folder under the root in which it looks.
+# The name of the class in torchvision, and the folder under the root that torchvision reads.
 _TORCHVISION = {
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
     "cifar100": ("CIFAR100", "cifar-100-python"),
@@ -48,7 +47,7 @@ _TORCHVISION = {
 
 @dataclass(frozen=True)
 class BundledSource:
-    """The 10,000 images that come with the package; each part is a file of its own."""
+    """The 10,000 images that come with the package; each part has its own file."""
 
     resize: int | None = None
     name: str = "fashion10k"
@@ -76,10 +75,9 @@ class BundledSource:
 class TorchvisionSource:
     """CIFAR-10 or CIFAR-100 as torchvision reads them.
 
-    The files are pickles, which this project never loads from a file of unknown origin. torchvision compares the md5
-    sum of each of them with the published one before it reads it, so what is loaded is the official file and no other;
-    that is why its loader may be used. For the same reason it hashes (but does not read) the test file while the search
-    part is opened.
+    The files are pickles, which this project never loads from a file of unknown origin. torchvision's loader may be
+    used, because it compares the md5 sum of each file with the published one before reading it, so only the official
+    files are loaded. For the same reason it hashes (but does not read) the test file while the search part is opened.
     """
 
     name: str

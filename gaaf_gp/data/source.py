@@ -1,6 +1,6 @@
-"""What a place of images opens: labelled images that are read on demand, one part at a time.
+"""Collections of labelled images that are read on demand, and the protocol of the sources that open them.
 
-Nothing here splits, and nothing here knows torch.
+This module uses numpy only, and does not split.
 """
 
 from collections.abc import Callable
@@ -23,10 +23,10 @@ class Collection:
     """The labelled images of one part, read on demand.
 
     Attributes:
-        where: What it was opened from, for messages.
-        classes: The names of the K classes; the label is the place in them.
+        where: The file or folder that it was opened from, for messages.
+        classes: The names of the K classes; a label is an index into them.
         labels: (N,) int64 in 0..K-1, every class at least once.
-        read: From (n,) places to their images, (n,C,H,W) uint8.
+        read: Takes (n,) indices and returns their images, (n,C,H,W) uint8.
 
     Raises:
         GaafError: Fewer than two classes, a label outside them, or a class without an image.
@@ -57,11 +57,11 @@ class Collection:
 
 
 class Source(Protocol):
-    """Something with a part to search on and a part to test on; small and picklable."""
+    """A data set with a part to search on and a part to test on; small and picklable."""
 
     @property
     def name(self) -> str:
-        """What the data set is called in results."""
+        """The name of the data set in results."""
 
     def has_test(self) -> bool:
         """Whether there is a test part, without opening it."""
@@ -78,7 +78,7 @@ def check_classes(where: str, classes: tuple[str, ...], expected: tuple[str, ...
     """Refuse a test part whose classes are not those of the training images.
 
     Raises:
-        GaafError: naming the classes that are unknown or missing.
+        GaafError: It names the classes that are unknown or missing.
     """
     if classes != expected:
         extra = listed(sorted(set(classes) - set(expected))) or "none"
@@ -90,18 +90,20 @@ def check_classes(where: str, classes: tuple[str, ...], expected: tuple[str, ...
 
 
 def contents(folder: Path) -> str:
-    """Say what is found in a folder, for a message about what is not: its entries, folders with a slash."""
+    """List the entries of a folder, folders with a slash, for the message that something is missing there."""
     if not is_folder(folder):
         return "no such folder"
     try:
-        found = sorted(one.name + "/" * is_folder(one) for one in folder.iterdir() if not one.name.startswith("."))
+        entries = sorted(
+            entry.name + "/" * is_folder(entry) for entry in folder.iterdir() if not entry.name.startswith(".")
+        )
     except OSError as error:
         return f"what cannot be listed ({error.strerror})"
-    return listed(found) or "nothing"
+    return listed(entries) or "nothing"
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether there is a folder; a path that no system would take leads to none."""
+    """Return whether there is a folder; False for a path that the system cannot hold."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -118,11 +120,11 @@ def held(
     """Make a collection of images in memory.
 
     Args:
-        where: What they were read from, for messages.
-        classes: Their names.
+        where: The file or folder that they were read from, for messages.
+        classes: The names of the classes.
         images: (N,H,W) or (N,H,W,3) uint8.
         labels: (N,) whole numbers.
-        resize: Height and width in pixels; None to leave all as they are.
+        resize: Height and width in pixels; None to keep the size of the images.
 
     Raises:
         GaafError: There is not one label per image, or a rule of ``Collection`` is broken.

@@ -1,4 +1,4 @@
-"""Which images of a data set train a candidate and which score it: a seeded draw, class by class."""
+"""Splitting a data set into images to train on and images to validate on: a seeded draw, class by class."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,12 @@ from gaaf_gp.util.checks import whole_number
 
 
 def check_split(seed: int, val_fraction: float, usual: float) -> None:
-    """Refuse what no split can be drawn by.
+    """Refuse settings by which no split can be drawn.
 
     Args:
         seed: Not negative.
         val_fraction: In (0,1).
-        usual: What the message proposes for it.
+        usual: The fraction that the message proposes.
 
     Raises:
         GaafError: One is out of its range, or the seed too large for 64 bits.
@@ -27,7 +27,7 @@ def check_split(seed: int, val_fraction: float, usual: float) -> None:
 def split_places(
     collection: Collection, *, seed: int, val_fraction: float, limit: int | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Draw the places of the train and of the val images, class by class.
+    """Draw the indices of the train and of the val images, class by class.
 
     Every class is permuted once, whatever the limit. Validation takes from the front and training from the back, so
     that a smaller limit gives subsets and never moves an image from one side to the other.
@@ -36,10 +36,10 @@ def split_places(
         collection: Has the labels and the names of the classes.
         seed: Not negative.
         val_fraction: In (0,1), rounded per class.
-        limit: At most so many places altogether; None for all.
+        limit: The most images altogether; None for all.
 
     Returns:
-        Two shuffled arrays of places in ``collection.labels``, without a common one.
+        Two shuffled arrays of indices into ``collection.labels`` that have none in common.
 
     Raises:
         GaafError: The limit is below two per class, or a class would have no image on one side.
@@ -64,14 +64,14 @@ def split_places(
 
 
 def _quotas(counts: NDArray[np.intp], limit: int | None) -> list[int]:
-    """Share ``limit`` out to classes of these sizes: two each, the rest in proportion."""
+    """Divide ``limit`` among classes of these sizes: two each, and the rest in proportion."""
     least = 2 * len(counts)
     if limit is not None and limit < least:
         raise GaafError(
             f"limit must be at least two images per class, {least} for {len(counts)} classes, and is {limit}: raise it"
         )
-    # Webster's method: the image number j of a class of n is due at (j + 1/2) / n. Unlike rounding the shares, it never
-    # takes an image away from a class when the limit grows.
+    # Webster's method: image j of a class of n images is due at (j + 1/2) / n. Rounding the shares instead could take
+    # an image away from a class when the limit grows; this method never does.
     due = [np.where(np.arange(count) < 2, 0, (np.arange(count) + 0.5) / count) for count in counts]
     owners = np.repeat(np.arange(len(counts)), counts)
     first = np.argsort(np.concatenate(due), kind="stable")[:limit]

@@ -1,6 +1,6 @@
-"""Data sets that do not fit into memory, such as ImageNet: files and labels, split for a search.
+"""Files and labels of data sets too large for memory, such as ImageNet, split for a search.
 
-Nothing is decoded here; :class:`gaaf_gp.data.decoding.Stream` makes batches of them.
+Nothing is decoded here; :class:`gaaf_gp.data.decoding.Stream` decodes the files and makes batches.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class FileSplit:
     """Image files and their labels; nothing is decoded.
 
     Attributes:
-        folder: What the names are relative to.
+        folder: The names are relative to this folder.
         names: (N,) bytes, as the file system encodes them.
         labels: (N,) int64.
     """
@@ -58,17 +58,18 @@ class StreamedData:
     """What a search may see of a data set in files; the counterpart of :class:`gaaf_gp.data.load.Data`.
 
     Attributes:
-        name: What the data set is called in results.
+        name: The name of the data set in results.
         train: The files to train on.
         val: The files to score candidates on, drawn from the training images too; none of them is in ``train``.
-        classes: The names of the classes; the label is the place in them.
+        classes: The names of the classes; a label is an index into them.
         mean: Per channel, 0..1, that is subtracted.
         std: Per channel, 0..1, that is divided by.
         side: Height and width, in pixels, of the images that a network sees.
         split_seed: The seed that drew ``train`` and ``val``.
-        val_fraction: The part of every class that went to ``val``.
-        device: Where batches go, and so where a network trains on them.
-        workers: Processes that decode files for one training; 0 for its own. No result depends on it.
+        val_fraction: The fraction of every class that is in ``val``.
+        device: The device of the batches, where networks train on them.
+        workers: Processes that decode files for one training; 0 to decode in the training process. No result depends
+            on it.
     """
 
     name: str
@@ -88,7 +89,7 @@ class StreamedData:
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.classes)
 
     @property
@@ -98,7 +99,7 @@ class StreamedData:
 
     @property
     def has_test_split(self) -> bool:
-        """Whether ``gaaf_gp.data.load.open_test_split`` will find something; nothing is opened."""
+        """Whether there is a test split to open; nothing is opened."""
         return self._source is not None and self._source.has_test()
 
     def to(self, device: torch.device | str) -> StreamedData:
@@ -110,7 +111,7 @@ class StreamedData:
         return replace(self, device=check_device(device))
 
     def settings(self) -> dict[str, Any]:
-        """Return what to write down beside a result, fit for JSON.
+        """Return the facts to record with a result, ready for JSON.
 
         ``names_sha256`` is over the names and labels of both splits in their order, not over what is in the files.
         """
@@ -154,17 +155,17 @@ def stream_data(
             ``val/CLASS/*`` or ``test/CLASS/*``. A ``Path`` is always a folder.
         seed: Draws the split and the ``limit``; not negative.
         val_fraction: The part of every class to validate on, in (0,1), rounded per class.
-        limit: At most so many images for both splits together, see :func:`gaaf_gp.data.load.load_data`.
+        limit: The most images of both splits together, see :func:`gaaf_gp.data.load.load_data`.
         image_size: Height and width that images are cropped to.
         mean: Three numbers, 0..1.
         std: Three positive numbers, 0..1.
-        root: Where data sets with a name lie, see :func:`gaaf_gp.data.load.load_data`.
-        device: Where batches go, and so where a network trains on them.
-        workers: Processes that decode files for one training; 0 for its own. Each training process has as many of its
-            own: two trainings at once with 4 are ten processes.
+        root: The folder of the named data sets, see :func:`gaaf_gp.data.load.load_data`.
+        device: The device of the batches, where networks train on them.
+        workers: Processes that decode files for one training; 0 to decode in the training process. Each training
+            process starts this many: two trainings side by side with 4 workers each are ten processes.
 
     Raises:
-        GaafError: There is no such folder, it lacks what it must hold, or a setting is out of its range.
+        GaafError: There is no such folder, files are missing in it, or a setting is out of its range.
     """
     check_split(seed, val_fraction, usual=0.04)
     check_size(image_size, usual=224)

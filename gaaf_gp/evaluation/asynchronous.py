@@ -82,10 +82,10 @@ class Pipeline:
         """Wait for the next one whose trainings have finished, and return it; None if there is none."""
         while self._entries:
             ready = self._entries[:1] if self._in_order else self._entries
-            found = next(filter(self._is_complete, ready), None)
-            if found is not None:
-                self._entries.remove(found)
-                return found
+            complete = next(filter(self._is_complete, ready), None)
+            if complete is not None:
+                self._entries.remove(complete)
+                return complete
             for number, result in self._flow.get():
                 entry, job = self._jobs.pop(number)
                 entry.outcomes[job.seed] = lost(job.seed, result.reason) if isinstance(result, WorkerLost) else result

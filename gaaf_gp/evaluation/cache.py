@@ -100,10 +100,10 @@ class ArchivedTrainings:
             noted: whether to note that the run asked for what was found.
         """
         name, last, split = text or PLAIN_SIGN, self._last(epochs), self._split(score)
-        found = self.archive.lookup(name, self._signature(text, signature), self.task, seed, last, split)
-        if noted and found is not None:
-            self.archive.note(self.run, name, last, found)
-        return found
+        evaluation = self.archive.lookup(name, self._signature(text, signature), self.task, seed, last, split)
+        if noted and evaluation is not None:
+            self.archive.note(self.run, name, last, evaluation)
+        return evaluation
 
     def lookup(
         self, text: str | None, signature: str | None, seed: int, epochs: int | None, score: AnySplit | None = None
@@ -112,8 +112,8 @@ class ArchivedTrainings:
 
         The outcome is that of the training bit for bit, but for the state to go on from, which no archive has.
         """
-        found = self.find(text, signature, seed, epochs, score, noted=True)
-        return None if found is None else found.outcome(self._last(epochs))
+        evaluation = self.find(text, signature, seed, epochs, score, noted=True)
+        return None if evaluation is None else evaluation.outcome(self._last(epochs))
 
     def keep(
         self,
@@ -154,8 +154,8 @@ class ArchivedTrainings:
             return signature
         if text not in self._signatures:
             candidate = parse_candidate(text, self.pset)
-            found = PLAIN_SIGN if candidate is None else self.proxy.behaviour(candidate).signature
-            self._signatures[text] = found
+            signature = PLAIN_SIGN if candidate is None else self.proxy.behaviour(candidate).signature
+            self._signatures[text] = signature
         return self._signatures[text]
 
     def _last(self, epochs: int | None) -> int:
@@ -199,11 +199,11 @@ class ArchivedTrainer:
         """Yield (index of the job, its outcome), those from the archive first, the others as they finish."""
         missing = []
         for index, job in enumerate(jobs):
-            known = self.known(job)
-            if known is None:
+            outcome = self.known(job)
+            if outcome is None:
                 missing.append(index)
             else:
-                yield index, known
+                yield index, outcome
         for place, outcome in self._trainer.run([jobs[index] for index in missing]):
             index = missing[place]
             self.keep(jobs[index], outcome)
@@ -255,12 +255,12 @@ class ArchivedFlow:
     def put(self, index: int, arguments: tuple[Any, ...], first: bool = False) -> None:
         """Hand a job in; ``index`` is its name."""
         (job,) = arguments
-        known = self._trainer.known(job)
-        if known is None:
+        outcome = self._trainer.known(job)
+        if outcome is None:
             self._jobs[index] = job
             self._flow.put(index, arguments, first)
         else:
-            self._known.append((index, known))
+            self._known.append((index, outcome))
 
     def get(self) -> list[tuple[int, Outcome | WorkerLost]]:
         """Wait until a job has finished, and return (index, outcome) of those that have; empty if one is repeated."""

@@ -193,21 +193,21 @@ class Evaluator:
     def _evaluate_new(self, new: Mapping[str, gp.PrimitiveTree | Candidate], on_record: OnRecord) -> None:
         fresh: dict[str, str] = {}
         twins: dict[str, str] = {}
-        known = self._known
+        memory = self._known
         for text, individual in new.items():
-            found = known.behaves(known.individual(individual))
-            if found.failure is not None:
-                known.reject(text, found.failure, on_record)
-            elif (first := known.first.get(found.signature, fresh.get(found.signature))) is not None:
+            judged = memory.behaves(memory.individual(individual))
+            if judged.failure is not None:
+                memory.reject(text, judged.failure, on_record)
+            elif (first := memory.first.get(judged.signature, fresh.get(judged.signature))) is not None:
                 twins[text] = first
             else:
-                fresh[found.signature] = text
+                fresh[judged.signature] = text
         try:
             self._compete(list(fresh.values()), on_record)
         finally:
-            known.first.update((signature, text) for signature, text in fresh.items() if text in self.records)
+            memory.first.update((signature, text) for signature, text in fresh.items() if text in self.records)
         for text, first in twins.items():
-            known.share(text, first, on_record)
+            memory.share(text, first, on_record)
         if self.extra:
             self._add_seeds()
 

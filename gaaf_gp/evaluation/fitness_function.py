@@ -101,22 +101,22 @@ class PlainFitness:
 
     def evaluate(self, individuals: Sequence[gp.PrimitiveTree], on_record: OnRecord | None = None) -> list[Record]:
         """Return a record for each individual, asking the function about those that are new."""
-        found = []
+        records = []
         for individual in map(self._individual, individuals):
             text = individual.canonical
             if text not in self.records:
                 self.records[text] = self._record(text, individual)
                 if on_record is not None:
                     on_record(self.records[text])
-            found.append(self.records[text])
-        return found
+            records.append(self.records[text])
+        return records
 
     def behaviour(self, individual: gp.PrimitiveTree) -> Behaviour:
         """Return how f behaves with the paper's surrogate gradient; computed once for each canonical text."""
-        known = self._individual(individual)
-        if known.canonical not in self._behaviours:
-            self._behaviours[known.canonical] = behaviour(known)
-        return self._behaviours[known.canonical]
+        read_individual = self._individual(individual)
+        if read_individual.canonical not in self._behaviours:
+            self._behaviours[read_individual.canonical] = behaviour(read_individual)
+        return self._behaviours[read_individual.canonical]
 
     def _record(self, text: str, individual: Individual | TwoTrees) -> Record:
         value = self.function(individual)

@@ -63,10 +63,10 @@ class Racing:
             GaafError: if a rung lies beyond it.
         """
         if self.rungs is None:
-            found = [epochs]
-            while found[0] > 1:
-                found.insert(0, max(1, math.floor(found[0] * self.keep + 1e-9)))
-            return tuple(found)
+            rungs = [epochs]
+            while rungs[0] > 1:
+                rungs.insert(0, max(1, math.floor(rungs[0] * self.keep + 1e-9)))
+            return tuple(rungs)
         if self.rungs[-1] > epochs:
             raise GaafError(f"rungs must lie within the {epochs} epochs of a training, got {list(self.rungs)}")
         return (*(rung for rung in self.rungs if rung < epochs), epochs)
@@ -194,7 +194,7 @@ def simulate(curves: Mapping[str, Sequence[Curve]], racing: Racing, batch: int |
     size = len(names) if batch is None else batch
     for start in range(0, len(names), size):
         at = race(
-            racing, names[start : start + size], epochs, lambda some, e: {n: means[n][:e] for n in some}, finished
+            racing, names[start : start + size], epochs, lambda texts, e: {n: means[n][:e] for n in texts}, finished
         )
         for name in (name for name, epoch in at.items() if epoch == epochs):
             finished.add(means[name])

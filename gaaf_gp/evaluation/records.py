@@ -109,10 +109,10 @@ def reason(failure: str) -> str:
 
 def reasons(failures: Mapping[str, int]) -> dict[str, int]:
     """Return how many failed for each :func:`reason`, the most frequent first."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for failure, count in failures.items():
-        found[reason(failure)] += count
-    return dict(found.most_common())
+        counts[reason(failure)] += count
+    return dict(counts.most_common())
 
 
 def record_of(text: str, outcomes: Sequence[Outcome], epochs: int | None = None) -> Record:
@@ -145,8 +145,10 @@ def adjusted(record: Record, base: Sequence[int], fit: AdditiveFit) -> float | N
     seeds = record.by_seed
     if set(seeds) == set(base):
         return None
-    own, common = (statistics.fmean(fit.effects.get(seed, 0.0) for seed in some) for some in (seeds, base))
-    return record.accuracy - own + common
+    record_effect, common = (
+        statistics.fmean(fit.effects.get(seed, 0.0) for seed in seed_group) for seed_group in (seeds, base)
+    )
+    return record.accuracy - record_effect + common
 
 
 def contenders(
@@ -168,13 +170,13 @@ def contenders(
         return []
     if not fit.freedom:
         return order[:FIRST_CONTENDERS]
-    found: set[str] = set()
+    contending: set[str] = set()
     for place in places:
         holder = order[place - 1 : place]
         close = [name for name in order if holder and indistinguishable(rows[name], rows[holder[0]], fit)]
         if any(name in close for name in order[place:]):
-            found.update(close)
-    return [name for name in order if name in found]
+            contending.update(close)
+    return [name for name in order if name in contending]
 
 
 class Memory:

@@ -106,7 +106,7 @@ class FunctionTable:
                 f"no signature may come twice; {twice} come twice, and these entries are otherwise: "
                 f"{listed(strange, 3) or 'none'}; make the table where its evaluations were made"
             )
-        live = {known.signature: text for text, known in self._behaviours.items() if known.failure is None}
+        live = {judged.signature: text for text, judged in self._behaviours.items() if judged.failure is None}
         missing = [text for signature, text in live.items() if signature not in self._of]
         if missing:
             raise GaafError(
@@ -115,8 +115,8 @@ class FunctionTable:
             )
 
     def _own(self, entry: Entry) -> tuple[str, str | None] | None:
-        known = self._behaviours.get(entry.text)
-        return None if known is None else (known.signature, known.failure)
+        judged = self._behaviours.get(entry.text)
+        return None if judged is None else (judged.signature, judged.failure)
 
     def __len__(self) -> int:
         """Return the number of trees with different canonical texts."""
@@ -135,14 +135,14 @@ class FunctionTable:
         Raises:
             GaafError: if the tree is not in the space.
         """
-        known = self._behaviours.get(text)
-        if known is None:
+        judged = self._behaviours.get(text)
+        if judged is None:
             raise GaafError(
                 f"a tree must be in the space of the table, {self.provenance.get('primitives', 'unnamed')} with "
                 f"{len(self)} trees such as {listed(map(repr, self.texts()), 1)[:60]}, got {text[:200]!r}: make trees "
                 "with that primitive set (x alone is identity(x) there)"
             )
-        return known
+        return judged
 
     def entry(self, text: str) -> Entry | None:
         """Return the trained function that this tree is, or that it trains as; None if it was rejected.
@@ -150,8 +150,8 @@ class FunctionTable:
         Raises:
             GaafError: if the tree is not in the space.
         """
-        known = self.behaviour(text)
-        return self._of[known.signature] if known.failure is None else None
+        judged = self.behaviour(text)
+        return self._of[judged.signature] if judged.failure is None else None
 
     def value(self, text: str) -> float:
         """Return the mean accuracy over all seeds of a tree, to tell what was found; ``WORST_ACCURACY`` if rejected.
@@ -159,8 +159,8 @@ class FunctionTable:
         Raises:
             GaafError: if the tree is not in the space.
         """
-        found = self.entry(text)
-        return WORST_ACCURACY if found is None else found.value
+        entry = self.entry(text)
+        return WORST_ACCURACY if entry is None else entry.value
 
     def fresh_value(self, text: str, seen: int) -> float | None:
         """Return the mean accuracy over the seeds but ``seen``, the one that a search saw; None without others.
@@ -168,8 +168,8 @@ class FunctionTable:
         Raises:
             GaafError: if the tree is not in the space.
         """
-        found = self.entry(text)
-        rest = [value for seed, value in (found.accuracy if found else {}).items() if seed != seen]
+        entry = self.entry(text)
+        rest = [value for seed, value in (entry.accuracy if entry else {}).items() if seed != seen]
         return _mean(rest) if rest else None
 
     def best(self, share: float = 0.01, seed: int | None = None) -> tuple[Entry, ...]:
@@ -239,14 +239,14 @@ class TableEvaluator:
         Raises:
             GaafError: if a tree is not in the space of the table.
         """
-        found = []
+        records = []
         for text in map(self._text, individuals):
             if text not in self.records:
                 self.records[text] = self._record(text)
                 if on_record is not None:
                     on_record(self.records[text])
-            found.append(self.records[text])
-        return found
+            records.append(self.records[text])
+        return records
 
     def behaviour(self, individual: gp.PrimitiveTree) -> Behaviour:
         """Return how f behaves, from the table.
@@ -352,14 +352,14 @@ def _plain(table: FunctionTable) -> dict[str, Any]:
     rejected: dict[tuple[str, str], int] = {}
     behaviours = {text: table.behaviour(text) for text in table.texts()}
     codes = []
-    for known in behaviours.values():
-        if known.failure is None:
-            codes.append(places[known.signature])
+    for judged in behaviours.values():
+        if judged.failure is None:
+            codes.append(places[judged.signature])
         else:
-            codes.append(-1 - rejected.setdefault((known.signature, known.failure), len(rejected)))
+            codes.append(-1 - rejected.setdefault((judged.signature, judged.failure), len(rejected)))
     space = {
         "texts": list(behaviours),
-        "orientations": [known.orientation for known in behaviours.values()],
+        "orientations": [judged.orientation for judged in behaviours.values()],
         "codes": codes,  # place of the entry, or -1 - place among the rejected
         "rejected": list(rejected),
     }

@@ -140,18 +140,18 @@ class Trainer:
         for index, job in enumerate(jobs):
             alike.setdefault((job.seed, job.epochs, id(job.score)), []).append(index)
         size = self._at_once
-        stacks = [own[start : start + size] for own in alike.values() for start in range(0, len(own), size)]
+        stacks = [group[start : start + size] for group in alike.values() for start in range(0, len(group), size)]
         while stacks:
             apart: list[list[int]] = []
-            light = [([self._light(jobs[index]) for index in own], size) for own in stacks]
+            light = [([self._light(jobs[index]) for index in stack], size) for stack in stacks]
             for number, result in self._pool.run(_train_stack, light):
-                own = stacks[number]
+                places = stacks[number]
                 if not isinstance(result, WorkerLost):
-                    yield from zip(own, result, strict=True)
-                elif result.reason == WORKER_LOST and len(own) > 1:  # one of them may be to blame, not all
-                    apart += own[: len(own) // 2], own[len(own) // 2 :]
+                    yield from zip(places, result, strict=True)
+                elif result.reason == WORKER_LOST and len(places) > 1:  # one of them may be to blame, not all
+                    apart += places[: len(places) // 2], places[len(places) // 2 :]
                 else:
-                    yield from ((index, lost(jobs[index].seed, result.reason)) for index in own)
+                    yield from ((index, lost(jobs[index].seed, result.reason)) for index in places)
             stacks = apart
 
     def _light(self, job: Job) -> Job:

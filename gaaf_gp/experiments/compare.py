@@ -155,18 +155,18 @@ def groups(found: Sequence[RunSummary]) -> list[Group]:
 
 def _group(members: Sequence[RunSummary]) -> Group:
     values: dict[str, list[float]] = {}
-    for one in members:
-        own = {"validation": one.validation, "test": one.test}
+    for member in members:
+        own = {"validation": member.validation, "test": member.test}
         own |= {
-            f"over {name}": other.difference.mean
-            for name, other in one.competitors.items()
-            if other.difference is not None
+            f"over {name}": competitor.difference.mean
+            for name, competitor in member.competitors.items()
+            if competitor.difference is not None
         }
         for name, value in own.items():
             if value is not None:
                 values.setdefault(name, []).append(value)
     figures = {name: paired_difference(some, [0.0] * len(some)) for name, some in values.items() if len(some) > 1}
-    return Group(tuple(one.folder for one in members), tuple(one.seed for one in members), figures)
+    return Group(tuple(member.folder for member in members), tuple(member.seed for member in members), figures)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def _failure(entry: RunEntry) -> str | None:
 
 def _mean(entries: Sequence[RunEntry], epochs: int) -> float | None:
     """Return the mean over the seeds of full trainings; None if there is none, or one failed."""
-    full = [one for one in entries if one.epochs == epochs]
+    full = [entry for entry in entries if entry.epochs == epochs]
     if not full or any(_failure(one) for one in full):
         return None
     return statistics.fmean(one.accuracy for one in full if one.accuracy is not None)
@@ -219,7 +219,7 @@ def _archived(folder: Path, config: Mapping[str, Any]) -> _Archived | None:
     if path is None or not isinstance(key, str):
         return None
     with Archive(path, readonly=True, verify=False) as archive:
-        known = {one.key: one.status for one in archive.runs()}
+        known = {run.key: run.status for run in archive.runs()}
         return _Archived(known[key], list(archive.history(key))) if key in known else None
 
 

@@ -98,8 +98,8 @@ class Confirmation:
     def as_json(self) -> dict[str, Any]:
         """Return it as ``result.json`` has it; :func:`confirmation_from` reads that."""
         plain = asdict(self)
-        for one in plain["competitors"].values():
-            one.update(one.pop("gain"))
+        for competitor in plain["competitors"].values():
+            competitor.update(competitor.pop("gain"))
         content: dict[str, Any] = json.loads(json.dumps(plain))  # lists for tuples
         return content
 
@@ -121,8 +121,8 @@ def confirmation_from(content: Mapping[str, Any] | None) -> Confirmation | None:
         sign_mean=_number(content["sign_mean"]),
         difference=_interval(content["difference"]),
         failures=tuple(content["failures"]),
-        competitors={name: _competitor(one) for name, one in content["competitors"].items()},
-        separation=None if separation is None else {name: _gain(one) for name, one in separation.items()},
+        competitors={name: _competitor(competitor) for name, competitor in content["competitors"].items()},
+        separation=None if separation is None else {name: _gain(gain) for name, gain in separation.items()},
     )
 
 
@@ -193,12 +193,12 @@ def confirm(
         seeds: fresh ones, two or more.
         split: whose accuracy is compared.
     """
-    candidates = {text_of(one): one for one in (best, *others.values())}
+    candidates = {text_of(candidate): candidate for candidate in (best, *others.values())}
     outcomes = dict(zip(candidates, evaluator.train(list(candidates.values()), seeds, split), strict=True))
     winner, sign = outcomes[best.canonical], outcomes[None]
-    first, second = [one.accuracy for one in winner], [one.accuracy for one in sign]
-    own = {name: outcomes[text_of(other)] for name, other in others.items()}
-    values = {name: _succeeded(some) for name, some in own.items()}
+    first, second = [outcome.accuracy for outcome in winner], [outcome.accuracy for outcome in sign]
+    trained = {name: outcomes[text_of(competitor)] for name, competitor in others.items()}
+    values = {name: _succeeded(some) for name, some in trained.items()}
     against = _compared(values, dict(zip(seeds, first, strict=True)))
     alone = {name: values[name] for name in ("forward", "backward") if name in others}
     return Confirmation(
@@ -208,29 +208,32 @@ def confirm(
         best_mean=statistics.fmean(first),
         sign_mean=statistics.fmean(second),
         difference=paired_difference(first, second),
-        failures=tuple(one.failure for one in (*winner, *sign) if one.failure),
-        competitors={name: _described(others[name], own[name], _turned(against[name])) for name in others},
+        failures=tuple(outcome.failure for outcome in (*winner, *sign) if outcome.failure),
+        competitors={name: _described(others[name], trained[name], _turned(against[name])) for name in others},
         separation=_compared(alone, values["sign"]) if alone else None,
     )
 
 
 def _described(candidate: Candidate | None, outcomes: Sequence[Outcome], gain: Gain) -> Competitor:
-    good = [one.accuracy for one in outcomes if one.failure is None]
+    good = [outcome.accuracy for outcome in outcomes if outcome.failure is None]
     return Competitor(
         text=text_of(candidate) or PLAIN_SIGN,
         infix="x" if candidate is None else candidate.infix(),
-        accuracies=tuple(one.accuracy for one in outcomes),
+        accuracies=tuple(outcome.accuracy for outcome in outcomes),
         mean=statistics.fmean(good) if good else None,
-        failures=tuple(one.failure for one in outcomes if one.failure),
+        failures=tuple(outcome.failure for outcome in outcomes if outcome.failure),
         gain=gain,
     )
 
 
 def _compared(values: Mapping[str, Mapping[int, float]], baseline: Mapping[int, float]) -> dict[str, Gain]:
     """Return each minus the baseline, p-values corrected for all of them."""
-    enough = {name: some for name, some in values.items() if len(some.keys() & baseline.keys()) > 1}
-    found = {one.name: one for one in compare(enough, baseline)} if enough else {}
-    gains = {name: Gain(one.difference, one.p_value, one.p_holm, one.significant) for name, one in found.items()}
+    enough = {name: value for name, value in values.items() if len(value.keys() & baseline.keys()) > 1}
+    comparisons = {comparison.name: comparison for comparison in compare(enough, baseline)} if enough else {}
+    gains = {
+        name: Gain(comparison.difference, comparison.p_value, comparison.p_holm, comparison.significant)
+        for name, comparison in comparisons.items()
+    }
     return {name: gains.get(name, Gain()) for name in values}
 
 
@@ -243,4 +246,4 @@ def _turned(gain: Gain) -> Gain:
 
 
 def _succeeded(outcomes: Sequence[Outcome]) -> dict[int, float]:
-    return {one.seed: one.accuracy for one in outcomes if one.failure is None}
+    return {outcome.seed: outcome.accuracy for outcome in outcomes if outcome.failure is None}

@@ -18,6 +18,7 @@ from gaaf_gp.experiments import run_folder
 from gaaf_gp.experiments.confirm import Confirmation, competitors, confirm
 from gaaf_gp.experiments.plan import Plan, Rules, make_plan
 from gaaf_gp.experiments.resume import archived
+from gaaf_gp.experiments.run_result import RunResult, result_of
 from gaaf_gp.experiments.settings import Settings
 from gaaf_gp.experiments.warm_start import begun_with_best
 from gaaf_gp.parallel.transfer import WorkersGoneError
@@ -124,15 +125,15 @@ def run(
     notes: Mapping[str, Any] | None = None,
     resume: bool = False,
     initial_from: str | None = None,
-) -> dict[str, Any]:
-    """Evolve, confirm, write everything into ``settings.out`` and return what ``result.json`` holds.
+) -> RunResult:
+    """Evolve, confirm, write everything into ``settings.out`` and return the result, which is in ``result.json`` too.
 
     Every training is in the archive as soon as it has ended. So a run that ended in any way can be gone on with: it
     does again what it did, without training, and comes to the place where it was.
 
     What the search found is written before it is confirmed. After Ctrl-C it is what was found until then,
-    ``"interrupted"`` is true and ``"test"`` is null; a test split that cannot be read leaves ``"test"`` null too, and
-    the verdict says why.
+    ``interrupted`` is true and ``test`` is None; a test split that cannot be read leaves ``test`` None too, and the
+    verdict says why.
 
     Args:
         settings: what to run.
@@ -237,15 +238,16 @@ def _confirm(known: _Known, evaluator: Evaluator, settings: Settings) -> Confirm
         raise _NotConfirmedError(str(error)) from error
 
 
-def _write(settings: Settings, known: _Known, started: float) -> dict[str, Any]:
-    result = {
-        **run_folder.summary(known.found, known.sign, known.test, known.drawn),
-        "luck": run_folder.luck(known.found, known.test),
-        "seed": settings.seed,
-        "workers": settings.workers,
-        "verdict": run_folder.verdict(known.test, known.why),
-        "standing": run_folder.standing(known.test),
-        "seconds": time.perf_counter() - started,
-    }
+def _write(settings: Settings, known: _Known, started: float) -> RunResult:
+    result = result_of(
+        known.found,
+        known.sign,
+        known.test,
+        known.drawn,
+        why=known.why,
+        seed=settings.seed,
+        workers=settings.workers,
+        seconds=time.perf_counter() - started,
+    )
     run_folder.write(settings.out, result, known.found, known.sign)
     return result

@@ -86,7 +86,7 @@ def archived(settings: Settings, config: dict[str, Any], evaluator: Evaluator, r
             f"a run goes on from the file of its trainings, and there is none at {path}: say with --archive where it is"
         )
     with Archive(path) as archive:
-        known = {one.key for one in archive.runs()}
+        known = {run.key for run in archive.runs()}
         key = before if before in known else archive.begin("evolve", config, provenance.versions())
         assert key is not None
         if key != before:

@@ -34,17 +34,17 @@ def to_records(entries: Sequence[RunEntry], config: Mapping[str, Any]) -> dict[s
     trained_as: dict[str, str] = {}
     whole = 0
     for entry in entries:
-        own = outcomes.setdefault(entry.text, {})
+        outcomes_here = outcomes.setdefault(entry.text, {})
         if entry.evaluation is None:
             rejected[entry.text] = entry.failure
             continue
-        one = entry.evaluation
-        whole = max(whole, round(one.epochs / one.fidelity))
-        outcome = one.outcome(entry.epochs)
-        before = own.get(one.seed)
+        evaluation = entry.evaluation
+        whole = max(whole, round(evaluation.epochs / evaluation.fidelity))
+        outcome = evaluation.outcome(entry.epochs)
+        before = outcomes_here.get(evaluation.seed)
         if before is None or outcome.failure or outcome.epochs >= before.epochs:
-            own[one.seed] = outcome
-        trained_as[entry.text] = one.text
+            outcomes_here[evaluation.seed] = outcome
+        trained_as[entry.text] = evaluation.text
     records: dict[str, Record] = {}
     for text, by_seed in outcomes.items():
         if not by_seed:
@@ -59,7 +59,7 @@ def _revalued(
 ) -> dict[str, Record]:
     """Let the records know of each other: whose training is whose, and what the seeds did to all."""
     order = list(records)
-    first = next((one.outcomes[0].seed for one in records.values() if one.outcomes), config.get("seed"))
+    first = next((record.outcomes[0].seed for record in records.values() if record.outcomes), config.get("seed"))
     memory = Memory(records, [first] if isinstance(first, int) else [])
     for text, source in trained_as.items():
         if source != text and source in records:
@@ -80,10 +80,10 @@ def search_texts(
     it goes on, as its settings allow, and they come first.
     """
     if births:
-        return {one.text for one in births}
+        return {birth.text for birth in births}
     texts = list(dict.fromkeys(entry.text for entry in entries))
     counts = [None if result is None else result.get("evaluations"), config.get("evaluations")]
-    number = next((one for one in counts if isinstance(one, int)), len(texts))
+    number = next((count for count in counts if isinstance(count, int)), len(texts))
     return set(texts[:number])
 
 
@@ -138,7 +138,7 @@ def archive_of(folder: Path, config: Mapping[str, Any]) -> Path | None:
     """Return the file of a run's trainings, None if there is none; it may have moved together with the folder."""
     named = config.get("archive")
     candidates = [Path(named), folder / named, folder / Path(named).name] if isinstance(named, str) and named else []
-    return next((one for one in (*candidates, folder / run_folder.ARCHIVE) if one.is_file()), None)
+    return next((path for path in (*candidates, folder / run_folder.ARCHIVE) if path.is_file()), None)
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
@@ -213,7 +213,7 @@ class RunData:
     @property
     def epochs(self) -> int | None:
         """Epochs of a training in full, None if no training tells."""
-        whole = [round(one.epochs / one.fidelity) for one in self.known.values()]
+        whole = [round(evaluation.epochs / evaluation.fidelity) for evaluation in self.known.values()]
         return max(whole, default=None)
 
     @property
@@ -231,7 +231,9 @@ class RunData:
     @cached_property
     def ranked(self) -> list[Record]:
         """All records of the search: those trained in full, best first; those that were not, best first; failures."""
-        return sorted(self.records.values(), key=lambda one: (one.failure is not None, not one.complete, -one.fitness))
+        return sorted(
+            self.records.values(), key=lambda record: (record.failure is not None, not record.complete, -record.fitness)
+        )
 
     @property
     def best(self) -> Record | None:
@@ -242,8 +244,8 @@ class RunData:
     @property
     def budget(self) -> int | None:
         """Evaluations that the search may spend, None if that is not known."""
-        found = self.config.get("evaluations")
-        return found if isinstance(found, int) else None
+        budget = self.config.get("evaluations")
+        return budget if isinstance(budget, int) else None
 
     def candidate(self, text: str) -> Candidate | None:
         """Return what a text says, None where the set is not known or cannot read it."""
@@ -256,20 +258,23 @@ class RunData:
 
     def evolved(self, text: str) -> Individual | TwoTrees | None:
         """Return the tree or the two trees of a text, None for all else."""
-        found = self.candidate(text)
-        return found if isinstance(found, Individual | TwoTrees) else None
+        candidate = self.candidate(text)
+        return candidate if isinstance(candidate, Individual | TwoTrees) else None
 
     def about(self, text: str) -> About:
         """Return formula and sizes of a candidate: of its tree, or else as they were written down."""
         tree = self.evolved(text)
         if tree is not None:
             return About(tree.infix(), tree.size, tree.height, tree.cost)
-        one = self.known.get(text)
-        if one is None or one.text != text:
+        evaluation = self.known.get(text)
+        if evaluation is None or evaluation.text != text:
             return About("x" if text == PLAIN_SIGN else text)
-        size, height, cost = (_finite(one.metrics.get(name)) for name in ("nodes", "height", "cost"))
+        size, height, cost = (_finite(evaluation.metrics.get(name)) for name in ("nodes", "height", "cost"))
         return About(
-            one.formula or text, None if size is None else int(size), None if height is None else int(height), cost
+            evaluation.formula or text,
+            None if size is None else int(size),
+            None if height is None else int(height),
+            cost,
         )
 
 
@@ -301,10 +306,10 @@ def read_run(place: Place, pset: PrimitiveSet | None = None, *, verify: bool = T
         register = Register(archive, run.key)
         births, generations = tuple(register.births()), tuple(register.generations())
     result = read_result(place.folder) if place.config else None  # beside an archive alone may lie another run's
-    seen = [one for one in entries if one.evaluation is None or one.evaluation.split == VALIDATION]
-    trained = [one for one in seen if not one.text.startswith(MARK) or "|" in one.text]
+    seen = [entry for entry in entries if entry.evaluation is None or entry.evaluation.split == VALIDATION]
+    trained = [entry for entry in seen if not entry.text.startswith(MARK) or "|" in entry.text]
     searched = search_texts(trained, births, result, run.config)
-    numbers = {one.text: one.number for one in births}
+    numbers = {birth.text: birth.number for birth in births}
     records = to_records(trained, run.config)
     return RunData(
         place,
@@ -312,15 +317,22 @@ def read_run(place: Place, pset: PrimitiveSet | None = None, *, verify: bool = T
         result,
         pset,
         dict(
-            sorted(((t, one) for t, one in records.items() if t in searched), key=lambda pair: numbers.get(pair[0], 0))
+            sorted(
+                ((t, record) for t, record in records.items() if t in searched),
+                key=lambda pair: numbers.get(pair[0], 0),
+            )
         ),
-        {text: one for text, one in records.items() if text not in searched},
+        {text: record for text, record in records.items() if text not in searched},
         *_sign(seen),
-        {one.text: one.evaluation for one in trained if one.evaluation is not None},
-        tuple(one.evaluation for one in entries if one.evaluation is not None and one.evaluation.split != VALIDATION),
+        {entry.text: entry.evaluation for entry in trained if entry.evaluation is not None},
+        tuple(
+            entry.evaluation
+            for entry in entries
+            if entry.evaluation is not None and entry.evaluation.split != VALIDATION
+        ),
         births,
         generations,
-        max((one.evaluation.created for one in entries if one.evaluation is not None), default=""),
+        max((entry.evaluation.created for entry in entries if entry.evaluation is not None), default=""),
     )
 
 
@@ -333,10 +345,10 @@ def _run(archive: Archive, place: Place) -> Run:
 
 def _sign(entries: list[RunEntry]) -> tuple[dict[int, float], dict[int, tuple[float, ...]]]:
     values, curves = {}, {}
-    for one in entries:
-        if one.text == PLAIN_SIGN and one.evaluation is not None and one.evaluation.failure is None:
-            values[one.evaluation.seed] = one.evaluation.accuracy
-            curves[one.evaluation.seed] = one.evaluation.curve
+    for entry in entries:
+        if entry.text == PLAIN_SIGN and entry.evaluation is not None and entry.evaluation.failure is None:
+            values[entry.evaluation.seed] = entry.evaluation.accuracy
+            curves[entry.evaluation.seed] = entry.evaluation.curve
     return values, curves
 
 

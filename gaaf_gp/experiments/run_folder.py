@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import statistics
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,137 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from gaaf_gp.errors import GaafError, one_line
-from gaaf_gp.evaluation.records import Record
 from gaaf_gp.experiments.confirm import COMPETITORS, Confirmation, Gain, confirmation_from
+from gaaf_gp.experiments.run_result import RunResult, sign_accuracy
 from gaaf_gp.search.result import SearchResult
-from gaaf_gp.statistics import additive_fit
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.util.files import replacing
-from gaaf_gp.util.provenance import versions
-
-
-def summary(
-    found: SearchResult, sign: Mapping[int, float], test: Confirmation | None, drawn: SearchResult | None = None
-) -> dict[str, Any]:
-    """Return the part of ``result.json`` that a search and its confirmation make.
-
-    Args:
-        found: the search.
-        sign: validation accuracy of the plain sign for each seed.
-        test: the comparison on the test split, see :func:`gaaf_gp.experiments.confirm.confirm`; None if there was none.
-        drawn: random search at the same budget, None if there was none.
-    """
-    best, record = found.hall_of_fame[0] if len(found.hall_of_fame) else None, found.best
-    return {
-        "best": best and str(best),
-        "best_infix": best and best.infix(),
-        "validation": {
-            "best": record and record.accuracy,
-            "best_standard_error": record and record.standard_error,
-            "sign": sign_accuracy(sign, record),
-            "seeds": list(record.by_seed if record else sign),
-        },
-        "test": None if test is None else test.as_json(),
-        "random_search": None if drawn is None else _random_search(drawn, found),
-        "evaluations": len(found.records),
-        "rejected": dict(found.rejected),
-        "failures": dict(found.failures),
-        "duplicates": found.duplicates,
-        "dropped": {str(epochs): count for epochs, count in sorted(found.dropped.items())},
-        "epochs_trained": sum(o.epochs for r in found.records if r.same_as is None for o in r.outcomes),
-        "seconds_search": found.seconds,
-        "seconds_random_search": drawn.seconds if drawn is not None else 0.0,
-        "interrupted": found.interrupted,
-        "stopped": found.stopped,
-        "versions": versions(),
-    }
-
-
-def _random_search(drawn: SearchResult, found: SearchResult) -> dict[str, Any]:
-    best, record = drawn.hall_of_fame[0] if len(drawn.hall_of_fame) else None, drawn.best
-    seen = {one.text for one in found.records}
-    return {
-        "best": best and str(best),
-        "best_infix": best and best.infix(),
-        "validation": record and record.accuracy,
-        "standard_error": record and record.standard_error,
-        "evaluations": len(drawn.records),
-        "of_the_search": sum(one.text in seen for one in drawn.records),
-    }
-
-
-def luck(found: SearchResult, test: Confirmation | None) -> dict[str, Any] | None:
-    """Return how much of the winner's lead in its search is luck to expect, fit for JSON, or None if nobody can say.
-
-    The noise of a training comes from the candidates that the search trained on several seeds, or else from the
-    confirmation, whose candidates share their seeds.
-
-    Args:
-        found: the search.
-        test: the comparison on the test split, None if there was none.
-
-    Returns:
-        The fields of :class:`gaaf_gp.statistics.Luck`, accuracies from 0 to 1; and "words", a sentence.
-    """
-    estimate = found.luck()
-    if estimate is None and test is not None:
-        confirmed = [one.accuracies for one in test.competitors.values() if not one.failures]
-        confirmed += [] if test.failures else [test.best]
-        distinct = dict.fromkeys(confirmed)  # what one training gave counts once
-        fit = additive_fit(dict(zip(test.seeds, row, strict=True)) for row in distinct)
-        estimate = found.luck(fit.deviation) if fit.freedom else None
-    if estimate is None:
-        return None
-    words = (
-        f"In the search the winner was {100 * estimate.lead:.2f} points above the mean of {estimate.candidates} "
-        f"candidates. Between {100 * estimate.expected:.2f} and {100 * estimate.most:.2f} points of that are expected "
-        "luck (the more, the more candidates are about as good): the best of many noisy trainings looks better than it "
-        "is."
-    )
-    return {**asdict(estimate), "words": words}
-
-
-def sign_accuracy(sign: Mapping[int, float], record: Record | None) -> float | None:
-    """Return the mean accuracy of the plain sign on the seeds of a record, or on all where it lacks one of them."""
-    seeds = sign if record is None or not set(record.by_seed) <= set(sign) else record.by_seed
-    return statistics.fmean(sign[seed] for seed in seeds) if seeds and sign else None
-
-
-def verdict(test: Confirmation | None, why: str) -> str:
-    """Say in one sentence whether the evolved activation is better than the plain sign, or ``why`` it is not known."""
-    if test is None:
-        return f"Not compared on the test split: {why}"
-    low, high, seeds = test.difference.low, test.difference.high, len(test.seeds)
-    span = f"{test.difference.mean * 100:+.2f} points on the test split, 95 % interval {low * 100:+.2f} to "
-    span += f"{high * 100:+.2f}, {seeds} fresh seeds"
-    if low > 0:
-        return f"The evolved activation is better than the plain sign ({span})."
-    if high < 0:
-        return f"The evolved activation is NOT better than the plain sign: it is worse ({span})."
-    return f"The evolved activation is NOT shown to be better than the plain sign ({span})."
-
-
-def standing(test: Confirmation | None) -> str | None:
-    """Say in one sentence which competitors the winner is better than, looking at all of them; None without a test."""
-    if test is None:
-        return None
-    groups: dict[str, list[str]] = {
-        "better than": [],
-        "worse than": [],
-        "no significant difference from": [],
-        "not compared with": [],
-    }
-    for name, one in test.competitors.items():
-        if one.gain.difference is None:
-            verb = "not compared with"
-        elif one.gain.significant:
-            verb = "better than" if one.gain.difference.mean > 0 else "worse than"
-        else:
-            verb = "no significant difference from"
-        groups[verb].append(COMPETITORS[name])
-    said = "; ".join(f"{verb} {', '.join(names)}" for verb, names in groups.items() if names)
-    return f"Against {len(test.competitors)} competitors, p-values corrected for all (Holm, 5 %): {said}."
-
 
 TABLE_ROWS = 5
 ALONE = {
@@ -193,7 +65,7 @@ def start(folder: Path, config: dict[str, Any]) -> None:
         raise GaafError(f"the output folder must be writable, but {folder} is not ({error.strerror})") from error
 
 
-def write(folder: Path, result: dict[str, Any], found: SearchResult, sign: Mapping[int, float]) -> None:
+def write(folder: Path, result: RunResult, found: SearchResult, sign: Mapping[int, float]) -> None:
     """Write result.json, logbook.csv, hall_of_fame.csv, population.csv, best_tree.png and history.png.
 
     The figures need at least one evaluated candidate and are left out without. One that cannot be drawn is a warning.
@@ -201,11 +73,11 @@ def write(folder: Path, result: dict[str, Any], found: SearchResult, sign: Mappi
 
     Args:
         folder: where to.
-        result: what result.json holds.
+        result: of the run.
         found: the search.
         sign: validation accuracy of the plain sign for each seed.
     """
-    _json(folder / RESULT, result)
+    _json(folder / RESULT, result.as_json())
     _csv(folder / "logbook.csv", _logbook_rows(found))
     _csv(folder / HALL, _hall_rows(found, sign))
     _csv(folder / "population.csv", map(_population_row, found.population))
@@ -215,7 +87,7 @@ def write(folder: Path, result: dict[str, Any], found: SearchResult, sign: Mappi
         complete = [record for record in found.records if record.complete]
         figures: dict[str, Callable[[], Any]] = {
             "best_tree.png": lambda: plot_evolved(found.hall_of_fame[0]),
-            "history.png": lambda: plot_history(complete, result["validation"]["sign"]),
+            "history.png": lambda: plot_history(complete, result.validation.sign),
         }
         for name, draw in figures.items():
             try:
@@ -224,8 +96,18 @@ def write(folder: Path, result: dict[str, Any], found: SearchResult, sign: Mappi
                 warnings.warn(f"{name} was not drawn ({one_line(error)}); all tables are written", stacklevel=2)
 
 
-def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], folder: Path, console: Console) -> None:
-    """Print the best candidates beside the baselines, how the winner compares, and where everything is."""
+def print_summary(
+    outcome: RunResult | Mapping[str, Any], found_rows: Sequence[dict[str, str]], folder: Path, console: Console
+) -> None:
+    """Print the best candidates beside the baselines, how the winner compares, and where everything is.
+
+    Args:
+        outcome: the result of a run, or what its ``result.json`` holds.
+        found_rows: of its hall of fame, see :func:`hall_rows`.
+        folder: of the run.
+        console: where to.
+    """
+    result = outcome.as_json() if isinstance(outcome, RunResult) else outcome
     table = Table(title="Best candidates of the search")
     for column, justify in (
         ("rank", "right"),
@@ -273,9 +155,9 @@ def _comparisons(test: Confirmation) -> Table:
     table.add_column("against")
     for column in ("accuracy", "difference", "95 % interval", "p (Holm)"):
         table.add_column(column, justify="right")
-    for name, one in test.competitors.items():
-        mean = "failed" if one.mean is None else f"{one.mean:.2%}"
-        table.add_row(COMPETITORS[name], mean, *_figures(one.gain))
+    for name, competitor in test.competitors.items():
+        mean = "failed" if competitor.mean is None else f"{competitor.mean:.2%}"
+        table.add_row(COMPETITORS[name], mean, *_figures(competitor.gain))
     return table
 
 
@@ -289,8 +171,8 @@ def _figures(gain: Gain) -> tuple[str, str, str]:
 def _separation(test: Confirmation | None) -> Iterable[str]:
     for name, gain in ((test and test.separation) or {}).items():
         mean, interval, p_value = _figures(gain)
-        found = f"{mean} points over the plain sign (95 % interval {interval}, p {p_value})" if mean else interval
-        yield f"{ALONE[name]}: {found}"
+        words = f"{mean} points over the plain sign (95 % interval {interval}, p {p_value})" if mean else interval
+        yield f"{ALONE[name]}: {words}"
 
 
 def _savings(result: Mapping[str, Any]) -> Iterable[str]:

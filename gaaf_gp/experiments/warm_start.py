@@ -81,9 +81,9 @@ def _ranked(path: Path, proxy: Proxy) -> list[str]:
     accuracies: dict[str, list[float]] = defaultdict(list)
     with Archive(path, readonly=True) as archive:
         tasks = {key for key, one in archive.tasks().items() if _compared(one.get("proxy")) == wanted}
-        for one in archive.summaries(failed=False):
-            if one.task in tasks and one.epochs == proxy.epochs:
-                accuracies[one.text] += [one.accuracy] * one.seeds
+        for summary in archive.summaries(failed=False):
+            if summary.task in tasks and summary.epochs == proxy.epochs:
+                accuracies[summary.text] += [summary.accuracy] * summary.seeds
     return sorted(accuracies, key=lambda text: (-sum(accuracies[text]) / len(accuracies[text]), text))
 
 

@@ -112,11 +112,11 @@ class Workers(Generic[State]):
             return {future: future.result() for future in running}
         backend = self._backend
         results = {future: _result(backend, future) for future in backend.wait(running)}
-        if not backend.breaks_as_a_whole or not any(isinstance(one, WorkerLost) for one in results.values()):
+        if not backend.breaks_as_a_whole or not any(isinstance(result, WorkerLost) for result in results.values()):
             return results
         results |= {future: _result(backend, future) for future in running if future not in results}
         backend.replace()
-        lost = {future: one for future, one in results.items() if isinstance(one, WorkerLost)}
+        lost = {future: result for future, result in results.items() if isinstance(result, WorkerLost)}
         if any(one.reason != LOST for one in lost.values()):  # a process said why it ended
             results |= {future: POOL_BROKEN for future, one in lost.items() if one.reason == LOST}
         return results

@@ -1,11 +1,11 @@
 """Figures: functions of plain values and ``ax`` that return the axes.
 
-Without ``ax`` a figure of its own is made that pyplot does not know, see :mod:`gaaf_gp.plots.style`.
+Without ``ax`` a function makes a new figure, which is not registered in pyplot, see :mod:`gaaf_gp.plots.style`.
 
 - ``plot_tree``: an expression tree
 - ``plot_evolved``: an individual: one tree or two
 - ``evolved_svg``: the same as SVG text, for notebooks
-- ``tree_layout``: where the nodes of a tree stand
+- ``tree_layout``: the positions of the nodes of a tree
 - ``tree_graph``: a tree as a networkx graph
 - ``COLOURS``: the colour of each kind of node
 - ``plot_activation``: f, its sign and its gradient

@@ -78,9 +78,9 @@ def plot_activation(
     """
     seen = _seen(inputs)
     axes = new_axes(ax, size=(5.0, 3.9), style=style)
-    (found,) = _responses([function], [seen], surrogate)
-    _panel(axes, found, seen, _heights([found], [seen]), style)
-    handles = _handles([found], seen is not None, style)
+    (drawn,) = _responses([function], [seen], surrogate)
+    _panel(axes, drawn, seen, _heights([drawn], [seen]), style)
+    handles = _handles([drawn], seen is not None, style)
     if ax is None:
         _add_legend(axes.figure.figure, handles, style)
     else:
@@ -127,15 +127,15 @@ def plot_activations(
     for unused in grid[len(functions) :]:
         unused.remove()
     axes: list[Axes] = grid[: len(functions)]
-    seen = [_seen(one) for one in each]
-    found = _responses(functions, seen, surrogate)
-    limits = _heights(found, seen)
-    for place, (ax, one, own) in enumerate(zip(axes, found, seen, strict=True)):
-        _panel(new_axes(ax, style=style), one, own, limits, style)
+    seen = [_seen(item) for item in each]
+    responses = _responses(functions, seen, surrogate)
+    limits = _heights(responses, seen)
+    for place, (ax, panel_response, panel_inputs) in enumerate(zip(axes, responses, seen, strict=True)):
+        _panel(new_axes(ax, style=style), panel_response, panel_inputs, limits, style)
         lowest = place + wide >= len(functions)
         ax.tick_params(labelbottom=lowest)
         ax.set_xlabel("x" if lowest else "")
-    handles = _handles(found, any(one is not None for one in seen), style)
+    handles = _handles(responses, any(panel_seen is not None for panel_seen in seen), style)
     _add_legend(figure, handles, style)
     return axes
 
@@ -152,24 +152,27 @@ def _seen(inputs: Inputs | None) -> Array | None:
 
 def _responses(functions: Sequence[Drawn], seen: Sequence[Array | None], surrogate: Surrogate) -> list[Response]:
     """Compute the functions at the same x, which go both ways to nearly all inputs."""
-    reach = max(4.0 if own is None else max(2.0, float(np.quantile(np.abs(own), 0.998))) for own in seen)
+    reach = max(
+        4.0 if layer_inputs is None else max(2.0, float(np.quantile(np.abs(layer_inputs), 0.998)))
+        for layer_inputs in seen
+    )
     return [response(function, np.linspace(-reach, reach, POINTS), surrogate) for function in functions]
 
 
-def _panel(axes: Axes, found: Response, seen: Array | None, limits: tuple[float, float], style: Style) -> None:
-    axes.set(xlim=(found.x[0], found.x[-1]), ylim=limits, xlabel="x")
+def _panel(axes: Axes, drawn: Response, seen: Array | None, limits: tuple[float, float], style: Style) -> None:
+    axes.set(xlim=(drawn.x[0], drawn.x[-1]), ylim=limits, xlabel="x")
     _add_inputs(axes, seen, style)
-    for low, high in found.positive:
+    for low, high in drawn.positive:
         axes.axvspan(low, high, color=YELLOW, alpha=0.3, linewidth=0, zorder=0, gid="positive")
-    if math.isfinite(found.surrogate.window):
-        for edge in (-found.surrogate.window, found.surrogate.window):
+    if math.isfinite(drawn.surrogate.window):
+        for edge in (-drawn.surrogate.window, drawn.surrogate.window):
             axes.axhline(edge, color=style.muted, linestyle=":", linewidth=0.9, zorder=1)
     axes.axhline(0, color=style.muted, linewidth=0.6, zorder=1)
-    if found.backward is not None:
-        _add_line(axes, found.x, found.backward, style.lines[2], "backward", "--")
-    _add_line(axes, found.x, found.slope, style.lines[1], "slope")
-    _add_line(axes, found.x, found.values, style.lines[0], "values")
-    title = wrapped(found.formula, axes.bbox.width / axes.figure.dpi, LABEL_POINTS, 3)
+    if drawn.backward is not None:
+        _add_line(axes, drawn.x, drawn.backward, style.lines[2], "backward", "--")
+    _add_line(axes, drawn.x, drawn.slope, style.lines[1], "slope")
+    _add_line(axes, drawn.x, drawn.values, style.lines[0], "values")
+    title = wrapped(drawn.formula, axes.bbox.width / axes.figure.dpi, LABEL_POINTS, 3)
     axes.set_title("\n".join(title), fontsize=LABEL_POINTS, **plain_text(style))
 
 
@@ -202,35 +205,35 @@ def _add_inputs(axes: Axes, seen: Array | None, style: Style) -> None:
     )  # fmt: skip
 
 
-def _heights(found: Sequence[Response], seen: Sequence[Array | None]) -> tuple[float, float]:
+def _heights(responses: Sequence[Response], seen: Sequence[Array | None]) -> tuple[float, float]:
     """Return the limits that show what most inputs meet, the window, and the slope."""
     reached = [0.0, 1.1]
-    for one, own in zip(found, seen, strict=True):
-        usual = np.abs(one.x) <= (2.0 if own is None else float(np.quantile(np.abs(own), 0.95)))
-        for rows in (one.values, one.slope):
+    for drawn, layer_inputs in zip(responses, seen, strict=True):
+        usual = np.abs(drawn.x) <= (2.0 if layer_inputs is None else float(np.quantile(np.abs(layer_inputs), 0.95)))
+        for rows in (drawn.values, drawn.slope):
             values = rows[usual][np.isfinite(rows[usual])]
             reached += np.quantile(values, (0.01, 0.99)).tolist() if len(values) else []
-        if one.surrogate.window <= HIGHEST:
-            reached += [-one.surrogate.window, one.surrogate.window]
+        if drawn.surrogate.window <= HIGHEST:
+            reached += [-drawn.surrogate.window, drawn.surrogate.window]
     margin = 0.08 * (max(reached) - min(reached))
     return max(min(reached) - margin, -HIGHEST), min(max(reached) + margin, HIGHEST)
 
 
-def _handles(found: Sequence[Response], seen: bool, style: Style) -> list[Line2D | Patch]:
+def _handles(responses: Sequence[Response], seen: bool, style: Style) -> list[Line2D | Patch]:
     """Return what the legend explains: only what is drawn."""
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=style.lines[0], label="f(x)"),
         Line2D([], [], color=style.lines[1], label="slope in training"),
     ]
-    if any(one.backward is not None for one in found):
+    if any(drawn.backward is not None for drawn in responses):
         handles.append(Line2D([], [], color=style.lines[2], linestyle="--", label="g(x), backward"))
-    if any(one.values.shape[1] > 1 for one in found):
+    if any(drawn.values.shape[1] > 1 for drawn in responses):
         handles.append(Patch(facecolor=style.lines[0], alpha=0.25, label="5 to 95 % of channels"))
     handles += [
         Patch(facecolor=YELLOW, alpha=0.3, label="sign +1"),
         Patch(facecolor=style.muted, alpha=0.4, label="inputs of the layers" if seen else "inputs, N(0, 1)"),
     ]
-    if any(math.isfinite(one.surrogate.window) for one in found):
+    if any(math.isfinite(drawn.surrogate.window) for drawn in responses):
         handles.append(Line2D([], [], color=style.muted, linestyle=":", label="window of f(x)"))
     return handles
 

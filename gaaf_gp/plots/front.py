@@ -1,4 +1,4 @@
-"""Accuracy against what a function costs, and the functions that no other is both better and cheaper than."""
+"""Accuracy against cost, with the Pareto front: functions for which no other is both better and cheaper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a winner comes from: its ancestors, as DEAP's History keeps them, row by row down to the winner."""
+"""Ancestors of a winner, as recorded by DEAP's History, in rows from the oldest down to the winner."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def ancestry(
             "individual whose variation was recorded"
         )
     most = whole_number("most", most)
-    own = _ancestors(parents, individuals, winner)
+    parents_of = _ancestors(parents, individuals, winner)
     full: nx.DiGraph[int] = nx.DiGraph()
-    full.add_nodes_from(own)
-    full.add_edges_from((parent, child) for child, all_parents in own.items() for parent in all_parents)
+    full.add_nodes_from(parents_of)
+    full.add_edges_from((parent, child) for child, all_parents in parents_of.items() for parent in all_parents)
     root = next(node for node in full if full.out_degree(node) == 0)
     kept: set[int] = set()
     for layer in nx.bfs_layers(full.reverse(), root):
@@ -88,9 +88,9 @@ def ancestry(
     graph: nx.DiGraph[int] = nx.DiGraph(full.subgraph(kept))
     for row, nodes in enumerate(nx.topological_generations(graph.reverse())):
         for node in nodes:
-            one = individuals[node]
-            value = None if values is None else values.get(one.canonical)
-            graph.add_node(node, row=row, label=one.infix(), value=value, kind=_kind(full, graph, node, root))
+            individual = individuals[node]
+            value = None if values is None else values.get(individual.canonical)
+            graph.add_node(node, row=row, label=individual.infix(), value=value, kind=_kind(full, graph, node, root))
     return graph
 
 
@@ -106,16 +106,18 @@ def _ancestors(
     same: dict[int, int] = {}
     texts = {index: individuals[index].canonical for index in every}
     for index in sorted(every):  # a child's index is above those of its parents
-        known = [parent for parent in parents.get(index, ()) if parent in same]
-        same[index] = next((same[parent] for parent in known if texts[parent] == texts[index]), index)
-    found: dict[int, tuple[int, ...]] = {}
+        earlier = [parent for parent in parents.get(index, ()) if parent in same]
+        same[index] = next((same[parent] for parent in earlier if texts[parent] == texts[index]), index)
+    parents_of: dict[int, tuple[int, ...]] = {}
     wanted = [same[winner]]
     while wanted:
         index = wanted.pop()
-        if index not in found:
-            found[index] = tuple(dict.fromkeys(same[one] for one in parents.get(index, ()) if one in same))
-            wanted += found[index]
-    return found
+        if index not in parents_of:
+            parents_of[index] = tuple(
+                dict.fromkeys(same[parent] for parent in parents.get(index, ()) if parent in same)
+            )
+            wanted += parents_of[index]
+    return parents_of
 
 
 def _kind(full: nx.DiGraph[int], graph: nx.DiGraph[int], node: int, winner: int) -> str:
@@ -227,15 +229,15 @@ def _columns(graph: nx.DiGraph[int], widths: Mapping[int, float]) -> dict[int, f
 
 def _wanted(graph: nx.DiGraph[int], node: int, x: Mapping[int, float], *, children: bool) -> float:
     near = [*graph.successors(node), *(() if children else graph.predecessors(node))]
-    return statistics.fmean(x[one] for one in near) if near else x[node]
+    return statistics.fmean(x[neighbour] for neighbour in near) if near else x[node]
 
 
 def _apart(wanted: Mapping[int, float], widths: Mapping[int, float]) -> dict[int, float]:
     """Return places in the order of the wanted ones, as near to them on average, with room for every box."""
-    found: dict[int, float] = {}
+    places: dict[int, float] = {}
     least = -float("inf")
-    for node in sorted(wanted, key=lambda one: (wanted[one], one)):
-        found[node] = max(wanted[node], least + widths[node] / 2)
-        least = found[node] + widths[node] / 2 + GAP
-    shift = statistics.fmean(wanted[node] - found[node] for node in found)
-    return {node: place + shift for node, place in found.items()}
+    for node in sorted(wanted, key=lambda index: (wanted[index], index)):
+        places[node] = max(wanted[node], least + widths[node] / 2)
+        least = places[node] + widths[node] / 2 + GAP
+    shift = statistics.fmean(wanted[node] - places[node] for node in places)
+    return {node: place + shift for node, place in places.items()}

@@ -24,7 +24,7 @@ def curves_of(names: Mapping[str, str | None], entries: Iterable[Mapping[str, An
     Returns:
         Name -> for each seed the validation accuracy (0 to 1) after each epoch.
     """
-    ended = [one for one in entries if one["failure"] is None]
+    ended = [entry for entry in entries if entry["failure"] is None]
     return {
         name: [[accuracy for _, accuracy in one["curve"]] for one in ended if one["text"] == text]
         for name, text in names.items()
@@ -104,12 +104,12 @@ def plot_fidelities(
     Raises:
         GaafError: as :func:`gaaf_gp.statistics.rank_correlation`.
     """
-    found = rank_correlation(first, second)
+    correlation = rank_correlation(first, second)
     axes = new_axes(ax, size=(4.8, 4.4), style=style)
     x, y = ([100 * value for value in values] for values in (first, second))
     axes.scatter(x, y, s=22, color=style.lines[0], alpha=0.8, linewidth=0)
     axes.set(xlabel=f"accuracy, {names[0]} (%)", ylabel=f"accuracy, {names[1]} (%)")
-    span = f"95 % interval {found.low:.2f} to {found.high:.2f}"
-    title = f"{found.n} functions: Kendall's tau {found.tau:.2f}\n({span})"
+    span = f"95 % interval {correlation.low:.2f} to {correlation.high:.2f}"
+    title = f"{correlation.n} functions: Kendall's tau {correlation.tau:.2f}\n({span})"
     axes.set_title(title, fontsize=LABEL_POINTS, color=style.ink)
     return axes

@@ -15,7 +15,7 @@ from gaaf_gp.trees.enrichment import TAGS, features
 from gaaf_gp.util.checks import whole_number
 
 WAVE = "∿ "
-"""Stands ahead of the name of a periodic operator."""
+"""Mark before the name of a periodic operator."""
 
 
 def primitive_use(populations: Sequence[Sequence[Evolved]]) -> dict[str, list[float]]:
@@ -26,9 +26,12 @@ def primitive_use(populations: Sequence[Sequence[Evolved]]) -> dict[str, list[fl
     """
     if not populations or not all(populations):
         raise GaafError("the use of primitives is that of one or more populations with individuals, got none")
-    found = [[_used(one) for one in population] for population in populations]
-    names = sorted(frozenset[str]().union(*(used for population in found for used in population)))
-    return {name: [float(np.mean([name in used for used in population])) for population in found] for name in names}
+    used_by_population = [[_used(individual) for individual in population] for population in populations]
+    names = sorted(frozenset[str]().union(*(used for population in used_by_population for used in population)))
+    return {
+        name: [float(np.mean([name in used for used in population])) for population in used_by_population]
+        for name in names
+    }
 
 
 def _used(individual: Evolved) -> frozenset[str]:
@@ -82,6 +85,6 @@ def plot_primitive_use(
 
 
 def _periodic(populations: Sequence[Sequence[Evolved]]) -> frozenset[str]:
-    sets = {id(one.pset): one.pset for population in populations for one in population}
+    sets = {id(individual.pset): individual.pset for population in populations for individual in population}
     traits: Mapping[str, bool] = {name: trait.periodic for pset in sets.values() for name, trait in pset.traits.items()}
     return frozenset(name for name, periodic in traits.items() if periodic)

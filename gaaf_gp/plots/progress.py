@@ -24,7 +24,7 @@ QUANTITIES = {
     "size": "mean size (nodes)",
     "diversity": "distinct (%)",
 }
-"""What may be drawn -> what the axis says."""
+"""Quantity -> label of its axis."""
 
 DEVIATIONS = {"mean": "deviation", "size": "size_deviation"}
 
@@ -63,8 +63,8 @@ def snapshots(
         logbook: of :func:`gaaf_gp.evolve`, or of DEAP's algorithms with a ``MultiStatistics`` of ``fitness`` and
             ``size`` that registers avg, std and max; evaluations are the sum of ``nevals`` where they are no column.
         populations: of each generation, to count the distinct individuals in.
-        identity: what tells them apart: by default the canonical text; with
-            ``lambda one: proxy.behaviour(one).signature`` what they train as.
+        identity: individuals with the same identity count once. By default it is the canonical text; with
+            ``lambda individual: proxy.behaviour(individual).signature`` those that train alike count once.
 
     Raises:
         GaafError: a column is missing, or there is not a population for each row.
@@ -78,19 +78,19 @@ def snapshots(
     if populations is not None and len(populations) != len(logbook):
         raise GaafError(f"there must be a population for each of {len(logbook)} rows, got {len(populations)}")
     fitness, size = logbook.chapters["fitness"], logbook.chapters["size"]
-    found: list[Snapshot] = []
+    taken: list[Snapshot] = []
     for place, row in enumerate(logbook):
-        asked = row.get("evaluations", row.get("nevals", 0) + (found[-1].evaluations if found else 0))
-        best = row.get("best", max([fitness[place]["max"], *(one.best for one in found[-1:])]))
+        evaluations = row.get("evaluations", row.get("nevals", 0) + (taken[-1].evaluations if taken else 0))
+        best = row.get("best", max([fitness[place]["max"], *(earlier.best for earlier in taken[-1:])]))
         among = None if populations is None else _distinct(populations[place], identity)
         avg, std = float(fitness[place]["avg"]), float(fitness[place].get("std", 0.0))
         sizes = float(size[place]["avg"]), float(size[place].get("std", 0.0))
-        found.append(Snapshot(int(asked), float(best), avg, std, *sizes, among))
-    return found
+        taken.append(Snapshot(int(evaluations), float(best), avg, std, *sizes, among))
+    return taken
 
 
 def _distinct(population: Sequence[Evolved], identity: Callable[[Evolved], str] | None) -> float:
-    names = {one.canonical if identity is None else identity(one) for one in population}
+    names = {individual.canonical if identity is None else identity(individual) for individual in population}
     return len(names) / max(1, len(population))
 
 
@@ -125,7 +125,7 @@ def plot_progress(
     choice("quantity", quantity, QUANTITIES)
     if not runs or not all(runs):
         raise GaafError("progress is drawn of one or more runs with generations, got none: pass snapshots(logbook)")
-    if quantity == "diversity" and any(one.diversity is None for run in runs for one in run):
+    if quantity == "diversity" and any(snapshot.diversity is None for run in runs for snapshot in run):
         raise GaafError("diversity is known of runs whose populations were kept: pass them to snapshots")
     axes = new_axes(ax, style=style)
     names = {"fitness": ("best", "mean")}.get(quantity, (quantity,))
@@ -160,8 +160,8 @@ def plot_run(runs: Sequence[Sequence[Snapshot]], *, baseline: float | None = Non
     Returns:
         The axes, in a new figure.
     """
-    known = all(one.diversity is not None for run in runs for one in run)
-    shown = [name for name in QUANTITIES if known or name != "diversity"]
+    all_known = all(snapshot.diversity is not None for run in runs for snapshot in run)
+    shown = [name for name in QUANTITIES if all_known or name != "diversity"]
     figure = Figure(figsize=(6.4, 1.2 + 1.7 * len(shown)), layout="constrained", facecolor=style.paper)
     heights = [1.6 if name == "fitness" else 1.0 for name in shown]
     grid = figure.subplots(len(shown), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
@@ -174,12 +174,14 @@ def plot_run(runs: Sequence[Sequence[Snapshot]], *, baseline: float | None = Non
 
 def _aligned(runs: Sequence[Sequence[Snapshot]], name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return evaluations that all runs have begun by, and for each run (rows) its value after each of them."""
-    places = [np.array([one.evaluations for one in run]) for run in runs]
+    places = [np.array([snapshot.evaluations for snapshot in run]) for run in runs]
     every = np.unique(np.concatenate(places))
-    x = every[every >= max(own[0] for own in places)]
+    x = every[every >= max(run_places[0] for run_places in places)]
     rows = [
-        np.array([getattr(one, name) for one in run], dtype=np.float64)[np.searchsorted(own, x, "right") - 1]
-        for run, own in zip(runs, places, strict=True)
+        np.array([getattr(snapshot, name) for snapshot in run], dtype=np.float64)[
+            np.searchsorted(run_places, x, "right") - 1
+        ]
+        for run, run_places in zip(runs, places, strict=True)
     ]
     return x, np.array(rows)
 

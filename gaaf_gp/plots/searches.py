@@ -1,4 +1,4 @@
-"""The figure of a comparison of searches: how good the best is, against evaluations."""
+"""Figure that compares searches: the best fitness so far against evaluations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def plot_searches(bands: Mapping[str, Band], ax: Axes | None = None, *, first: i
     Args:
         bands: name of a search -> spread of its curves, accuracies from 0 to 1; all of one length.
         ax: where to draw; a new figure by default.
-        first: evaluations ahead of this one are left out of sight: there the best of few candidates may be anything.
+        first: evaluations before this one are not shown, because the best of a few candidates may have any fitness.
         style: the colours.
 
     Returns:

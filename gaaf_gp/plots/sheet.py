@@ -33,7 +33,7 @@ HIGHEST = 4.0
 """What lies beyond this is cut off, however far a function goes."""
 POINTS = 601
 SHADES = 16
-"""Of a map: few enough to be told apart."""
+"""Levels of a map: few enough to distinguish their colours."""
 BROKEN = 2 * HIGHEST
 """A step between two neighbours that is larger than this is a pole, and not drawn as a line."""
 
@@ -77,7 +77,7 @@ def _panel(axes: Axes, entry: Entry, style: Style) -> None:
     width = 0.9 * PANEL[0]
     lines = [entry.name, entry.formula if entry.formula != entry.name else ""]
     if entry.learnable:
-        lines[1] += f" (s from {', '.join(f'{one:g}' for one in entry.learnable)})"
+        lines[1] += f" (s from {', '.join(f'{start:g}' for start in entry.learnable)})"
     points = (LABEL_POINTS, LEGEND_POINTS - 1)
     cut = [shortened(line.strip(), width, size) for line, size in zip(lines, points, strict=True)]
     axes.set_title("\n".join(cut), fontsize=LEGEND_POINTS - 1, **plain_text(style))

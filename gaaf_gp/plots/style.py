@@ -1,7 +1,7 @@
-"""The one style sheet of all figures: colours, sizes, how axes look, and how a figure becomes a file.
+"""Style of all figures: colours, sizes, the look of axes, and saving a figure to a file.
 
-The palette is Okabe and Ito's, which colour-blind readers tell apart too. Figures are made without pyplot: they can be
-drawn in processes without a display and need not be closed.
+The palette is that of Okabe and Ito, which colour-blind readers can distinguish. Figures are made without pyplot, so
+they can be drawn in processes without a display and need not be closed.
 """
 
 from __future__ import annotations

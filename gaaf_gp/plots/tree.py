@@ -1,4 +1,4 @@
-"""The picture of an expression tree: boxes by kind, the formula above, a legend below, and marks on some nodes."""
+"""Picture of an expression tree: boxes coloured by kind, the formula above, a legend below, and marks on nodes."""
 
 from __future__ import annotations
 
@@ -112,20 +112,20 @@ def differing_nodes(individual: Nodes, other: Nodes) -> frozenset[int]:
         other: the tree that it is compared with.
     """
     ends, other_ends = subtree_ends(individual), subtree_ends(other)
-    found: set[int] = set()
+    differing: set[int] = set()
     pairs = [(0, 0)]
     while pairs:
         here, there = pairs.pop()
         if individual[here].arity != other[there].arity:
-            found.update(range(here, ends[here]))
+            differing.update(range(here, ends[here]))
             continue
         if individual[here].name != other[there].name:
-            found.add(here)
+            differing.add(here)
         child, counterpart = here + 1, there + 1
         for _ in range(individual[here].arity):
             pairs.append((child, counterpart))
             child, counterpart = ends[child], other_ends[counterpart]
-    return frozenset(found)
+    return frozenset(differing)
 
 
 def _marks(individual: Individual, highlight: int | None, compare_to: Individual | None) -> tuple[Collection[int], str]:
@@ -149,12 +149,12 @@ class _Boxes:
 
 def _boxes(graph: nx.DiGraph[int]) -> _Boxes:
     widths = {node: text_width(graph.nodes[node]["label"], LABEL_POINTS) + 2 * PADDING for node in graph}
-    found = tree_layout(graph, widths, GAP)
-    left = min(x - widths[node] / 2 for node, (x, _) in found.items())
-    width = max(x + widths[node] / 2 for node, (x, _) in found.items()) - left
+    places = tree_layout(graph, widths, GAP)
+    left = min(x - widths[node] / 2 for node, (x, _) in places.items())
+    width = max(x + widths[node] / 2 for node, (x, _) in places.items()) - left
     row = min(max(ROW, width / 16), HIGHEST_ROW)
-    levels = -min(y for _, y in found.values())
-    centres = {node: (x - left, y * row - BOX / 2) for node, (x, y) in found.items()}
+    levels = -min(y for _, y in places.values())
+    centres = {node: (x - left, y * row - BOX / 2) for node, (x, y) in places.items()}
     return _Boxes(centres, widths, width, levels * row + BOX)
 
 
@@ -225,14 +225,14 @@ def plot_evolved(evolved: Evolved, *, style: Style = LIGHT) -> Axes:
     sizes = [plot_tree(tree).figure.get_size_inches() for tree in trees]  # type: ignore[union-attr]
     wide, high = sum(size[0] for size in sizes) + BETWEEN, max(size[1] for size in sizes) + ABOVE
     figure, left = Figure(figsize=(wide, high), facecolor=style.paper), 0.0
-    found = []
+    axes_of_trees = []
     for tree, label, (width, height) in zip(trees, LABELS, sizes, strict=True):
         axes = figure.add_axes((left / wide, 1 - (ABOVE + height) / high, width / wide, height / high))
-        found.append(plot_tree(tree, axes, style=style))
+        axes_of_trees.append(plot_tree(tree, axes, style=style))
         place = ((left + width / 2) / wide, 1 - ABOVE / 2 / high)
         figure.text(*place, label, ha="center", va="center", fontsize=TITLE_POINTS, color=style.ink)
         left += width + BETWEEN
-    return found[0]
+    return axes_of_trees[0]
 
 
 def evolved_svg(evolved: Evolved) -> str:

@@ -1,4 +1,4 @@
-"""An expression tree as a graph: what its nodes are called, what kind each is of, and where they stand."""
+"""An expression tree as a graph: labels, kinds and positions of its nodes."""
 
 from __future__ import annotations
 
@@ -119,11 +119,11 @@ def tree_layout(
         outline.left.append(-half)
         outline.right.append(half)
         outlines[node] = outline
-    found = {root: (0.0, 0.0)}
+    spots = {root: (0.0, 0.0)}
     for parent, child in nx.dfs_edges(graph, root):
-        x, y = found[parent]
-        found[child] = (x + beside[child], y - 1)
-    return {node: found[node] for node in graph}
+        x, y = spots[parent]
+        spots[child] = (x + beside[child], y - 1)
+    return {node: spots[node] for node in graph}
 
 
 def _computes(name: str, traits: Traits, references: Mapping[int, Sequence[Callable[..., Tensor]]], arity: int) -> bool:
@@ -153,7 +153,7 @@ def _joined(outlines: list[_Outline], gap: float) -> tuple[_Outline, list[float]
     places = [0.0]
     for outline in outlines[1:]:
         own_left, own_right = outline.left[::-1], outline.right[::-1]
-        place = max(side + gap - other for side, other in zip(right, own_left, strict=False))
+        place = max(side + gap - left_side for side, left_side in zip(right, own_left, strict=False))
         places.append(place)
         left += [side + place for side in own_left[len(left) :]]
         right[: len(own_right)] = [side + place for side in own_right]

@@ -13,6 +13,7 @@
 - ``REPAIRED``: all of them
 - ``random_search``: random candidates: the baseline of every search; ``RandomSearch``: as a loop
 - ``Constraint``: a demand on every tree, such as "at most 2 sin"
+- ``distinct``: the functions of a stream that can be trained, each behaviour once
 - ``tune_constants``: better constants for one individual
 - ``RunCheckpoint``: the state of a search after each step
 - ``Progress``: shows a search as it goes
@@ -21,6 +22,7 @@
 from gaaf_gp.search.checkpoint import RunCheckpoint
 from gaaf_gp.search.constants import tune_constants
 from gaaf_gp.search.constraints import Constraint
+from gaaf_gp.search.distinct import distinct
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.genetic import PUBLISHED, REPAIRED, Genetic, RandomSearch, Repairs, genetic, random_search
 from gaaf_gp.search.loops import LOOPS, Islands, Loop, Steady
@@ -42,6 +44,7 @@ __all__ = [
     "RunCheckpoint",
     "SearchResult",
     "Steady",
+    "distinct",
     "evolve",
     "genetic",
     "make_toolbox",

@@ -51,10 +51,10 @@ class Watched:
 
     def evaluate(self, individuals: Sequence[gp.PrimitiveTree], on_record: OnRecord | None = None) -> list[Record]:
         """Return a record for each individual."""
-        found = self.fitness_function.evaluate(individuals, on_record)
-        for individual, record in zip(individuals, found, strict=True):
+        records = self.fitness_function.evaluate(individuals, on_record)
+        for individual, record in zip(individuals, records, strict=True):
             self.asked.append(Asked(record.text, self.fitness_function.behaviour(individual).signature, record.fitness))
-        return found
+        return records
 
     def behaviour(self, individual: gp.PrimitiveTree) -> Behaviour:
         """Return how f behaves."""
@@ -72,12 +72,12 @@ def best_so_far(run: Sequence[Asked], evaluations: int) -> list[Asked]:
     if not run:
         raise GaafError("a run must have an evaluation to have a best one, got none: give the search a larger budget")
     best = run[0]
-    found = []
+    curve = []
     for place in range(evaluations):
         if place < len(run) and run[place].fitness > best.fitness:
             best = run[place]
-        found.append(best)
-    return found
+        curve.append(best)
+    return curve
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ def reach(runs: Sequence[Sequence[Asked]], good: Collection[str]) -> Reach:
     """
     if not runs:
         raise GaafError("a comparison needs at least one run, got none")
-    places = [next((place for place, one in enumerate(run, 1) if one.signature in good), math.inf) for run in runs]
+    places = [next((place for place, asked in enumerate(run, 1) if asked.signature in good), math.inf) for run in runs]
     median = statistics.median(places)
     return Reach(len(runs), sum(map(math.isfinite, places)), median if math.isfinite(median) else None)
 
 
 def best_share(runs: Sequence[Sequence[Asked]], share: float = 0.01) -> set[str]:
     """Return the signatures of the best share, by fitness, of all functions that any run evaluated; at least one."""
-    fitness = {one.signature: one.fitness for run in runs for one in run}
+    fitness = {asked.signature: asked.fitness for run in runs for asked in run}
     ranked = sorted(fitness, key=lambda signature: (-fitness[signature], signature))
     return set(ranked[: max(1, math.ceil(share * len(ranked) - 1e-9))])
 
@@ -137,8 +137,8 @@ def summary(
     after = {}
     for milestone in milestones:
         chosen = [curve[milestone - 1] for curve in curves]
-        worth = {name: _median([value(one.text) for one in chosen]) for name, value in values.items()}
-        after[str(milestone)] = {"best": statistics.median(one.fitness for one in chosen), **worth}
+        worth = {name: _median([value(asked.text) for asked in chosen]) for name, value in values.items()}
+        after[str(milestone)] = {"best": statistics.median(asked.fitness for asked in chosen), **worth}
     return {
         "runs": len(runs),
         "after": after,
@@ -147,5 +147,5 @@ def summary(
 
 
 def _median(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if len(known) == len(values) else None
+    numbers = [value for value in values if value is not None]
+    return statistics.median(numbers) if len(numbers) == len(values) else None

@@ -49,12 +49,12 @@ def known(
         return []
     sample, bloat = toolbox.individual(), getattr(toolbox, "bloat", None)
     made: list[Evolved] = []
-    for one in given:
-        candidate = parse_candidate(one, pset) if isinstance(one, str) else copy.deepcopy(one)
+    for individual in given:
+        candidate = parse_candidate(individual, pset) if isinstance(individual, str) else copy.deepcopy(individual)
         if isinstance(sample, TwoTrees) and isinstance(candidate, Individual):
             candidate = TwoTrees(candidate, copy.deepcopy(candidate))
         if not isinstance(candidate, type(sample)):
-            raise GaafError(f"a search of {_kind(sample)} must begin with such, got {one!r}: leave it out")
+            raise GaafError(f"a search of {_kind(sample)} must begin with such, got {individual!r}: leave it out")
         candidate.fitness = type(sample.fitness)()
         if bloat is not None and not bloat.admits(candidate, rng):
             raise GaafError(
@@ -115,10 +115,10 @@ class Breeder:
 
     def brood(self, number: int) -> list[Evolved]:
         """Return up to ``number`` new candidates; fewer, or none, if no more can be found."""
-        found: list[Evolved] = []
-        while len(found) < number and (child := self.child()) is not None:
-            found.append(child)
-        return found
+        children: list[Evolved] = []
+        while len(children) < number and (child := self.child()) is not None:
+            children.append(child)
+        return children
 
     def child(self, random_only: bool = False) -> Evolved | None:
         """Return a candidate that was never tried and that no screen rejects, or None if none can be found.
@@ -143,10 +143,10 @@ class Breeder:
 
     def receive(self, migrants: Sequence[Evolved]) -> None:
         """Put individuals from elsewhere into the places of the worst; those that are here already stay away."""
-        here = {one.canonical for one in self.population}
-        new = [copy.deepcopy(one) for one in migrants if one.canonical not in here]
-        for one in new:
-            self._reason(one)
+        here = {individual.canonical for individual in self.population}
+        new = [copy.deepcopy(migrant) for migrant in migrants if migrant.canonical not in here]
+        for migrant in new:
+            self._reason(migrant)
         self.population = [*self.bloat.survivors(self.population, len(self.population) - len(new)), *new]
 
     def breed(self) -> Evolved:
@@ -187,8 +187,8 @@ class Breeder:
             reason = self._reasons[key] or SAME
         else:
             behaviour = self._evaluator.behaviour(child)
-            known = behaviour.signature in self._signatures
-            reason = self._reasons[key] = behaviour.failure or (SAME if known else None)
+            is_known = behaviour.signature in self._signatures
+            reason = self._reasons[key] = behaviour.failure or (SAME if is_known else None)
             if reason is None:
                 self._signatures.add(behaviour.signature)
         self._tried.add(text)

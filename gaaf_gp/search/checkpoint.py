@@ -186,7 +186,9 @@ def _digest(content: Content) -> str:
 
 def _individuals(individuals: Iterable[Evolved]) -> list[Any]:
     """Return text and fitness values of each; both decide about what is bred next."""
-    return [[str(one), [plain_number(value) for value in one.fitness.values]] for one in individuals]
+    return [
+        [str(individual), [plain_number(value) for value in individual.fitness.values]] for individual in individuals
+    ]
 
 
 def _what(name: str, before: Any, now: Sequence[Any] | int) -> str:

@@ -109,11 +109,11 @@ def tune_constants(
             raise Spent
         asked += 1
         tree = copy.deepcopy(individual) if asked == 1 else with_constants(individual, values)
-        found = float(measure(tree))
-        found = found if math.isfinite(found) else -math.inf
-        if best is None or found > best[0]:
-            best = found, tree
-        return -found if math.isfinite(found) else 1e300
+        fitness = float(measure(tree))
+        fitness = fitness if math.isfinite(fitness) else -math.inf
+        if best is None or fitness > best[0]:
+            best = fitness, tree
+        return -fitness if math.isfinite(fitness) else 1e300
 
     simplex = [start, *(_moved(start, place) for place in range(len(start)))]
     with contextlib.suppress(Spent):
@@ -136,11 +136,16 @@ def tune_best(search: Search, evaluations: int) -> None:
         evaluations: candidates at most; those that are rejected count too, or a simplex might try them for ever.
     """
     found, fitness_function = search.found, search.fitness_function
-    known = {record.text for record in found.records}
-    before = len(known)
-    trained = [one for one in found.complete if fitness_function.records[one.canonical].failure is None]
+    texts_seen = {record.text for record in found.records}
+    before = len(texts_seen)
+    trained = [
+        individual for individual in found.complete if fitness_function.records[individual.canonical].failure is None
+    ]
     chosen = heapq.nlargest(min(TUNED, evaluations), filter(constants_of, trained), key=value)
-    texts = {fitness_function.behaviour(one).signature: one.canonical for one in (*found.hall_of_fame, *chosen)}
+    texts = {
+        fitness_function.behaviour(individual).signature: individual.canonical
+        for individual in (*found.hall_of_fame, *chosen)
+    }
 
     def worth(tuned: Evolved) -> float:
         behaviour = fitness_function.behaviour(tuned)
@@ -148,8 +153,8 @@ def tune_best(search: Search, evaluations: int) -> None:
             found.rejected[behaviour.failure] += 1
             return -math.inf
         text = texts.setdefault(behaviour.signature, tuned.canonical)
-        if text not in known:
-            known.add(text)
+        if text not in texts_seen:
+            texts_seen.add(text)
             search.born(tuned, MUTATION, [parent])
             try:
                 fitness_function.evaluate([tuned], search.arrived)
@@ -188,7 +193,7 @@ def train_constants(proxy: Proxy, individual: Individual, seed: int, *, epochs: 
     start = constants_of(individual)
     if not start:
         return with_constants(individual, start)
-    settings = {one.name: getattr(proxy, one.name) for one in dataclasses.fields(proxy)}
+    settings = {field.name: getattr(proxy, field.name) for field in dataclasses.fields(proxy)}
     tuning = _Tuning(**{**settings, "tables": False, "kernels": "torch"})
     tuning.shared = nn.ParameterList([nn.Parameter(torch.tensor(value)) for value in start]).to(proxy.data.device)
     last = tuning.last_epoch(individual, seed, epochs, None)
@@ -196,7 +201,7 @@ def train_constants(proxy: Proxy, individual: Individual, seed: int, *, epochs: 
         training = tuning.training(individual, seed)
         for number in range(1, last + 1):
             run_epoch(training, tuning.batches, number, Budget(0.0, None))
-    return with_constants(individual, [float(one.detach()) for one in tuning.shared])
+    return with_constants(individual, [float(constant.detach()) for constant in tuning.shared])
 
 
 class _Tuning(Proxy):
@@ -239,8 +244,8 @@ class _Tunable(nn.Module):
                 assert function is not None
                 return function(*children, *vectors)
             if vectors:
-                own: Tensor = vectors[0]
-                return own
+                constants: Tensor = vectors[0]
+                return constants
             if node.value in self.tree.pset.arguments:
                 return x
             return torch.tensor(float(self.tree.pset.context.get(node.value, node.value)), device=x.device)

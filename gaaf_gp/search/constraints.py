@@ -151,9 +151,9 @@ def as_constraints(chosen: ConstraintLike | Sequence[ConstraintLike], pset: Prim
     """
     parts = [chosen] if isinstance(chosen, Constraint | str) else list(chosen)
     made = [part if isinstance(part, Constraint) else _read(part) for part in parts]
-    known = {*pset.mapping, *TAGS}
+    allowed = {*pset.mapping, *TAGS}
     for constraint in made:
-        unknown = [word for word in constraint.words() if word not in known]
+        unknown = [word for word in constraint.words() if word not in allowed]
         if unknown:
             raise GaafError(
                 f"a constraint must speak of what is in set {pset.name!r} or of {listed(TAGS)}, got {unknown[0]!r}: "

@@ -150,16 +150,16 @@ def evolve(
         rng = random.Random(seed if place == 0 else f"{seed} {place}")
         if kept is not None:
             kept.generators.append(rng)
-        own = toolbox or make_toolbox(
+        tools = toolbox or make_toolbox(
             pset, fitness_function, rng=rng, limits=limits, two_trees=two_trees, bloat=chosen, constraints=constraints
         )
-        first = known(initial, pset, own, rng)[place::number]
-        return Breeder(own, fitness_function, rng, found.rejected, crossover, mutation, first, search.born)
+        first = known(initial, pset, tools, rng)[place::number]
+        return Breeder(tools, fitness_function, rng, result.rejected, crossover, mutation, first, search.born)
 
-    found = SearchResult(hall_of_fame=new_hall(hall_of_fame))
+    result = SearchResult(hall_of_fame=new_hall(hall_of_fame))
     with Progress(evaluations + tune_constants, show=progress, formula=formulas(pset)) as shown:
         search = Search(
-            found=found,
+            found=result,
             fitness_function=fitness_function,
             breeders=breeders,
             stop=stop,
@@ -175,8 +175,8 @@ def evolve(
             checkpoint=kept,
             register=getattr(fitness_function, "register", None),
         )
-        found.stopped = loop.run(search)
+        result.stopped = loop.run(search)
         if tune_constants:
             tune_best(search, tune_constants)
-    found.seconds = time.perf_counter() - stop.started
-    return found
+    result.seconds = time.perf_counter() - stop.started
+    return result

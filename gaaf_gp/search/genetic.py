@@ -399,7 +399,7 @@ class _Asking:
         while len(self.population) < size and not self.reason():
             drawn = self.brood(size - len(self.population))
             self.ask(drawn)
-            self.population.extend(one for one in drawn if value(one) > threshold)
+            self.population.extend(candidate for candidate in drawn if value(candidate) > threshold)
             self.found.exhausted = not drawn or (self.asked >= most and len(self.population) < size)
         return self.log("random", self.asked, len(self.population))
 
@@ -423,9 +423,9 @@ class _Asking:
 
         With ``remember_all`` a random one takes the place of a child where no new child is found.
         """
-        found: list[Individual] = []
+        children: list[Individual] = []
         for _ in range(self.room(number)):
-            present = [*self.population, *found]
+            present = [*self.population, *children]
             if mode is None:
                 new = self._first_new(DRAWS, self._random, present)
             elif self.repairs.remember_all:
@@ -435,16 +435,16 @@ class _Asking:
                 new = self._first_new(1, functools.partial(self.child, mode), present)
             if new is not None:
                 self.search.born(new, *self._origin)
-                found.append(new)
+                children.append(new)
             elif self.repairs.remember_all:
                 break  # what random draws cannot find now they will not find for the next place
-        return found
+        return children
 
     def _first_new(
         self, attempts: int, make: Callable[[], Individual], present: Sequence[Individual]
     ) -> Individual | None:
         made = (make() for _ in range(attempts))
-        return next((one for one in made if self.is_new(one, present)), None)
+        return next((child for child in made if self.is_new(child, present)), None)
 
     def _random(self) -> Individual:
         """Return a random individual."""

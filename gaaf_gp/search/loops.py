@@ -76,7 +76,7 @@ class Search:
         if self.checkpoint is not None:
             self.checkpoint.bred(child)
         if self.register is not None:
-            texts = [one.canonical for one in parents]
+            texts = [parent.canonical for parent in parents]
             self.register.born(child.canonical, len(self.found.logbook), operation, texts)
 
     def arrived(self, record: Record) -> None:
@@ -115,7 +115,7 @@ class Search:
                 self.found.interrupted = True
         self.found.log(evaluated, **columns)
         if self.register is not None:
-            texts = [one.canonical for one in self.found.population]
+            texts = [individual.canonical for individual in self.found.population]
             self.register.generation(len(self.found.logbook) - 1, len(self.found.records), texts)
         ended = self.on_generation is not None and self.on_generation(self.found) is True
         return ENDED if ended else ""
@@ -162,17 +162,17 @@ class Islands:
             survivors = [self._survivors(island, search) for island in islands]
             broods = self._broods(islands, survivors, search)
             found.exhausted = not found.interrupted and not any(broods)
-            evaluated = {id(one) for one in search.evaluated([one for brood in broods for one in brood])}
-            broods = [[one for one in brood if id(one) in evaluated] for brood in broods]
+            evaluated = {id(child) for child in search.evaluated([child for brood in broods for child in brood])}
+            broods = [[child for child in brood if id(child) in evaluated] for brood in broods]
             if not any(broods):
                 continue
-            search.enter([one for brood in broods for one in brood])
+            search.enter([child for brood in broods for child in brood])
             for island, kept, brood in zip(islands, survivors, broods, strict=True):
                 island.population = kept + island.admit(brood)
             generation += 1
             if generation % self.every == 0:
                 self._migrate(islands)
-            everybody = [one for island in islands for one in island.population]
+            everybody = [individual for island in islands for individual in island.population]
             if reason := search.generation(everybody, sum(map(len, broods))):
                 break
         return reason
@@ -307,11 +307,11 @@ class _Flight:
         if len(population) <= size:
             return population
         if not self.loop.aging:
-            kept = {id(one) for one in bloat.survivors(population, size)}
-            return [one for one in population if id(one) in kept]
-        elite = {id(one) for one in bloat.survivors(population, self.search.elite)}
-        oldest = next(one for one in population if id(one) not in elite)
-        return [one for one in population if one is not oldest]
+            kept = {id(survivor) for survivor in bloat.survivors(population, size)}
+            return [individual for individual in population if id(individual) in kept]
+        elite = {id(survivor) for survivor in bloat.survivors(population, self.search.elite)}
+        oldest = next(individual for individual in population if id(individual) not in elite)
+        return [individual for individual in population if individual is not oldest]
 
 
 DIGITS = 6

@@ -101,8 +101,8 @@ class Progress(Display):
             first = head + shortened(self._best_formula, None if width is None else max(8, width - len(head)))
         counts = [f"{self.dropped} dropped out of races"] if self.dropped else []
         if self.failed:
-            found = list(reasons(self.failures).items())
-            named = [f"{count} {why}" for why, count in found[:REASONS]]
-            others = sum(count for _, count in found[REASONS:])
+            failures = list(reasons(self.failures).items())
+            named = [f"{count} {why}" for why, count in failures[:REASONS]]
+            others = sum(count for _, count in failures[REASONS:])
             counts.append(f"{self.failed} failed ({', '.join([*named, *([f'{others} others'] if others else [])])})")
         return [first, ", ".join(counts)] if counts else [first]

@@ -92,7 +92,7 @@ class SearchResult:
     @property
     def complete(self) -> list[Evolved]:
         """The individuals that were judged to the end, in the order of the records."""
-        return [one for text, one in self._individuals.items() if self._known[text].complete]
+        return [individual for text, individual in self._individuals.items() if self._known[text].complete]
 
     def enter(self, children: Sequence[Evolved], records: Mapping[str, Record], values: Values = plain) -> None:
         """Take in children that were evaluated, some of them perhaps before, and give them their fitness.
@@ -162,7 +162,9 @@ class SearchResult:
         best = self.best
         if best is None or best.failure or not best.outcomes:
             return None
-        trained = [one for one in self.records if one.complete and not one.failure and one.same_as is None]
+        trained = [
+            record for record in self.records if record.complete and not record.failure and record.same_as is None
+        ]
         rows = {record.text: record.by_seed for record in trained}
         winner = best.text if best.same_as is None else best.same_as
         return expected_luck({**rows, winner: best.by_seed}, winner=winner, deviation=deviation)
@@ -175,16 +177,16 @@ def new_hall(size: int) -> tools.HallOfFame:
 
 def new_statistics() -> tools.MultiStatistics:
     """Return DEAP's statistics of fitness and size; a fitness that is not finite, that of a failure, is left out."""
-    found = tools.MultiStatistics(
+    multi = tools.MultiStatistics(
         fitness=tools.Statistics(lambda ind: ind.fitness.values[0]), size=tools.Statistics(len)
     )
     for name, function in (("avg", np.mean), ("std", np.std), ("min", np.min), ("max", np.max)):
-        found.register(name, _of_finite, function)
-    return found
+        multi.register(name, _of_finite, function)
+    return multi
 
 
 def _of_finite(function: Callable[[Any], Any], values: Sequence[float]) -> float:
-    finite = [one for one in values if math.isfinite(one)]
+    finite = [number for number in values if math.isfinite(number)]
     return float(function(finite)) if finite else -math.inf
 
 

@@ -108,8 +108,8 @@ class TensorBoard:
             "fitness/mean": statistics.fmean(fitness) if fitness else None,
             "fitness/median": statistics.median(fitness) if fitness else None,
             "size/best": None if best is None else best.size,
-            "size/mean": statistics.fmean(len(one) for one in population) if population else None,
-            "population/diversity": len({one.canonical for one in population}) / len(population)
+            "size/mean": statistics.fmean(len(individual) for individual in population) if population else None,
+            "population/diversity": len({individual.canonical for individual in population}) / len(population)
             if population
             else None,
             "failures/all": self._failures.total(),

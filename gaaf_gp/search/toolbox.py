@@ -85,8 +85,10 @@ def make_toolbox(
 
     def evaluate_all(candidates: Sequence[Individual | TwoTrees]) -> list[tuple[float, ...]]:
         worth = [controls.judges(candidate, generator) for candidate in candidates]
-        evaluator.evaluate([one for one, judged in zip(candidates, worth, strict=True) if judged])  # side by side
-        return [_values(one, judged) for one, judged in zip(candidates, worth, strict=True)]
+        evaluator.evaluate(
+            [candidate for candidate, judged in zip(candidates, worth, strict=True) if judged]
+        )  # side by side
+        return [_values(candidate, judged) for candidate, judged in zip(candidates, worth, strict=True)]
 
     def _values(candidate: Individual | TwoTrees, judged: bool) -> tuple[float, ...]:
         accuracy = evaluator(candidate)[0] if judged else -math.inf  # from memory

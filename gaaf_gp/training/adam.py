@@ -49,7 +49,7 @@ class Adam:
             scale: () float32 on the device; gradients are divided by it, in place. None leaves them alone.
             skip: () float32 on the device; where it is 1 nothing changes, and no step is counted. None for 0.
         """
-        moved = [(number, one) for number, one in enumerate(self.parameters) if one.grad is not None]
+        moved = [(number, parameter) for number, parameter in enumerate(self.parameters) if parameter.grad is not None]
         for number, parameter in moved:
             if number not in self._moments:
                 count = torch.zeros((), dtype=torch.float32, device=parameter.device)
@@ -58,9 +58,9 @@ class Adam:
             return
         moves = [
             move
-            for number, one in moved
-            if one.grad is not None
-            for move in self._moves((one, one.grad, *self._moments[number]))
+            for number, parameter in moved
+            if parameter.grad is not None
+            for move in self._moves((parameter, parameter.grad, *self._moments[number]))
         ]
         parameters, gradients, counts, means, squares = (list(column) for column in zip(*moves, strict=True))
         adam(

@@ -71,7 +71,7 @@ def write_checkpoint(path: Path, state: TrainingState, about: Mapping[str, Any])
         "about": dict(about),
         "text": state.text,
         "seed": state.seed,
-        "history": [[one.loss, one.accuracy] for one in state.history],
+        "history": [[epoch.loss, epoch.accuracy] for epoch in state.history],
         "seconds": state.seconds,
         "steps": state.steps,
         "scale": state.scale,

@@ -132,7 +132,9 @@ class Proxy:
     def settings(self) -> dict[str, Any]:
         """Return everything that the outcome depends on but the candidate and the seed, as JSON-able values."""
         idle = {"pad", "flip"} if self.streams else set()
-        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in {"data", *idle}}
+        values = {
+            setting.name: getattr(self, setting.name) for setting in fields(self) if setting.name not in {"data", *idle}
+        }
         if self.memory is None:  # what was trained without a budget stays known
             del values["memory"]
         values["loss"] = "cross-entropy" if self.loss is None else self.loss.settings()

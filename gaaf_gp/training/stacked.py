@@ -57,7 +57,9 @@ class Stack(TrainingSteps):
             if isinstance(module, BatchNorm):
                 _fold(module)
         self._surrogates = {f"{name}.weight": layer.weight_surrogate for name, layer in layers.items()}
-        tables = {kind: torch.stack([getattr(one, kind) for one in activations]) for kind in ("sign", "slope")}
+        tables = {
+            kind: torch.stack([getattr(activation, kind) for activation in activations]) for kind in ("sign", "slope")
+        }
         self._tables = {f"{name}.activation.{kind}": table for name in layers for kind, table in tables.items()}
         turns = torch.tensor(orientations, device=generator.device)
         self.parameters: dict[str, Tensor] = {}
@@ -359,7 +361,7 @@ class _Run:
         self.members = [*members, *[members[-1]] * (size - len(members))]
         self.seed = seed
         self.started = time.perf_counter()
-        self.histories = [[] if one.state is None else list(one.state.history) for one in self.members]
+        self.histories = [[] if member.state is None else list(member.state.history) for member in self.members]
         self.failures: dict[int, str] = {}
 
     def outcomes(self, split: AnySplit, epochs: int | None) -> dict[int, Outcome]:
@@ -371,7 +373,7 @@ class _Run:
             self._epoch(stack, split, number)
         seconds = self._seconds(self.asked)
         if last < proxy.epochs:
-            kept = stack.states([one.text for one in members], self.seed, self.histories, seconds)
+            kept = stack.states([member.text for member in members], self.seed, self.histories, seconds)
         return {
             member.place: Outcome.of(
                 self.seed, tuple(self.histories[place]), seconds[place], self.failures.get(place), kept[place]
@@ -382,10 +384,10 @@ class _Run:
     def _begun(self) -> Stack:
         stack = Stack(
             self.proxy.training(None, self.seed),
-            [one.activation for one in self.members],
-            [one.orientation for one in self.members],
+            [member.activation for member in self.members],
+            [member.orientation for member in self.members],
         )
-        states = [one.state for one in self.members if one.state is not None]
+        states = [member.state for member in self.members if member.state is not None]
         if states:
             stack.restore(states)
         return stack
@@ -409,7 +411,7 @@ class _Run:
 
     def _seconds(self, sharing: int) -> list[float]:
         share = (time.perf_counter() - self.started) / sharing
-        return [share + (0.0 if one.state is None else one.state.seconds) for one in self.members]
+        return [share + (0.0 if member.state is None else member.state.seconds) for member in self.members]
 
     def _check_budget(self, number: int) -> None:
         """Note which candidates are over their budget.

@@ -230,7 +230,7 @@ def _one_of_two(text: str, pset: PrimitiveSet) -> Individual:
 
 def _baseline(name: str) -> Baseline:
     if name not in _FORMULAS:
-        allowed = listed(MARK + known for known in ("sign", *_FORMULAS))
+        allowed = listed(MARK + name for name in ("sign", *_FORMULAS))
         shown = MARK + shortened(name, LONGEST_NAME)
         raise GaafError(f"a baseline must be one of {allowed}, got {shown!r}: choose one of them")
     return Baseline(name)

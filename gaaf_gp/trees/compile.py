@@ -133,7 +133,7 @@ def evaluate(tree: gp.PrimitiveTree, pset: gp.PrimitiveSetTyped, x: Tensor, vect
     root = fold(tree, compiler.node)
     needed = _needed(compiler, root)
     unused = iter(vectors)
-    own = {number: [next(unused) for _ in compiler.recipes[number][2]] for number in compiler.learnable()}
+    vectors_of = {number: [next(unused) for _ in compiler.recipes[number][2]] for number in compiler.learnable()}
     values: dict[int, Tensor] = {}
     for number, (function, arguments, _) in enumerate(compiler.recipes):
         if number not in needed:
@@ -141,9 +141,9 @@ def evaluate(tree: gp.PrimitiveTree, pset: gp.PrimitiveSetTyped, x: Tensor, vect
         if number in compiler.numbers:
             values[number] = torch.tensor(compiler.numbers[number], dtype=torch.get_default_dtype()).to(x.dtype)
         elif function is None:
-            values[number] = own[number][0] if number in own else x
+            values[number] = vectors_of[number][0] if number in vectors_of else x
         else:
-            values[number] = function(*(values[a] for a in arguments), *own.get(number, ()))
+            values[number] = function(*(values[a] for a in arguments), *vectors_of.get(number, ()))
     result = values[root]
     return result if result.shape == x.shape else result.expand_as(x)
 
@@ -209,8 +209,8 @@ class _Compiler:
         return [number for _, number in sorted((k[1], v) for k, v in self.keys.items() if k[0] == "learnable")]
 
     def _traits(self, node: Any) -> Traits:
-        known = getattr(self.pset, "traits", {}).get(node.name)
-        return known if known is not None else Traits(self.pset.context.get(node.name))
+        node_traits = getattr(self.pset, "traits", {}).get(node.name)
+        return node_traits if node_traits is not None else Traits(self.pset.context.get(node.name))
 
 
 def _folded(function: Any, numbers: list[float]) -> float:
@@ -239,11 +239,11 @@ def _compile(tree: gp.PrimitiveTree, pset: gp.PrimitiveSetTyped) -> _Program:
     for number, (function, arguments, _) in enumerate(compiler.recipes):
         if number not in needed or number in lines:
             continue
-        own = vectors.get(number, [])
+        node_vectors = vectors.get(number, [])
         if function is None:
-            lines[number] = own[0] if own else argument
+            lines[number] = node_vectors[0] if node_vectors else argument
         else:
-            lines[number] = graph.call_function(_named(function), (*(lines[a] for a in arguments), *own))
+            lines[number] = graph.call_function(_named(function), (*(lines[a] for a in arguments), *node_vectors))
     graph.output(lines[root])
     return _Program(fx.GraphModule(nn.Module(), graph), learnable, constants)
 

@@ -102,9 +102,9 @@ def entries(pset: PrimitiveSet, tag: str | None = None) -> list[Entry]:
     if tag is not None:
         choice("a tag of primitives", tag, TAGS)
     nodes = {**{name: pset.mapping[name] for name in pset.arguments}, **pset.mapping}
-    found = [_entry(name, node, pset) for name, node in nodes.items()]
+    entries = [_entry(name, node, pset) for name, node in nodes.items()]
     order = (INPUT, FUNCTION, VECTOR, CONSTANT, DRAWN).index
-    return sorted((one for one in found if tag is None or tag in one.tags), key=lambda one: order(one.kind))
+    return sorted((entry for entry in entries if tag is None or tag in entry.tags), key=lambda entry: order(entry.kind))
 
 
 class _Name:

@@ -69,10 +69,10 @@ class Enrichment:
 def features(individual: Individual) -> frozenset[str]:
     """Return the names of the primitives and learnable terminals in a tree, each once, and the tags it has."""
     traits = individual.pset.traits
-    known = {node.name: traits[node.name] for node in individual if node.name in traits}
-    found = {node.name for node in individual if isinstance(node, gp.Primitive)}
-    found |= {name for name, trait in known.items() if trait.learnable}
-    return frozenset(found | {tag for tag in TAGS if any(tag in trait.tags for trait in known.values())})
+    used_traits = {node.name: traits[node.name] for node in individual if node.name in traits}
+    names = {node.name for node in individual if isinstance(node, gp.Primitive)}
+    names |= {name for name, trait in used_traits.items() if trait.learnable}
+    return frozenset(names | {tag for tag in TAGS if any(tag in trait.tags for trait in used_traits.values())})
 
 
 def enrichment(
@@ -124,10 +124,10 @@ def enrichments(
     check_confidence(confidence)
     best, rest = _groups(individuals, fitnesses, k)
     names = sorted(frozenset[str]().union(*best, *rest))
-    found = [_enrichment(name, best, rest, confidence) for name in names]
-    adjusted = holm([one.p_value for one in found])
-    corrected = [replace(one, p_holm=p_value) for one, p_value in zip(found, adjusted, strict=True)]
-    return tuple(sorted(corrected, key=lambda one: one.p_value))
+    uncorrected = [_enrichment(name, best, rest, confidence) for name in names]
+    adjusted = holm([row.p_value for row in uncorrected])
+    corrected = [replace(row, p_holm=p_value) for row, p_value in zip(uncorrected, adjusted, strict=True)]
+    return tuple(sorted(corrected, key=lambda row: row.p_value))
 
 
 def _groups(
@@ -147,12 +147,12 @@ def _groups(
             f"k must leave a best and a rest among {len(values)} distinct individuals, and those that equal the k-th "
             f"are among the best; got {k!r}: choose another k"
         )
-    best = [found for found, fitness in distinct.values() if fitness >= cut]
-    return best, [found for found, fitness in distinct.values() if fitness < cut]
+    best = [feature_set for feature_set, fitness in distinct.values() if fitness >= cut]
+    return best, [feature_set for feature_set, fitness in distinct.values() if fitness < cut]
 
 
 def _enrichment(feature: str, best: list[frozenset[str]], rest: list[frozenset[str]], confidence: float) -> Enrichment:
-    first, second = (sum(feature in one for one in group) for group in (best, rest))
+    first, second = (sum(feature in member for member in group) for group in (best, rest))
     table = [[first, len(best) - first], [second, len(rest) - second]]
     result = scipy.stats.contingency.odds_ratio(table, kind="conditional")
     ratio, interval = float(result.statistic), result.confidence_interval(confidence)

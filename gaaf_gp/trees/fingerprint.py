@@ -39,7 +39,7 @@ def set_signature(pset: PrimitiveSet) -> list[Entry]:
 
 def first_difference(before: Any, now: list[Entry]) -> str:
     """Return in words what differs between two signatures, the first of which may be anything; "" if nothing does."""
-    if not isinstance(before, list) or not all(isinstance(one, dict) for one in before):
+    if not isinstance(before, list) or not all(isinstance(entry, dict) for entry in before):
         return "its primitives cannot be read"
     for place, (one, other) in enumerate(zip(before, now, strict=False), 1):
         if one.get(NAME) != other[NAME]:
@@ -69,7 +69,7 @@ def _entry(pset: PrimitiveSet, name: str, node: Any) -> Entry:
     traits = pset.traits.get(name, Traits(None, cost=0.0))
     return {
         NAME: name,
-        "takes": [one.__name__ for one in getattr(node, "args", ())],
+        "takes": [argument.__name__ for argument in getattr(node, "args", ())],
         "returns": node.ret.__name__,
         "cost": plain_number(traits.cost),
         "commutative": traits.commutative,

@@ -73,8 +73,8 @@ def load_recorded(spec: object, file: object) -> PrimitiveSet:
 
 def _makes_a_set(value: object, module: ModuleType) -> bool:
     annotations = getattr(value, "__annotations__", {})
-    own = getattr(value, "__module__", None) == module.__name__
-    return callable(value) and own and annotations.get("return") in (PrimitiveSet, "PrimitiveSet")
+    defined_there = getattr(value, "__module__", None) == module.__name__
+    return callable(value) and defined_there and annotations.get("return") in (PrimitiveSet, "PrimitiveSet")
 
 
 def _from_name(name: str) -> ModuleType:
@@ -98,9 +98,7 @@ def _from_file(path: Path) -> ModuleType:
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))  # at the end: it must not hide anything that is installed
     importlib.invalidate_caches()
-    found = importlib.util.find_spec(name)
-    if found is None or found.origin is None or Path(found.origin).resolve() != path:
-        raise GaafError(
-            f"{path.name} has the name of another module ({name}, {found and found.origin}): rename the file"
-        )
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None or Path(spec.origin).resolve() != path:
+        raise GaafError(f"{path.name} has the name of another module ({name}, {spec and spec.origin}): rename the file")
     return _from_name(name)

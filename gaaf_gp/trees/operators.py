@@ -317,10 +317,10 @@ def cx_one_of_two(
     Both pairs are changed in place, and the limits hold for each tree. Where one side allows no exchange that changes
     anything the other one is tried.
     """
-    for one, other in _sides(first, second, rng):
-        before = str(one), str(other)
-        cx_one_point(one, other, rng=rng, limits=limits)
-        if (str(one), str(other)) != before:
+    for first_tree, second_tree in _sides(first, second, rng):
+        before = str(first_tree), str(second_tree)
+        cx_one_point(first_tree, second_tree, rng=rng, limits=limits)
+        if (str(first_tree), str(second_tree)) != before:
             break
     return first, second
 

@@ -82,8 +82,10 @@ def _render(nodes: Nodes, pset: PrimitiveSet, template: Any, parentheses: tuple[
         if node.arity == 0:
             plain = traits.latex if parentheses is LATEX_PARENTHESES else traits.infix
             return Piece(vectors[0] if vectors else plain, ATOM, parentheses)
-        own = {f"s{i}": name for i, name in enumerate(vectors)} | {"s": vectors[0] if vectors else ""}
-        return Piece(template(node.name, traits, node.arity).format(*children, **own), traits.precedence, parentheses)
+        vector_names = {f"s{i}": name for i, name in enumerate(vectors)} | {"s": vectors[0] if vectors else ""}
+        return Piece(
+            template(node.name, traits, node.arity).format(*children, **vector_names), traits.precedence, parentheses
+        )
 
     return fold(nodes, piece).text
 

@@ -204,14 +204,14 @@ class Rules:
         if term.value is not None:
             constant = self._constant(term.value, slot)
             return constant if constant is not None and len(constant.nodes()) < len(term.nodes()) else None
-        kind, found = self._kind(term), None
+        kind, simpler = self._kind(term), None
         if kind in self._one:
             (argument,) = term.children
-            found = self._one[kind](argument, slot)
+            simpler = self._one[kind](argument, slot)
         elif kind in self._two:
             first, second = term.children
-            found = self._two[kind](first, second, slot)
-        return None if found is None else self._fits(found, slot)
+            simpler = self._two[kind](first, second, slot)
+        return None if simpler is None else self._fits(simpler, slot)
 
     def _identity(self, a: Term, slot: type) -> Term | None:  # noqa: ARG002
         return a

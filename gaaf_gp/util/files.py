@@ -122,9 +122,9 @@ def plain_json(content: bytes | str) -> Any:
     for _ in range(MOST_LEVELS + 1):
         level = [
             inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
+            for element in level
+            if isinstance(element, dict | list)
+            for inner in (element.values() if isinstance(element, dict) else element)
         ]
         if not level:
             return found

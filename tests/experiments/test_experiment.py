@@ -12,13 +12,18 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.racing import Racing
 from gaaf_gp.experiments import experiment, run_folder
 from gaaf_gp.experiments import experiment as searching
-from gaaf_gp.experiments.experiment import run
 from gaaf_gp.experiments.settings import Settings
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import parse_candidate
 from gaaf_gp.trees.parser import parse
 from gaaf_gp.util.randomness import CONFIRMATION
 from primitives import minimal
+
+
+def run(settings, **how):
+    """Return what result.json holds."""
+    return experiment.run(settings, **how).as_json()
+
 
 FILES = {
     "archive.sqlite",

@@ -8,7 +8,7 @@ import pytest
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.experiments.confirm import Competitor, Confirmation, Gain
-from gaaf_gp.experiments.run_folder import luck, sign_accuracy, standing, summary, verdict
+from gaaf_gp.experiments.run_result import luck, result_of, sign_accuracy, standing, verdict
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.genetic import random_search
 from gaaf_gp.search.result import SearchResult
@@ -44,7 +44,7 @@ def test_the_plain_sign_is_seen_on_the_same_seeds():
 def test_a_summary_counts_what_was_done(stub_proxy, free):
     with Evaluator(stub_proxy, free, seeds=(4, 5)) as evaluator:
         found = evolve(free, evaluator, evaluations=30, population_size=8, seed=3)
-    result = summary(found, {4: 0.25, 5: 0.35}, None)
+    result = result_of(found, {4: 0.25, 5: 0.35}, None).as_json()
     record = evaluator.records[found.hall_of_fame[0].canonical]
     assert result["best"] == str(found.hall_of_fame[0])
     assert result["validation"] == {
@@ -88,7 +88,7 @@ def test_luck_comes_from_the_seeds_of_the_search_or_else_from_the_confirmation(m
 
 
 def test_a_summary_of_nothing_is_empty():
-    result = summary(SearchResult(), {7: 0.5}, None)
+    result = result_of(SearchResult(), {7: 0.5}, None).as_json()
     assert result["best"] is None
     assert result["validation"] == {"best": None, "best_standard_error": None, "sign": 0.5, "seeds": [7]}
     assert result["evaluations"] == result["epochs_trained"] == 0
@@ -124,7 +124,7 @@ def test_a_summary_says_what_random_search_found(stub_proxy, free):
         found = evolve(free, evaluator, evaluations=20, population_size=6, seed=3)
         toolbox = make_toolbox(free, evaluator, rng=3, heights=(1, 3))
         drawn = random_search(free, evaluator, evaluations=12, batch=6, make=toolbox.individual)
-    result = summary(found, {0: 0.25}, None, drawn)["random_search"]
+    result = result_of(found, {0: 0.25}, None, drawn).as_json()["random_search"]
     assert result["best"] == str(drawn.hall_of_fame[0])
     assert result["best_infix"] == drawn.hall_of_fame[0].infix()
     assert result["validation"] == max(record.accuracy for record in drawn.records)
@@ -132,5 +132,19 @@ def test_a_summary_says_what_random_search_found(stub_proxy, free):
     assert result["of_the_search"] == len({one.text for one in drawn.records} & {one.text for one in found.records})
     assert result["of_the_search"] >= 6, "the first ones are those of the search"
     assert len(stub_proxy.trained) == 20 + 12 - result["of_the_search"], "what both meet is trained once"
-    assert summary(found, {0: 0.25}, None)["random_search"] is None
-    assert summary(found, {}, None, SearchResult())["random_search"]["best"] is None
+    assert result_of(found, {0: 0.25}, None).as_json()["random_search"] is None
+    assert result_of(found, {}, None, SearchResult()).as_json()["random_search"]["best"] is None
+
+
+def test_a_result_is_read_as_a_dict_with_a_warning_until_users_change_their_scripts():
+    result = result_of(SearchResult(), {7: 0.5}, None, why="no disk.", seed=3)
+    content = result.as_json()
+    assert (list(result), len(result), "best" in content) == (list(content), len(content), True)
+    with pytest.warns(DeprecationWarning, match=r"write result\.verdict, or result\.as_json\(\)"):
+        assert result["verdict"] == "Not compared on the test split: no disk."
+    with pytest.warns(DeprecationWarning, match="no dict any more"):
+        assert dict(result) == content
+    with pytest.warns(DeprecationWarning, match="no dict any more"):
+        assert result.get("seed") == result.seed == 3
+    with pytest.raises(KeyError), pytest.warns(DeprecationWarning, match="no dict any more"):
+        result["nothing"]

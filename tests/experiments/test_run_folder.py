@@ -7,6 +7,7 @@ from rich.console import Console
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.experiments.run_folder import check_free, next_free, print_summary, start, write
+from gaaf_gp.experiments.run_result import result_of
 from gaaf_gp.search import evolve
 
 
@@ -171,6 +172,6 @@ def test_a_figure_that_fails_is_a_warning_and_all_else_is_written(tmp_path, monk
 
     monkeypatch.setattr("gaaf_gp.plots.plot_evolved", broken)
     with pytest.warns(UserWarning, match=r"best_tree\.png was not drawn \(RuntimeError: Failed to process"):
-        write(tmp_path, {"validation": {"sign": None}}, found, {})
+        write(tmp_path, result_of(found, {}, None), found, {})
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {"result.json", "logbook.csv", "hall_of_fame.csv", "population.csv", "history.png"}

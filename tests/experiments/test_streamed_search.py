@@ -168,8 +168,8 @@ def test_a_test_split_that_cannot_be_read_costs_the_comparison_only(torn: Path, 
         data_settings={"image_size": SIZE, "val_fraction": 0.25},
     )
     found = run(settings, quiet=True)
-    assert (found["test"], found["evaluations"], found["interrupted"]) == (None, 2, False)
-    assert found["verdict"].startswith("Not compared on the test split: an image must be a whole 8-bit")
+    assert (found.test, found.evaluations, found.interrupted) == (None, 2, False)
+    assert found.verdict.startswith("Not compared on the test split: an image must be a whole 8-bit")
 
 
 def test_streams_are_trained_one_by_one(data: StreamedData, trees: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,16 +22,15 @@ CORNER = list(itertools.product((0, 6, 18), (0, 6, 18), (0, 1)))  # identity, si
 def exhaustive(image_folder, tmp_path, monkeypatch):
     """Runs the script on the corner; its evaluations are kept in one folder."""
     module = loaded("runs/exhaustive_encoding1.py")
-    monkeypatch.setattr(module, "genotypes", lambda: iter(CORNER))
+    monkeypatch.setattr(gaaf, "genotypes", lambda: iter(CORNER))
     settings = {"data": str(image_folder), "epochs": 2, "batch_size": 8, "workers": 1, "out": tmp_path / "run"}
     return lambda **changes: module.main(**{**settings, **changes})
 
 
 @pytest.fixture
 def table_script(monkeypatch):
-    module = loaded("scripts/make_encoding1_table.py")
-    monkeypatch.setattr(module, "genotypes", lambda: iter(CORNER))
-    return module
+    monkeypatch.setattr(gaaf, "genotypes", lambda: iter(CORNER))
+    return loaded("scripts/make_encoding1_table.py")
 
 
 def distinct():
@@ -47,8 +46,9 @@ def distinct():
 def test_the_best_are_refined_and_one_table_is_made_of_all(exhaustive, table_script, tmp_path, capsys, monkeypatch):
     exhaustive(refine=3, refine_seeds=3)
     printed = capsys.readouterr().out
-    assert "3 of the best trained on seeds [1, 2] too" in printed
-    assert "distinct functions evaluated, 0 of them failed" in printed
+    assert "3 distinct functions evaluated, 0 of them failed; all are in " in printed
+    assert f"all are in {tmp_path / 'run' / 'evaluations.jsonl'}\n" in printed
+    assert "genotypes left out: same behaviour\n" in printed
     first, evaluations = read_journal(tmp_path / "run" / "evaluations.jsonl")
     further, refined = read_journal(tmp_path / "run" / "refined.jsonl")
     assert (first.pop("seeds"), further.pop("seeds")) == ([0], [1, 2])

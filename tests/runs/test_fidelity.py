@@ -64,22 +64,3 @@ def test_it_trains_everything_once_and_goes_on_where_it_was(tmp_path, fidelity):
     status, _, errors = run(tmp_path, "--functions", "4")
     assert (status, errors.count("\n")) == (2, 1)
     assert "was begun with functions 5, now 4" in errors
-
-
-def test_functions_are_spread_over_the_whole_range(fidelity):
-    accuracies = {f"f{place}": 0.1 + 0.8 * (place / 99) ** 4 for place in range(100)}  # most of them at the lower end
-    chosen = [accuracies[text] for text in fidelity.spread(accuracies, 5)]
-    assert len(set(chosen)) == 5
-    assert chosen == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9], abs=0.015)
-
-
-def test_the_better_half_is_that_of_the_long_training(fidelity):
-    long = [0.1, 0.2, 0.3, 0.6, 0.7, 0.8]
-    assert fidelity.better_half([0.3, 0.2, 0.1, 0.5, 0.6, 0.4], long) == pytest.approx(-1 / 3)
-    assert fidelity.better_half([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], long) == pytest.approx(1.0)
-    assert fidelity.better_half([0.1, 0.2, 0.3, 0.5, 0.5, 0.5], long) is None
-    assert fidelity.better_half([0.1, 0.2], [0.1, 0.2]) is None
-
-
-def test_no_more_functions_are_taken_than_there_are(fidelity):
-    assert sorted(fidelity.spread({"a": 0.1, "b": 0.2}, 5)) == ["a", "b"]

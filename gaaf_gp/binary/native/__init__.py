@@ -1,9 +1,10 @@
-"""Compiled kernels for training binary networks on a CPU, and whether this machine can have them.
+"""Compiled kernels for training binary networks on a CPU.
 
-torch multiplies +-1 as any other numbers. ``forward.c`` looks sums of products up, ``fixed.c`` and ``fixed_weights.c``
-compute gradients in whole numbers; ``kernels.c`` does both without AVX2, in bits and in float32. ``norm.c`` normalizes,
-``elementwise.c`` runs functions that learn, and ``unit`` makes one torch operation of all. They are plain C, compiled
-once with the machine's own C compiler into the user's cache; without a compiler everything runs in torch, slower.
+torch multiplies +-1 like any other numbers; these kernels use bits. ``forward.c`` looks up sums of products,
+``fixed.c`` and ``fixed_weights.c`` compute gradients in whole numbers, and ``kernels.c`` does both without AVX2, in
+bits and in float32. ``norm.c`` normalizes, ``elementwise.c`` runs learnable functions, and ``unit`` joins all of them
+in one torch operation. The kernels are plain C, compiled once by the machine's C compiler into the user's cache.
+Without a compiler everything runs in torch, slower.
 """
 
 from gaaf_gp.binary.native.build import available, unavailable_reason, whole_numbers

@@ -1,7 +1,7 @@
-"""Compiles the C sources once per machine, keeps the library in the user's cache, and loads it.
+"""Compiling the C sources once per machine into the user's cache, and loading the library.
 
-The name of a library in the cache is a digest of the source, the compiler, its flags and the processor, so that a
-change of any makes a new one. Nothing else is ever loaded: a folder that others may write to is refused.
+The name of a library in the cache is a digest of the sources, the compiler, its flags and the processor, so any change
+makes a new library. A cache folder to which other users can write is refused.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ The last is the number of threads."""
 
 
 def declare(library: ctypes.CDLL) -> ctypes.CDLL:
-    """Return ``library`` with the types of all kernels declared; it lacks those that its processor cannot run."""
+    """Return ``library`` with the types of its kernels declared; kernels that need AVX2 may be missing in it."""
     for name, kinds in SIGNATURES.items():
         kernel = getattr(library, name, None)
         if kernel is not None:
@@ -67,7 +67,7 @@ SECONDS = 120
 
 
 class UnavailableError(Exception):
-    """The kernels cannot be had here; the message says why."""
+    """The kernels cannot be used on this machine; the message gives the reason."""
 
 
 def available() -> bool:
@@ -76,7 +76,7 @@ def available() -> bool:
 
 
 def unavailable_reason() -> str | None:
-    """Return in one line why the kernels cannot be used, or None if they can."""
+    """Return the reason why the kernels cannot be used, in one line, or None if they can."""
     return _load()[1]
 
 
@@ -126,16 +126,16 @@ def _built() -> Path:
 
 
 def _compiler() -> list[str]:
-    """Return the compiler and its own arguments: as for make, CC may be a command such as ``ccache gcc``."""
+    """Return the compiler and its arguments; as in make, CC may be a command such as ``ccache gcc``."""
     named = shlex.split(os.environ.get("CC", ""))
     if named:
         if not shutil.which(named[0]):
             raise UnavailableError(f"there is no compiler {named[0]}, which CC names: install it, or unset CC")
         return named
-    found = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if not found:
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if not compiler:
         raise UnavailableError("there is no C compiler: install gcc or clang, or name one in CC")
-    return [found]
+    return [compiler]
 
 
 def _text(name: str) -> bytes:
@@ -184,7 +184,7 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _processor() -> str:
-    """Return what the machine's instructions depend on: a cache may be shared by machines of a cluster."""
+    """Return the processor's name and instruction sets, because machines of a cluster may share one cache."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,6 +1,6 @@
-"""How Python calls the kernels: which tensors they can read, their addresses, and what a failure becomes.
+"""Calling the kernels from Python: checks of tensors, their addresses, and errors.
 
-C believes every size and type that it is told. Whatever comes from outside is checked here first.
+C does not check sizes and types, so every tensor from outside is checked here first.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from gaaf_gp.errors import GaafError
 
 
 def require(name: str, tensor: Tensor, dtype: torch.dtype, *sizes: int | None) -> None:
-    """Check that ``tensor`` is what a kernel reads.
+    """Check that a kernel can read ``tensor``.
 
     Args:
-        name: what the message calls it.
-        tensor: to be checked.
-        dtype: what its numbers must be.
-        sizes: what its shape must be, None for any number of at least one.
+        name: its name in the message.
+        tensor: the tensor to check.
+        dtype: the required dtype.
+        sizes: the required shape, None for any size of at least one.
 
     Raises:
         GaafError: it has another type or shape, or is not on the CPU.
@@ -42,15 +42,15 @@ def _named(dtype: torch.dtype) -> str:
 
 
 def address(tensor: Tensor | None) -> int | None:
-    """Return where the numbers of ``tensor`` lie, None (null in C) for None. The caller keeps the tensor alive."""
+    """Return the address of the numbers of ``tensor``, None (null in C) for None. The caller keeps the tensor alive."""
     return None if tensor is None else tensor.data_ptr()
 
 
 def check(failed: int) -> None:
-    """Raise what a kernel reported.
+    """Raise an error if a kernel reported one.
 
     Raises:
-        MemoryError: it could not allocate memory.
+        MemoryError: the kernel could not allocate memory.
     """
     if failed:
         raise MemoryError("out of memory: the compiled kernels could not allocate what they need")

@@ -1,8 +1,8 @@
-"""The parts of a convolution of sign(f(x)) with the signs of latent weights on a CPU, forward and backward.
+"""Convolution of sign(f(x)) with the signs of latent weights on a CPU, forward and backward.
 
-Forward keeps the slope of f at x (two bytes) and one bit a value; torch's separate operations would keep x, f(x) and
-its sign in four bytes each, and what f needs for its gradient. One look-up finds both, and backward multiplies by the
-slopes in the same pass that computes the gradient.
+The forward pass keeps the slope of f at x (two bytes) and one bit per value. torch's separate operations would keep x,
+f(x) and its sign in four bytes each, and what the gradient of f needs. One look-up gives both slope and sign, and the
+backward pass multiplies by the slopes while it computes the gradient.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _FIELDS = (
 
 
 Convolved = Callable[[Tensor | None, Tensor | None], tuple[Tensor | None, Tensor | None]]
-"""Takes slopes, which multiply the gradient of the signs, and what is added to that; returns the gradients of the input
-and of the latent weights, see :func:`gradients`."""
+"""Takes slopes, which multiply the gradient of the signs, and a tensor to add; returns the gradients of the input and
+of the latent weights, see :func:`gradients`."""
 
 
 class Shape(ctypes.Structure):
@@ -40,9 +40,7 @@ class Shape(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a convolution moves: (height, width) of its stride and padding in pixels, and what padding adds to the signs.
-
-    ``pad_sign`` is 0, +1 or -1.
+    """Stride and padding of a convolution, (height, width) in pixels, and the sign that padding adds: 0, +1 or -1.
 
     Raises:
         GaafError: a number is out of its range.
@@ -134,8 +132,8 @@ def gradients(
         slopes: see :func:`signs`; the gradient of the input is multiplied by them. None for the gradient of the signs.
         shape: of the convolution.
         weight_window: see :class:`gaaf_gp.binary.native.Unit`.
-        whole: there.
-        wanted: that of the input, that of the weights.
+        whole: see :class:`gaaf_gp.binary.native.Unit`.
+        wanted: whether to compute that of the input, and that of the weights.
         more: (N, C, H, W) float32, added to the gradient of the input after the multiplication.
 
     Raises:

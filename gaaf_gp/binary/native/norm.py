@@ -15,14 +15,14 @@ from gaaf_gp.binary.native.calls import address, check, require
 
 @dataclass(frozen=True, eq=False)
 class Norm:
-    """What a batch normalization of C channels needs besides its input.
+    """The arguments of a batch normalization of C channels besides its input.
 
     Attributes:
         weight: (C,) float32.
         bias: (C,) float32.
         running: the running mean and variance, (C,) float32.
-        momentum: by which the running moments follow those of the batch, in place; with None the running ones are what
-            is normalized with, as in evaluation.
+        momentum: by which the running moments follow those of the batch, in place; with None the running moments are
+            used for the normalization, as in evaluation.
         epsilon: added to the variance.
     """
 
@@ -46,11 +46,11 @@ class Norm:
 def batch_norm(x: Tensor, norm: Norm, shortcut: Tensor | None = None) -> Tensor:
     """Return the normalized ``x`` plus ``shortcut``, (N, C, H, W) float32, channels last.
 
-    Results and gradients have the accuracy of float32 however far the mean is from zero: squares are taken from near
-    the mean.
+    Results and gradients have the accuracy of float32 even if the mean is far from zero, because squares are taken of
+    differences from a value near the mean.
 
     Args:
-        x: (N, C, H, W) float32 on the CPU; channels last is quickest. With a momentum more than one value a channel.
+        x: (N, C, H, W) float32 on the CPU; channels last is fastest. With a momentum, more than one value per channel.
         norm: see :class:`Norm`; without a momentum no gradient goes through the moments.
         shortcut: of the shape of ``x``, or None; its gradient is that of the result.
 
@@ -87,11 +87,11 @@ class _BatchNorm(torch.autograd.Function):
 
 
 def normalize(x: Tensor, norm: Norm, shortcut: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the normalized ``x`` plus the shortcut, and what :func:`normalize_backward` needs of it.
+    """Return the normalized ``x`` plus the shortcut, and the moments for :func:`normalize_backward`.
 
     Args:
         x: dense channels last.
-        norm: checked; its running moments are brought up to date if there is a momentum.
+        norm: already checked; its running moments are updated if there is a momentum.
         shortcut: dense channels last, of the shape of ``x`` or with a fraction of its channels, which are then
             repeated.
 
@@ -126,10 +126,10 @@ def normalize_backward(
 
     Args:
         gradient: of the result, dense channels last.
-        x: what was normalized, dense channels last.
+        x: the input of :func:`normalize`, dense channels last.
         weight: (C,).
-        kept: what :func:`normalize` returned.
-        given: whether it was without a momentum.
+        kept: the moments that :func:`normalize` returned.
+        given: whether the momentum was None.
 
     Raises:
         MemoryError: there is no memory for what the kernels need.
@@ -146,7 +146,7 @@ def normalize_backward(
 
 
 def halve(x: Tensor) -> Tensor:
-    """Return the means of 2x2 pixels, (N, C, ceil(H/2), ceil(W/2)); at an odd edge of the pixels that are there.
+    """Return the means of 2x2 pixels, (N, C, ceil(H/2), ceil(W/2)); at an odd edge of the pixels inside the image.
 
     ``x`` is (N, C, H, W) float32, dense channels last, and so is the result.
     """

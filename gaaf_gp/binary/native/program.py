@@ -1,8 +1,8 @@
-"""Learnable functions without a compiler: f, its sign and its gradients in one pass, nothing kept but the input itself.
+"""Learnable functions as programs that the compiled kernels run: f, its sign and its gradients in one pass.
 
-A function with learnable vectors has no table, and as a row of torch operations it costs more than the convolution that
-follows. Its operations become a program that the compiled kernels run on stretches of the input that fit the nearest
-cache, forward once more in backward.
+A function with learnable vectors has no table, and as a series of torch operations it costs more than the convolution
+after it. Its operations become a program, which the kernels run on pieces of the input that fit the fastest cache. Only
+the input is kept for the backward pass, which computes f again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Program:
         backward: likewise, the steps that follow.
         constants: (K,) float32.
         gradients: (1 + V,) int32, the registers of the gradients of x and of the V vectors.
-        registers: how many there are.
+        registers: number of registers.
         value: the register of f(x).
     """
 
@@ -58,26 +58,26 @@ class _Program(ctypes.Structure):
 
 
 def program_of(function: Callable[..., Tensor], vectors: int) -> Program | None:
-    """Return ``function(x, s0, s1, ...)`` as a program, or None where it or this machine does not allow that.
+    """Return ``function(x, s0, s1, ...)`` as a program, or None if the function or this machine does not allow it.
 
     Args:
         function: element by element; the vectors have one value per channel.
-        vectors: how many vectors it takes.
+        vectors: number of its vectors.
     """
     if not available():
         return None
     try:
         return _program(trace(function, vectors), vectors)
-    except Exception:  # primitives are anybody's code: NotElementary, or whatever torch raises
+    except Exception:  # NotElementary, or any exception of a user's primitive
         return None
 
 
-def _program(found: Trace, vectors: int) -> Program:
-    steps = (*found.forward, *found.backward)
-    last = (found.value, *found.gradients)
+def _program(recorded: Trace, vectors: int) -> Program:
+    steps = (*recorded.forward, *recorded.backward)
+    last = (recorded.value, *recorded.gradients)
     used = [argument for step in steps for argument in step.arguments] + list(last)
     fixed = 2 + vectors
-    # by their text: 0 equals -0, and what is no number not even itself
+    # by their text, because 0 equals -0 and NaN does not equal itself
     constants = {repr(value): value for value in used if isinstance(value, float)}
     places = {text: fixed + place for place, text in enumerate(constants)}
     registers, count = _allocated(steps, last, fixed, fixed + len(constants))
@@ -85,9 +85,9 @@ def _program(found: Trace, vectors: int) -> Program:
     def register(value: int | float) -> int:
         return places[repr(value)] if isinstance(value, float) else registers[value]
 
-    def written(some: Iterable[Operation]) -> Tensor:
+    def written(operations: Iterable[Operation]) -> Tensor:
         rows = []
-        for step in some:
+        for step in operations:
             number = library().operation_number(step.name.encode())
             if number < 0:
                 raise NotElementary(f"{step.name} has no form as a program")
@@ -96,24 +96,24 @@ def _program(found: Trace, vectors: int) -> Program:
         return torch.tensor(rows, dtype=torch.int32).reshape(-1, 5)
 
     return Program(
-        written(found.forward),
-        written(found.backward),
+        written(recorded.forward),
+        written(recorded.backward),
         torch.tensor([*constants.values()], dtype=torch.float32),
-        torch.tensor([register(value) for value in found.gradients], dtype=torch.int32),
+        torch.tensor([register(value) for value in recorded.gradients], dtype=torch.int32),
         count,
-        register(found.value),
+        register(recorded.value),
     )
 
 
 def _allocated(
     steps: Sequence[Operation], last: Sequence[int | float], fixed: int, first: int
 ) -> tuple[dict[int, int], int]:
-    """Return the register of each value, and how many there are; one that is not read any more is used again.
+    """Return the register of each value, and the number of registers; a register whose value is used up is reused.
 
     Args:
-        steps: all of them.
-        last: what is read after the last step.
-        fixed: values from 0 on whose registers have their numbers and stay.
+        steps: the steps of the forward and the backward pass.
+        last: values that are read after the last step.
+        fixed: number of values, from 0 on, that keep the register of the same number.
         first: the first register that steps may write.
     """
     ends = {argument: place for place, step in enumerate(steps) for argument in step.arguments}
@@ -174,4 +174,4 @@ class ProgramSigns:
 def _in_c(program: Program) -> object:
     tensors = (program.forward, program.backward, program.constants, program.gradients)
     sizes = (len(program.forward), len(program.backward), len(program.constants), program.vectors)
-    return ctypes.byref(_Program(*(one.data_ptr() for one in tensors), *sizes, program.registers, program.value))
+    return ctypes.byref(_Program(*(tensor.data_ptr() for tensor in tensors), *sizes, program.registers, program.value))

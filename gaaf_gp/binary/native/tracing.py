@@ -1,7 +1,7 @@
-"""A function of tensors, element by element, as the list of elementary operations of its value and its gradients.
+"""Recording the elementary operations of a function of tensors, and of its gradients, element by element.
 
-torch tells every operation that it runs, forward and backward, on a few examples. What it composes of others is taken
-apart first. A function with an operation that is not in the list of ``elementwise.c`` has no such form.
+A dispatch mode of torch records every operation, forward and backward, on a few example values. Composite operations
+are decomposed first. A function with an operation that ``elementwise.c`` does not have cannot be recorded.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from torch._decomp import core_aten_decompositions
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _EXAMPLES = 4
-"""Elements of each example tensor; anything but those and single numbers is more than element by element."""
+"""Elements of each example tensor; a tensor of another size, except a single number, is not element by element."""
 _SAME = {"alias", "clone", "contiguous", "detach", "expand", "lift_fresh", "lift_fresh_copy", "view", "_to_copy", "to"}
 _NOTHING = float("nan")
 _FILLED: dict[str, int | float] = {
     "empty_like": _NOTHING, "empty_permuted": _NOTHING, "fill": 1, "full": 1, "full_like": 1, "new_full": 2,
     "ones_like": 1.0, "scalar_tensor": 0, "zeros_like": 0.0,
 }  # fmt: skip
-"""What makes a constant: the place of its value among the arguments (int), or the value itself (float)."""
+"""Operations that make a constant: the index of its value among the arguments (int), or the value itself (float)."""
 _NAMES = {
     "bitwise_and": "both", "bitwise_not": "no", "bitwise_or": "either", "logical_and": "both", "logical_not": "no",
     "logical_or": "either", "sgn": "sign",
@@ -41,7 +41,7 @@ _POWERS = {-1.0: "reciprocal", 0.5: "sqrt", 1.0: "copy", 2.0: "square", 3.0: "cu
 
 
 class NotElementary(Exception):  # noqa: N818  an answer, not an error
-    """A function that has no form as a program; the message names what is missing."""
+    """A function that cannot be a program; the message names the reason."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def trace(function: Callable[..., Tensor], vectors: int) -> Trace:
     """Return the steps of ``function(x, s0, s1, ...)`` and of its gradients.
 
     Args:
-        function: element by element, of tensors of one shape, or of one that broadcasts to it.
-        vectors: how many arguments it takes beside x.
+        function: element by element, of tensors of one shape, or of shapes that broadcast to it.
+        vectors: number of its arguments besides x.
 
     Raises:
         NotElementary: an operation in it is unknown here, or depends on more than one element.
@@ -96,16 +96,16 @@ def trace(function: Callable[..., Tensor], vectors: int) -> Trace:
             gradients: Sequence[Tensor | None] = [None] * len(leaves)
             if value.requires_grad:
                 gradients = torch.autograd.grad(value, leaves, gradient, allow_unused=True)
-    found = tuple(0.0 if one is None else recorder.number(one) for one in gradients)
+    gradient_numbers = tuple(0.0 if gradient is None else recorder.number(gradient) for gradient in gradients)
     result, steps = recorder.number(value), recorder.steps
     needed = _needed(steps[:made], result)
     forward = [step for step in steps[:made] if step.result in needed]
     rest = [step for step in steps[:made] if step.result not in needed]
-    return Trace(tuple(forward), (*rest, *steps[made:]), result, found)
+    return Trace(tuple(forward), (*rest, *steps[made:]), result, gradient_numbers)
 
 
 def _needed(steps: Sequence[Operation], value: int | float) -> set[int | float]:
-    """Return the values that ``value`` is made of: what only gradients need is left for the backward pass."""
+    """Return all values on which ``value`` depends; others are needed by gradients only."""
     needed = {value}
     for step in reversed(steps):
         if step.result in needed:
@@ -114,13 +114,13 @@ def _needed(steps: Sequence[Operation], value: int | float) -> set[int | float]:
 
 
 class _Recorder(TorchDispatchMode):
-    """Notes every operation. A tensor is known by where its numbers lie: torch makes new objects of old ones."""
+    """Records every operation. Tensors are identified by the address of their numbers: torch makes new objects."""
 
     def __init__(self, inputs: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.steps: list[Operation] = []
         self._kept: list[Any] = [*inputs]  # memory that is given back would be given out again
-        self._numbers: dict[int, int | float] = {one.data_ptr(): place for place, one in enumerate(inputs)}
+        self._numbers: dict[int, int | float] = {tensor.data_ptr(): place for place, tensor in enumerate(inputs)}
         self._next = len(inputs)
 
     def __torch_dispatch__(

@@ -104,11 +104,11 @@ class Unit:
         elif self.shortcut is not None:
             images, channels, *sides = x.shape
             halves = [-(-side // 2) for side in sides]
-            own = (images, self.shortcut * channels, *halves) if self.shortcut else tuple(x.shape)
-            if own != result:
+            shortcut_shape = (images, self.shortcut * channels, *halves) if self.shortcut else tuple(x.shape)
+            if shortcut_shape != result:
                 raise GaafError(
-                    f"a shortcut must have the shape of the result, {result}, got {own}; use another stride, padding "
-                    "or number of channels, or give a shortcut as a tensor"
+                    f"a shortcut must have the shape of the result, {result}, got {shortcut_shape}; use another "
+                    "stride, padding or number of channels, or give a shortcut as a tensor"
                 )
 
 

@@ -134,7 +134,7 @@ def _state(record: Record) -> tuple[str, str]:
 
 
 def _interval(record: Record) -> tuple[float, float] | None:
-    values = [one.accuracy for one in record.outcomes]
+    values = [outcome.accuracy for outcome in record.outcomes]
     if len(values) < 2 or record.failure is not None or not all(map(math.isfinite, values)):
         return None
     found = paired_difference(values, [0.0] * len(values))

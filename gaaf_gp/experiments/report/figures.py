@@ -30,14 +30,14 @@ LEAST_EPOCHS = 2
 
 def populations(data: RunData) -> list[list[str]]:
     """Return the texts of the population after each generation."""
-    texts = {one.number: one.text for one in data.births}
-    return [[texts[number] for number in one.population if number in texts] for one in data.generations]
+    texts = {birth.number: birth.text for birth in data.births}
+    return [[texts[number] for number in generation.population if number in texts] for generation in data.generations]
 
 
 def evolved_populations(data: RunData) -> list[list[Evolved]]:
     """Return the trees of the population after each generation; those that nobody can read are left out."""
     trees = ([data.evolved(text) for text in population] for population in populations(data))
-    found = [[one for one in population if one is not None] for population in trees]
+    found = [[individual for individual in population if individual is not None] for population in trees]
     return [population for population in found if population]
 
 
@@ -64,7 +64,7 @@ def run_snapshots(data: RunData) -> list[Snapshot]:
 
 
 def _best(records: Sequence[Record]) -> float | None:
-    return max((one.fitness for one in records if one.complete and one.failure is None), default=None)
+    return max((record.fitness for record in records if record.complete and record.failure is None), default=None)
 
 
 def genealogy(data: RunData) -> tools.History:
@@ -81,7 +81,7 @@ def genealogy(data: RunData) -> tools.History:
 
 def number_of(data: RunData, text: str) -> int | None:
     """Return the number under which a candidate was born, None if it is in no register."""
-    return next((one.number for one in data.births if one.text == text), None)
+    return next((birth.number for birth in data.births if birth.text == text), None)
 
 
 def fidelities(data: RunData) -> tuple[int, int, list[float], list[float]] | None:
@@ -92,12 +92,16 @@ def fidelities(data: RunData) -> tuple[int, int, list[float], list[float]] | Non
         trainings have one epoch, or fewer than three candidates were trained in full.
     """
     whole = data.epochs or 0
-    full = [one for one in data.records.values() if one.failure is None and one.complete and one.same_as is None]
+    full = [
+        record
+        for record in data.records.values()
+        if record.failure is None and record.complete and record.same_as is None
+    ]
     curves = [one.curve for one in full if len(one.curve) == whole]
     if whole < LEAST_EPOCHS or len(curves) < 3:
         return None
     short = first_rung(data.config, whole)
-    return short, whole, [one[short - 1] for one in curves], [one[-1] for one in curves]
+    return short, whole, [curve[short - 1] for curve in curves], [curve[-1] for curve in curves]
 
 
 def first_rung(config: Mapping[str, object], whole: int) -> int:
@@ -117,9 +121,9 @@ def learning_curves(data: RunData, most: int = 3) -> tuple[dict[str, list[list[f
         Canonical text -> for each seed the accuracy after each epoch; the baselines among them; the name of the split.
     """
     tested: dict[str, list[list[float]]] = {}
-    for one in data.tested:
-        if one.failure is None:
-            tested.setdefault(one.text, []).append(list(one.curve))
+    for evaluation in data.tested:
+        if evaluation.failure is None:
+            tested.setdefault(evaluation.text, []).append(list(evaluation.curve))
     if data.best is not None and data.best.text in tested:
         return tested, [text for text in tested if text.startswith("@") and "|" not in text], "test"
     curves = {
@@ -191,7 +195,7 @@ def progress(data: RunData, style: Style = LIGHT) -> Drawing:
 
 def history(data: RunData, style: Style = LIGHT) -> Drawing:
     """Draw every candidate that was trained in full."""
-    whole = [one for one in data.records.values() if one.complete]
+    whole = [record for record in data.records.values() if record.complete]
     if not whole:
         return NOTHING
     beside = (
@@ -219,7 +223,7 @@ def front(data: RunData, style: Style = LIGHT) -> Drawing:
     figure = Figure(figsize=(8.0, 4.2), facecolor=style.paper)
     axes = new_axes(figure.add_axes((0.09, 0.13, 0.57, 0.76)), style=style)
     plain = [literal(formula) for formula in formulas]
-    return plot_front(plain, costs, [one.accuracy for one in records], axes, style=style)
+    return plot_front(plain, costs, [record.accuracy for record in records], axes, style=style)
 
 
 def front_places(data: RunData) -> set[str]:
@@ -274,7 +278,9 @@ def ancestors(data: RunData, style: Style = LIGHT) -> Drawing:
     number, known = number_of(data, data.best.text), genealogy(data)
     if number is None or number not in known.genealogy_history:
         return NO_REGISTER
-    values = {text: one.accuracy for text, one in data.records.items() if one.failure is None and one.complete}
+    values = {
+        text: record.accuracy for text, record in data.records.items() if record.failure is None and record.complete
+    }
     return plot_genealogy(
         known.genealogy_tree, known.genealogy_history, number, most=ANCESTORS, values=values, style=style
     )

@@ -78,7 +78,7 @@ class LivePage:
 
     def _files(self) -> object:
         """Return what changes when the run has gone on."""
-        return [(one.stat().st_mtime_ns, one.stat().st_size) if one.exists() else None for one in self._place.files]
+        return [(file.stat().st_mtime_ns, file.stat().st_size) if file.exists() else None for file in self._place.files]
 
 
 class PageServer(ThreadingHTTPServer):

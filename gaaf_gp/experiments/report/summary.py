@@ -102,7 +102,8 @@ def summarise(data: RunData) -> Summary:
         test = confirmation_from(result.get("test"))
         competitors = {} if test is None else test.competitors
         against = tuple(
-            _compared(COMPETITORS.get(name, name), one.infix, one.mean, one.gain) for name, one in competitors.items()
+            _compared(COMPETITORS.get(name, name), competitor.infix, competitor.mean, competitor.gain)
+            for name, competitor in competitors.items()
         )
         parts = (test and test.separation) or {}
         separation = tuple(_compared(run_folder.ALONE.get(name, name), "", None, gain) for name, gain in parts.items())
@@ -149,18 +150,18 @@ def _number(value: Any) -> float:
 
 
 def _reach(every: tuple[Against, ...]) -> float:
-    ends = [abs(end) for one in every for end in (one.low, one.high) if end is not None]
+    ends = [abs(end) for item in every for end in (item.low, item.high) if end is not None]
     return 1.08 * max(ends, default=1.0) or 1.0
 
 
 def _counts(data: RunData, result: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
     records = data.records.values()
-    dropped = Counter(one.outcomes[0].epochs for one in records if not one.complete and one.outcomes)
+    dropped = Counter(record.outcomes[0].epochs for record in records if not record.complete and record.outcomes)
     found = [
-        (sum(one.complete and one.failure is None for one in records), "trained in full"),
+        (sum(record.complete and record.failure is None for record in records), "trained in full"),
         *((count, f"dropped out of a race after epoch {epochs}") for epochs, count in sorted(dropped.items())),
-        (sum(one.failure is not None for one in records), "failed"),
-        (sum(one.text not in data.records for one in data.births), "bred and not judged yet"),
+        (sum(record.failure is not None for record in records), "failed"),
+        (sum(birth.text not in data.records for birth in data.births), "bred and not judged yet"),
         *((int(count), f"rejected untrained: {why}") for why, count in (result.get("rejected") or {}).items()),
         (len(data.drawn), "more of random search"),
     ]
@@ -170,5 +171,5 @@ def _counts(data: RunData, result: Mapping[str, Any]) -> tuple[tuple[int, str], 
 def _seconds(data: RunData, result: Mapping[str, Any]) -> float | None:
     if result.get("seconds") is not None:
         return _number(result["seconds"])
-    spent = [outcome.seconds for one in data.records.values() for outcome in one.outcomes]
+    spent = [outcome.seconds for record in data.records.values() for outcome in record.outcomes]
     return sum(one for one in spent if math.isfinite(one)) if spent else None

@@ -65,12 +65,12 @@ class Bloat:
         given = [part for part in parts if isinstance(part, Limits)]
         self.limits = given[-1] if given else limits
         self.controls = [copy.deepcopy(part) for part in parts if isinstance(part, Control)]
-        selectors = [one for one in self.controls if one.selects]
+        selectors = [control for control in self.controls if control.selects]
         if len(selectors) > 1:
-            names = listed(type(one).__name__ for one in selectors)
+            names = listed(type(selector).__name__ for selector in selectors)
             raise GaafError(f"one control at most may choose the parents, got {names}: leave all but one out")
         self.selector: Control = selectors[0] if selectors else Tournament()
-        limiting = [one for one in self.controls if type(one).admits is not Control.admits]
+        limiting = [control for control in self.controls if type(control).admits is not Control.admits]
         self._limiting = [Within(limits=self.limits), *limiting]
 
     def select(self, population: Sequence[Any], k: int, rng: random.Random) -> list[Any]:

@@ -106,7 +106,7 @@ class LinearParsimony(Tournament):
         """Choose the coefficient of this population, if it is not fixed."""
         if self.coefficient != "auto":
             return
-        known = [one for one in population if math.isfinite(value(one))]
+        known = [individual for individual in population if math.isfinite(value(individual))]
         sizes, values = [self.size(one) for one in known], [value(one) for one in known]
         spread = len(known) > 1 and statistics.pvariance(sizes) > 0
         self.now = statistics.covariance(sizes, values) / statistics.variance(sizes) if spread else 0.0
@@ -162,7 +162,9 @@ class Pareto(Control):
 
     def _sort(self, population: Sequence[Any]) -> None:
         """Rank a population by front and crowding; again only if it is another one, since every child asks."""
-        now = tuple((one, one.fitness.wvalues) for one in population)  # holds them: no other can take an id
+        now = tuple(
+            (individual, individual.fitness.wvalues) for individual in population
+        )  # holds them: no other can take an id
         if len(now) == len(self._sorted) and all(
             one is before and values == then for (one, values), (before, then) in zip(now, self._sorted, strict=True)
         ):

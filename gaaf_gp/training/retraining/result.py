@@ -48,7 +48,7 @@ class TrainingResult:
 
     def entry(self) -> dict[str, Any]:
         """Return all fields as JSON-able values; ``curve`` as pairs of loss and accuracy."""
-        return {**asdict(self), "curve": [[one.loss, one.accuracy] for one in self.curve]}
+        return {**asdict(self), "curve": [[epoch.loss, epoch.accuracy] for epoch in self.curve]}
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class RetrainResult:
     def of(self, name: str) -> dict[int, TrainingResult]:
         """Return the trainings of a candidate by seed, in the order of the seeds."""
         text = text_of(self.candidates[name])
-        ended = {one.seed: one for one in self.trainings if one.text == text}
+        ended = {training.seed: training for training in self.trainings if training.text == text}
         return {seed: ended[seed] for seed in self.seeds if seed in ended}
 
     def accuracies(self, name: str) -> dict[int, float]:
@@ -129,7 +129,7 @@ class RetrainResult:
             if family
             for one in compare({name: self.accuracies(name) for name in family}, values)
         ]
-        return {one.name: one for one in comparisons}
+        return {comparison.name: comparison for comparison in comparisons}
 
     def is_control(self, name: str) -> bool:
         """Return whether a candidate is a hand-made one: a control, and no function that is tested."""

@@ -134,7 +134,7 @@ class Schedule:
         return stage == len(self.stages) - 1 and state.epochs == self.stages[-1].epochs
 
     def _write(self, path: Path, state: TrainingState, place: _Place) -> None:
-        behind = {"curve": [[one.loss, one.accuracy] for one in place.curve], "seconds": place.seconds}
+        behind = {"curve": [[epoch.loss, epoch.accuracy] for epoch in place.curve], "seconds": place.seconds}
         about = {SCHEDULE_KEY: self.about, "stage": place.stage, "behind": behind}
         write_checkpoint(path, replace(state, moments={}) if self._ended(place.stage, state) else state, about)
 

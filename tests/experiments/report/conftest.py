@@ -12,7 +12,7 @@ import pytest
 
 from gaaf_gp.archive import Archive, Evaluation, Register
 from gaaf_gp.experiments.confirm import confirmation_from
-from gaaf_gp.experiments.run_folder import verdict
+from gaaf_gp.experiments.run_result import verdict
 from gaaf_gp.experiments.settings import Settings
 from gaaf_gp.trees.generation import gen_half_and_half
 from gaaf_gp.trees.individual import Individual
