@@ -24,7 +24,7 @@ from gaaf_gp.cli.resume import check_code, settings_used
 from gaaf_gp.errors import GaafError
 from gaaf_gp.experiments import run, run_folder
 from gaaf_gp.experiments.resume import SETTINGS
-from gaaf_gp.experiments.settings import OPTIONS, SEARCH, Settings, changed, settings_from
+from gaaf_gp.experiments.settings import OPTIONS, SEARCH, TRAINING, Settings, changed, proxy_named, settings_from
 from gaaf_gp.util.console import Mode
 from gaaf_gp.util.files import read_mapping
 
@@ -40,6 +40,15 @@ def evolve(
             metavar="FILE",
             help="The config.json of a run: its settings are taken, but for those that are given here.",
             show_default="none",
+        ),
+    ] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option(
+            help="How candidates are judged: quick (the small network, one epoch), deep (a thin ResNet-20 on images of "
+            "14 x 14 pixels, three epochs), or a JSON file of options; those that are given here win.",
+            show_default="quick",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     initial_from: Annotated[
@@ -62,19 +71,20 @@ def evolve(
     The winner, the plain sign, RSign, RPReLU and the best of random search are trained again on fresh seeds and
     compared on the test split. Figures, tables and all settings are written into the folder.
     """
-    settings = chosen_settings(given, config)
+    settings = chosen_settings(given, config, proxy)
     mode = shown(progress, quiet)
     with settings_used(config):
         result = run(settings, initial_from=initial_from, progress=mode, tensorboard=tensorboard)
     finish(result, settings.out, mode, as_json)
 
 
-def chosen_settings(given: Mapping[str, Any], config: Path | None = None) -> Settings:
+def chosen_settings(given: Mapping[str, Any], config: Path | None = None, proxy: str | None = None) -> Settings:
     """Return the settings of a new run.
 
     Args:
         given: those of the command line, by their names in :data:`OPTIONS`; they win.
         config: ``config.json`` of another run, for all others; None for their defaults.
+        proxy: a way to judge candidates, see :func:`gaaf_gp.experiments.settings.proxy_named`; it wins over ``config``.
 
     Raises:
         GaafError: the file cannot be read, or names code that the command line does not; a setting is out of its range.
@@ -87,7 +97,10 @@ def chosen_settings(given: Mapping[str, Any], config: Path | None = None) -> Set
         before = read_settings(config, out)
         if "primitives" not in given:
             check_code(before, None)
-    settings = changed(before, {**given, "out": out})
+    judged = {} if proxy is None else proxy_named(proxy)
+    if "proxy.network" in given:  # arguments of another network would be refused
+        judged = {name: value for name, value in judged.items() if name != "proxy.network_settings"}
+    settings = changed(before, {**judged, **given, "out": out})
     streamed = settings.stream
     if "stream" not in given and ("data" in given or config is None):
         streamed = streams(settings.data, None)

@@ -21,6 +21,7 @@ from gaaf_gp.trees.candidate import Evolved, TwoTrees, parse_candidate
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.load import load_primitives
 from gaaf_gp.util.console import Mode
+from gaaf_gp.util.files import plain_json
 
 COMPLETIONS: dict[str, completion.Complete] = {
     "primitives": completion.primitive_sets,
@@ -34,6 +35,34 @@ COMPLETIONS: dict[str, completion.Complete] = {
 """Setting -> what a shell offers for it."""
 FREE = OPTIONS["primitives"].default
 
+
+def json_object(text: str | dict[str, Any]) -> dict[str, Any]:
+    """Return the object that JSON on the command line says.
+
+    Raises:
+        GaafError: it says anything else.
+    """
+    if isinstance(text, dict):  # typer hands its own result in again
+        return text
+    try:
+        value = plain_json(text)
+    except ValueError as error:
+        raise GaafError(f"a JSON object is needed, as in '{{\"widths\": [8, 16]}}', got {text!r} ({error})") from None
+    if not isinstance(value, dict):
+        raise GaafError(f"a JSON object is needed, as in '{{\"widths\": [8, 16]}}', got {text!r}: put names into {{}}")
+    return value
+
+
+NetworkSettingsOption = Annotated[
+    Any,
+    typer.Option(
+        "--network-settings",
+        help=OPTIONS["proxy.network_settings"].help,
+        show_default="the network's own",
+        metavar="JSON",
+        parser=json_object,
+    ),
+]
 PrimitivesOption = Annotated[
     str, typer.Option(help=OPTIONS["primitives"].help, autocompletion=completion.primitive_sets)
 ]
@@ -121,6 +150,8 @@ def annotated(option: Option) -> Any:
         kind = list[str]
     if default_of(option) is None and not isinstance(kind, UnionType):
         kind = kind | None
+    if option.kind is dict:
+        kind = Any
     names = [f"{option.flag}/--no-{option.flag.removeprefix('--')}"] if switch else [option.flag]
     about = typer.Option(
         *names,
@@ -128,6 +159,8 @@ def annotated(option: Option) -> Any:
         show_default=True if option.shown is None else option.shown,
         autocompletion=COMPLETIONS.get(option.setting),
         rich_help_panel=option.panel,
+        parser=json_object if option.kind is dict else None,
+        metavar="JSON" if option.kind is dict else None,
     )
     return Annotated[kind, about]
 

@@ -14,6 +14,7 @@ from gaaf_gp.cli import completion
 from gaaf_gp.cli.options import (
     FREE,
     JsonOption,
+    NetworkSettingsOption,
     ProgressOption,
     QuietOption,
     loading_settings,
@@ -147,6 +148,7 @@ def retrain(
     network: Annotated[
         str, typer.Option(help=f"Binary network: {', '.join(NETWORKS)}.", autocompletion=completion.networks)
     ] = "small",
+    network_settings: NetworkSettingsOption = None,
     epochs: Annotated[int, typer.Option(help="Epochs of each training, both stages together.")] = 30,
     seeds: Annotated[int, typer.Option(help="Trainings of each candidate, on seeds that no search uses.")] = 5,
     seed: Annotated[int, typer.Option(help="Another one gives other seeds and another split.")] = 0,
@@ -204,6 +206,7 @@ def retrain(
         taught = Distillation(teacher, teacher_epochs or epochs, teacher_weight, temperature)
     proxy = {
         "network": network,
+        "network_settings": network_settings or {},
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "pad": pad,

@@ -7,6 +7,7 @@ these. :data:`OPTIONS` has all of them.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -21,6 +22,7 @@ from gaaf_gp.training.proxy import DEFAULT_EPOCHS
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.util.checks import LARGEST, whole_fields, whole_number
 from gaaf_gp.util.devices import PRECISIONS, available_cores
+from gaaf_gp.util.files import read_mapping
 
 MOST_NUMBER = 2**63
 """Numbers of settings that are read are smaller; others would end as an overflow somewhere later."""
@@ -85,6 +87,8 @@ class Option:
             return []
         if isinstance(value, bool):
             return [self.flag if value else f"--no-{self.flag.removeprefix('--')}"]
+        if isinstance(value, dict):
+            return [f"{self.flag} {shlex.quote(json.dumps(value))}"]
         values = value if isinstance(value, list | tuple) else [value]
         return [f"{self.flag} {shlex.quote(str(one))}" for one in values]
 
@@ -102,7 +106,14 @@ _PROXY = {
         kind=int, default=DEFAULT_EPOCHS, help="Epochs that a candidate is trained for.", panel=TRAINING
     ),
     "batch_size": Option(kind=int, default=128, help="Images per training step.", panel=TRAINING),
+    "learning_rate": Option(kind=float, default=5e-3, help="Adam's learning rate at the start.", panel=TRAINING),
+    "pad": Option(kind=int, default=2, help="Pixels of padding for random crops; 0 for none.", panel=TRAINING),
+    "flip": Option(kind=bool, default=True, help="Mirror images at random.", panel=TRAINING),
     "network": Option(default="small", help=f"Binary network: {', '.join(NETWORKS)}.", panel=TRAINING),
+    "network_settings": Option(
+        kind=dict, default={}, help='Further arguments of the network, as in {"widths": [8, 16, 32]}.', panel=TRAINING,
+        shown="the network's own",
+    ),
     "threads": Option(
         kind=int, default=1, help="CPU threads of one training; part of what decides the result.", panel=TRAINING
     ),
@@ -276,6 +287,53 @@ def _options() -> Iterator[Option]:
 
 OPTIONS = {option.setting: option for option in sorted(_options(), key=lambda one: PANELS.index(one.panel))}
 """Setting -> its option, in the order of their headings."""
+
+
+PROXIES: dict[str, dict[str, Any]] = {
+    "quick": {
+        "proxy.network": "small",
+        "proxy.network_settings": {},
+        "proxy.epochs": DEFAULT_EPOCHS,
+        "data_settings.image_size": None,
+    },
+    "deep": {
+        "proxy.network": "resnet20",
+        "proxy.network_settings": {"widths": [8, 16, 32], "shortcut_every": 2},
+        "proxy.epochs": 3,
+        "data_settings.image_size": 14,
+    },
+}
+"""Ways to judge a candidate by name; docs/results.md says how well each ranks functions as other networks do."""
+
+
+def proxy_named(name: str) -> dict[str, Any]:
+    """Return the settings, by the names of :data:`OPTIONS`, of a way to judge candidates.
+
+    Args:
+        name: one of :data:`PROXIES`, or the path of a JSON file that has settings of the training or of the images by
+            the names of their options, such as ``{"network": "resnet20", "epochs": 3, "image_size": 14}``.
+
+    Raises:
+        GaafError: there is neither, or the file has something else.
+    """
+    if name in PROXIES:
+        return PROXIES[name]
+    file = Path(name)
+    if not file.is_file():
+        raise GaafError(
+            f"a proxy must be one of {listed(PROXIES)} or a JSON file, and there is no file {name}: name another"
+        )
+    allowed = {option.parameter: setting for setting, option in OPTIONS.items() if option.panel in (IMAGES, TRAINING)}
+    values = read_mapping(file, "settings")
+    unknown = [str(key) for key in values if key not in allowed]
+    if unknown:
+        raise GaafError(
+            f"a proxy may have {listed(allowed, len(allowed))}, and {file} has {listed(unknown)}: leave it out"
+        )
+    for key, value in values.items():
+        option = OPTIONS[allowed[key]]
+        _check_kind(f"{key} in {file}", value, option.kind, option.default)
+    return {allowed[key]: value for key, value in values.items()}
 
 
 def flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,12 @@ import pytest
 
 from gaaf_gp.cli import main
 from gaaf_gp.cli.evolve import chosen_settings
+from gaaf_gp.data import load_data
+from gaaf_gp.errors import GaafError
+from gaaf_gp.experiments.report.repeating import commands
+from gaaf_gp.experiments.run_data import find_run, read_run
 from gaaf_gp.experiments.settings import OPTIONS, PANELS, Settings
+from gaaf_gp.training import Proxy
 
 SMALL = ("--epochs", "1", "--batch-size", "8", "--population", "3", "--fresh-seeds", "2", "--workers", "1", "--quiet")
 
@@ -52,7 +57,12 @@ def test_without_options_settings_are_the_usual_ones(tmp_path, monkeypatch):
     for name, value in usual.as_json().items():
         if name not in ("bloat", "proxy", "data_settings"):
             assert settings.as_json()[name] == value
-    assert list(settings.proxy) == ["epochs", "batch_size", "network", "threads", "seconds", "memory", "precision"]
+    assert set(settings.proxy) == {
+        "epochs", "batch_size", "learning_rate", "pad", "flip", "network", "network_settings", "threads", "seconds",
+        "memory", "precision",
+    }  # fmt: skip
+    images = load_data(limit=300)
+    assert Proxy(images, **settings.proxy).settings() == Proxy(images).settings()
     assert list(settings.data_settings) == ["limit", "device", "image_size", "download"]
 
 
@@ -140,3 +150,61 @@ def test_a_bad_file_is_one_line(tmp_path, image_folder, capsys, text, message):
     assert re.search(message, err)
     assert err.count("\n") == 1, err
     assert not out.exists()
+
+
+def test_a_proxy_has_a_name_and_options_win_over_it(folder):
+    deep = chosen_settings({}, None, "deep")
+    assert (deep.proxy["network"], deep.proxy["epochs"], deep.data_settings["image_size"]) == ("resnet20", 3, 14)
+    assert deep.proxy["network_settings"] == {"widths": [8, 16, 32], "shortcut_every": 2}
+    assert Proxy(load_data(limit=300, image_size=14), **deep.proxy).network == "resnet20"
+    longer = chosen_settings({"proxy.epochs": 5}, None, "deep")
+    assert longer.proxy == {**deep.proxy, "epochs": 5}
+    assert chosen_settings({"proxy.network": "nin"}, None, "deep").proxy["network_settings"] == {}
+    assert chosen_settings({}, None, "quick").proxy["network_settings"] == {}
+    before = chosen_settings({}, folder / "config.json")
+    after = chosen_settings({}, folder / "config.json", "deep").proxy
+    assert {name for name in after if after[name] != before.proxy[name]} == {"network", "network_settings", "epochs"}
+
+
+def test_a_proxy_may_be_a_file(tmp_path):
+    file = tmp_path / "own.json"
+    file.write_text('{"network": "nin", "network_settings": {"widths": [8, 8]}, "learning_rate": 0.01, "limit": 500}')
+    settings = chosen_settings({}, None, str(file))
+    assert settings.proxy["network_settings"] == {"widths": [8, 8]}
+    assert (settings.proxy["learning_rate"], settings.data_settings["limit"]) == (0.01, 500)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "a proxy must be one of quick, deep or a JSON file, and there is no file .*own.json: name another"),
+        ('{"depth": 3}', "and .*own.json has depth: leave it out"),
+        ('{"population": 3}', "has population: leave it out"),
+        ('{"epochs": "three"}', "the setting epochs in .*own.json must be of the kind int"),
+        ('{"network_settings": 3}', "the setting network_settings in .*own.json must be of the kind dict"),
+        ("[]", "must hold settings by name, got list"),
+    ],
+)
+def test_what_is_no_proxy_is_refused(tmp_path, text, message):
+    file = tmp_path / "own.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(GaafError, match=message):
+        chosen_settings({}, None, str(file))
+
+
+def test_settings_of_a_network_are_json(tmp_path, capsys):
+    out = tmp_path / "thin"
+    given = ("--network-settings", '{"widths": [4, 8]}', "--no-flip", "--learning-rate", "0.01", "--pad", "1")
+    small = ("--evaluations", "2", "--population", "2", "--limit", "300", "--image-size", "8", "--fresh-seeds", "2")
+    assert call(capsys, *given, *small, "--out", out, "--quiet", "--no-random-search", "--workers", "1")[0] == 0
+    proxy = read(out)["proxy"]
+    assert proxy["network_settings"] == {"widths": [4, 8]}
+    assert (proxy["flip"], proxy["learning_rate"], proxy["pad"]) == (False, 0.01, 1)
+    said = commands(read_run(find_run(out))).repeat
+    assert "--network-settings '{\"widths\": [4, 8]}'" in said
+    assert "--no-flip" in said
+    for text in ("{", "3"):
+        code, printed = call(capsys, "--network-settings", text, "--out", tmp_path / "no")
+        assert code == 2
+        assert "a JSON object is needed" in printed

@@ -46,9 +46,9 @@ def test_it_gives_the_same_settings(tmp_path, make_run, monkeypatch, chosen):
 
 
 def test_what_no_option_says_is_told(tmp_path, make_run):
-    run = make_run(tmp_path / "run", proxy={"epochs": 2, "network_settings": {"widths": [1, 2]}})
+    run = make_run(tmp_path / "run", proxy={"epochs": 2, "network_settings": {"widths": [1, 2]}, "tables": False})
     found = commands(read_run(find_run(run.end())))
-    assert found.unsaid == ("proxy.network_settings {'widths': [1, 2]}",)
+    assert found.unsaid == ("proxy.tables False",)
     assert "a script gave them" in found.note
 
 
