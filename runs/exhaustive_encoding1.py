@@ -75,24 +75,30 @@ def train(candidates: Sequence[Individual], most: int, evaluator: Evaluator, fil
         present = {row["text"] for row in journal.entries}
         missing = [tree for tree in candidates if tree.canonical not in present][: max(0, most - len(present))]
         trees = {tree.canonical: tree for tree in missing}
-        with Progress(len(missing)) as shown:
+        try:
+            with Progress(len(missing)) as shown:
 
-            def arrived(record: Record) -> None:
-                tree = trees[record.text]
-                identity = {"genes": gaaf.to_genes(tree), "text": record.text, "formula": tree.infix()}
-                curve = {outcome.seed: [epoch.accuracy for epoch in outcome.history] for outcome in record.outcomes}
-                measured = {"accuracy": record.by_seed, "curve": curve, "seconds": record.seconds}
-                signature = evaluator.behaviour(tree).signature
-                journal.append({**identity, "signature": signature, **measured, "failure": record.failure})
-                shown.advance(record)
+                def arrived(record: Record) -> None:
+                    tree = trees[record.text]
+                    identity = {"genes": gaaf.to_genes(tree), "text": record.text, "formula": tree.infix()}
+                    curve = {outcome.seed: [epoch.accuracy for epoch in outcome.history] for outcome in record.outcomes}
+                    measured = {"accuracy": record.by_seed, "curve": curve, "seconds": record.seconds}
+                    signature = evaluator.behaviour(tree).signature
+                    journal.append({**identity, "signature": signature, **measured, "failure": record.failure})
+                    shown.advance(record)
 
-            evaluator.evaluate(missing, arrived)
-        rows = sorted(journal.entries, key=lambda row: (-statistics.fmean(row["accuracy"].values()), row["text"]))
-    failed = sum(row["failure"] is not None for row in rows)
-    print(f"{len(rows)} distinct functions evaluated, {failed} of them failed; all are in {file}")
-    for row in rows[:5]:
-        print(f"{statistics.fmean(row['accuracy'].values()):.2%}  {row['formula']}")
-    return rows
+                evaluator.evaluate(missing, arrived)
+        finally:  # Ctrl-C included
+            rows = sorted(journal.entries, key=lambda row: (-mean(row), row["text"]))
+            failed = sum(row["failure"] is not None for row in rows)
+            print(f"{len(rows)} distinct functions evaluated, {failed} of them failed; all are in {file}")
+            print("\n".join(f"{mean(row):.2%}  {row['formula']}" for row in rows[:5]))
+        return rows
+
+
+def mean(row: dict[str, Any]) -> float:
+    """Return the mean accuracy of an evaluation over its seeds."""
+    return statistics.fmean(row["accuracy"].values())
 
 
 if __name__ == "__main__":  # worker processes import this file too

@@ -38,10 +38,12 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
 
     Args:
         function: its parameter ``settings`` has the :class:`~gaaf_gp.experiments.Settings` of a script as default,
-            others are options of its own. Without that parameter only help is added.
+            others are options of its own. Without that parameter only help is added, if there is any to add.
     """
-    signature = inspect.signature(function, eval_str=True)
-    signature = signature.replace(parameters=[explained(parameter) for parameter in signature.parameters.values()])
+    plain = inspect.signature(function, eval_str=True)
+    signature = plain.replace(parameters=[explained(parameter) for parameter in plain.parameters.values()])
+    if signature == plain and "settings" not in signature.parameters:
+        return function
     if "settings" not in signature.parameters:
 
         @functools.wraps(function)

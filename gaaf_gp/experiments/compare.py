@@ -110,19 +110,19 @@ def read_run(folder: Path) -> RunSummary:
         GaafError: it holds no run of ``gaaf-gp evolve``, or what it holds is damaged.
     """
     config, result = resume.read_config(folder), read_result(folder)
-    known = _archived(folder, config)
-    if result is None and known is None:
+    archived = _archived(folder, config)
+    if result is None and archived is None:
         raise GaafError(
             f"a run must have {run_folder.RESULT} or its archive, and {folder} has neither: name another folder"
         )
     try:
-        if result is not None and not (result["interrupted"] and known is not None and known.status == RUNNING):
-            found = _of_result(folder, result, known)
+        if result is not None and not (result["interrupted"] and archived is not None and archived.status == RUNNING):
+            outcome = _of_result(folder, result, archived)
         else:
-            assert known is not None
-            found = known.found(int(config["proxy"]["epochs"]))
+            assert archived is not None
+            outcome = archived.found(int(config["proxy"]["epochs"]))
         return RunSummary(
-            folder=str(folder), settings=_flat(config), seed=config["seed"], budget=config["evaluations"], **found
+            folder=str(folder), settings=_flat(config), seed=config["seed"], budget=config["evaluations"], **outcome
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise GaafError(
@@ -130,39 +130,39 @@ def read_run(folder: Path) -> RunSummary:
         ) from error
 
 
-def differing(found: Sequence[RunSummary]) -> dict[str, list[Any]]:
+def differing(runs: Sequence[RunSummary]) -> dict[str, list[Any]]:
     """Return name of a setting -> its value in each run, for those in which they differ; None where it is missing."""
-    names = sorted({name for one in found for name in one.settings})
-    seeds = len({one.seed for one in found}) > 1
-    rows = {name: [one.settings.get(name) for one in found] for name in names if not (seeds and name in OF_THE_SEED)}
-    own = {"seed": [one.seed for one in found]}
-    return {name: row for name, row in (own | rows).items() if any(value != row[0] for value in row)}
+    names = sorted({name for run in runs for name in run.settings})
+    seeds = len({run.seed for run in runs}) > 1
+    rows = {name: [run.settings.get(name) for run in runs] for name in names if not (seeds and name in OF_THE_SEED)}
+    seed_row = {"seed": [run.seed for run in runs]}
+    return {name: row for name, row in (seed_row | rows).items() if any(value != row[0] for value in row)}
 
 
-def incomparable(found: Sequence[RunSummary]) -> list[str]:
+def incomparable(runs: Sequence[RunSummary]) -> list[str]:
     """Return the settings that differ and decide what an accuracy means: with any, accuracies cannot be compared."""
-    return [name for name in differing(found) if name.startswith(TASK)]
+    return [name for name in differing(runs) if name.startswith(TASK)]
 
 
-def groups(found: Sequence[RunSummary]) -> list[Group]:
+def groups(runs: Sequence[RunSummary]) -> list[Group]:
     """Return the runs of each setting that was run with two or more seeds; of one seed only its first run counts."""
     alike: dict[str, dict[int, RunSummary]] = {}
-    for one in found:
-        rest = {name: value for name, value in one.settings.items() if name not in OF_THE_SEED}
-        alike.setdefault(json.dumps(rest, sort_keys=True), {}).setdefault(one.seed, one)
-    return [_group(list(runs.values())) for runs in alike.values() if len(runs) > 1]
+    for run in runs:
+        rest = {name: value for name, value in run.settings.items() if name not in OF_THE_SEED}
+        alike.setdefault(json.dumps(rest, sort_keys=True), {}).setdefault(run.seed, run)
+    return [_group(list(by_seed.values())) for by_seed in alike.values() if len(by_seed) > 1]
 
 
 def _group(members: Sequence[RunSummary]) -> Group:
     values: dict[str, list[float]] = {}
     for member in members:
-        own = {"validation": member.validation, "test": member.test}
-        own |= {
+        figures_of_run = {"validation": member.validation, "test": member.test}
+        figures_of_run |= {
             f"over {name}": competitor.difference.mean
             for name, competitor in member.competitors.items()
             if competitor.difference is not None
         }
-        for name, value in own.items():
+        for name, value in figures_of_run.items():
             if value is not None:
                 values.setdefault(name, []).append(value)
     figures = {name: paired_difference(some, [0.0] * len(some)) for name, some in values.items() if len(some) > 1}
@@ -178,19 +178,21 @@ class _Archived:
 
     def found(self, epochs: int) -> dict[str, Any]:
         """Return what the run has found, as :class:`RunSummary` has it."""
-        own: dict[str, list[RunEntry]] = {}
+        entries_of: dict[str, list[RunEntry]] = {}
         for entry in self.entries:
             if entry.evaluation is not None and entry.evaluation.split == VALIDATION:
-                own.setdefault(entry.text, []).append(entry)
-        sign = _mean(own.pop(PLAIN_SIGN, []), epochs)
-        own = {text: some for text, some in own.items() if not text.startswith(MARK)}
-        means = {text: mean for text, some in own.items() if (mean := _mean(some, epochs)) is not None}
+                entries_of.setdefault(entry.text, []).append(entry)
+        sign = _mean(entries_of.pop(PLAIN_SIGN, []), epochs)
+        entries_of = {text: entries for text, entries in entries_of.items() if not text.startswith(MARK)}
+        means = {text: mean for text, entries in entries_of.items() if (mean := _mean(entries, epochs)) is not None}
         best = max(means, key=lambda text: means[text], default=None)
-        evaluation = None if best is None else own[best][0].evaluation
-        failed = Counter(next((why for one in some if (why := _failure(one))), None) for some in own.values())
+        evaluation = None if best is None else entries_of[best][0].evaluation
+        failed = Counter(
+            next((why for entry in entries if (why := _failure(entry))), None) for entries in entries_of.values()
+        )
         return {
             "status": OPEN if self.status == RUNNING else self.status,
-            "trained": len(own),
+            "trained": len(entries_of),
             "failures": reasons({why: count for why, count in failed.items() if why is not None}),
             "best": best,
             "formula": evaluation and evaluation.formula,
@@ -209,9 +211,9 @@ def _failure(entry: RunEntry) -> str | None:
 def _mean(entries: Sequence[RunEntry], epochs: int) -> float | None:
     """Return the mean over the seeds of full trainings; None if there is none, or one failed."""
     full = [entry for entry in entries if entry.epochs == epochs]
-    if not full or any(_failure(one) for one in full):
+    if not full or any(_failure(entry) for entry in full):
         return None
-    return statistics.fmean(one.accuracy for one in full if one.accuracy is not None)
+    return statistics.fmean(entry.accuracy for entry in full if entry.accuracy is not None)
 
 
 def _archived(folder: Path, config: Mapping[str, Any]) -> _Archived | None:
@@ -219,16 +221,16 @@ def _archived(folder: Path, config: Mapping[str, Any]) -> _Archived | None:
     if path is None or not isinstance(key, str):
         return None
     with Archive(path, readonly=True, verify=False) as archive:
-        known = {run.key: run.status for run in archive.runs()}
-        return _Archived(known[key], list(archive.history(key))) if key in known else None
+        statuses = {run.key: run.status for run in archive.runs()}
+        return _Archived(statuses[key], list(archive.history(key))) if key in statuses else None
 
 
-def _of_result(folder: Path, result: Mapping[str, Any], known: _Archived | None) -> dict[str, Any]:
+def _of_result(folder: Path, result: Mapping[str, Any], archived: _Archived | None) -> dict[str, Any]:
     test = confirmation_from(result["test"])
     ended = "interrupted" if result["interrupted"] else "finished"
     hall = run_folder.hall_rows(folder) if (folder / run_folder.HALL).is_file() else []
     return {
-        "status": OPEN if known is not None and known.status == RUNNING else ended,
+        "status": OPEN if archived is not None and archived.status == RUNNING else ended,
         "trained": result["evaluations"],
         "failures": reasons(result["failures"]),
         "best": result["best"],
@@ -238,23 +240,23 @@ def _of_result(folder: Path, result: Mapping[str, Any], known: _Archived | None)
         "sign": result["validation"]["sign"],
         "test": None if test is None else test.best_mean,
         "competitors": {
-            name: Against(one.mean, one.gain.difference, one.gain.p_value, one.gain.p_holm)
-            for name, one in (test.competitors if test is not None else {}).items()
+            name: Against(competitor.mean, competitor.gain.difference, competitor.gain.p_value, competitor.gain.p_holm)
+            for name, competitor in (test.competitors if test is not None else {}).items()
         },
     }
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return all settings by names with dots, without what may differ between runs of one setting."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for name, value in config.items():
         if not prefix and name in FREE:
             continue
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{name}.")
+            settings |= _flat(value, f"{prefix}{name}.")
         else:
-            found[prefix + name] = value
-    return found
+            settings[prefix + name] = value
+    return settings
 
 
 def _whole(number: float | None) -> int | None:

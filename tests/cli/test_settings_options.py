@@ -2,11 +2,14 @@
 
 import inspect
 from pathlib import Path
+from typing import Annotated, get_origin
 
 import pytest
+import typer
 
 from gaaf_gp.cli.settings_options import OFFERED, with_options
 from gaaf_gp.experiments import Settings
+from gaaf_gp.experiments.settings import OPTIONS
 
 CHOSEN = Settings(
     out=Path("out/some"),
@@ -90,3 +93,33 @@ def test_a_function_without_settings_is_left_as_it_is() -> None:
         """Count."""
 
     assert with_options(main) is main
+
+
+def test_a_parameter_with_the_name_of_a_setting_gets_its_help() -> None:
+    seen = []
+
+    def main(
+        epochs: int = 3,
+        workers: int | None = None,
+        limit: Annotated[int, typer.Option(help="Mine.")] = 1,
+        other: int = 0,
+    ) -> None:
+        """Count."""
+        seen.append((epochs, workers, limit, other))
+
+    explained = with_options(main)
+    parameters = inspect.signature(explained).parameters
+    assert list(parameters) == ["epochs", "workers", "limit", "other"]
+    helps = {
+        name: parameter.annotation.__metadata__[0].help
+        for name, parameter in parameters.items()
+        if get_origin(parameter.annotation) is Annotated
+    }
+    assert helps == {
+        "epochs": OPTIONS["proxy.epochs"].help,
+        "workers": OPTIONS["workers"].help,
+        "limit": "Mine.",
+    }
+    explained(epochs=2, workers=1, limit=5, other=7)
+    assert seen == [(2, 1, 5, 7)]
+    assert explained.__doc__ == "Count."
