@@ -50,12 +50,12 @@ OWN_TESTS = {
     "gaaf_gp/evaluation/trainer.py": ["test_evaluator"],
     "gaaf_gp/experiments/compare.py": ["../cli/test_compare"],
     "gaaf_gp/experiments/plan.py": ["test_experiment", "test_settings"],
-    "gaaf_gp/experiments/resume.py": ["../cli/test_resume"],
+    "gaaf_gp/experiments/resume.py": ["test_resume", "../cli/test_resume"],
     "gaaf_gp/experiments/run_data.py": ["report/test_run_data", "test_results"],
     "gaaf_gp/experiments/report/cards.py": ["test_page", "test_run_data"],
     "gaaf_gp/experiments/report/figures.py": ["test_drawing", "test_page"],
     "gaaf_gp/experiments/report/serving.py": ["../../cli/test_report"],
-    "gaaf_gp/experiments/report/summary.py": ["test_page", "test_run_data"],
+    "gaaf_gp/experiments/report/summary.py": ["test_summary", "test_page"],
     "gaaf_gp/experiments/report/svg.py": ["test_drawing"],
     "gaaf_gp/parallel/dask.py": ["test_clusters"],
     "gaaf_gp/parallel/processes.py": ["test_executors"],
@@ -158,6 +158,8 @@ def changes_of(node: ast.AST) -> Iterator[ast.AST]:  # noqa: PLR0912
             for place, condition in enumerate(node.ifs):
                 yield _with(node, ifs=_without(node.ifs, place))
                 yield _with(node, ifs=_replaced(node.ifs, place, _negated(condition)))
+        case ast.Return(value=ast.Constant(value=None)):
+            return
         case ast.Return(value=ast.AST()):
             yield _with(node, value=None)
         case ast.Raise() | ast.Continue() | ast.Break() | ast.Expr(value=ast.Call()):

@@ -70,6 +70,7 @@ def test_each_slip_is_made_once_and_types_and_messages_stay(mutants):
         ("a.x = b", {"pass"}),
         ("a += b", {"a -= b", "pass"}),
         ("a = b", set()),
+        ("def a():\n    return None", set()),
         ("'text'", set()),
     ],
 )
