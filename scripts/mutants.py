@@ -10,6 +10,7 @@ import ast
 import contextlib
 import copy
 import importlib
+import itertools
 import os
 import random
 import shutil
@@ -381,11 +382,10 @@ def sampled(modules: list[str], number: int, seed: int) -> list[Mutant]:
     return drawn
 
 
-def rates(results: list[tuple[str, str]]) -> Iterator[str]:
-    """Yield how many mutants were noticed, of each room and of all, from the room and the result of each mutant."""
-    for name in [*dict.fromkeys(place for place, _ in results), "all"]:
-        here = [result in NOTICED for place, result in results if name in (place, "all")]
-        yield f"{name:12} {sum(here):4} of {len(here):4} noticed" + (f", {sum(here) / len(here):.0%}" if here else "")
+def rate(name: str, results: list[str]) -> str:
+    """Return in a line how many of the mutants of a room were noticed, from the result of each."""
+    noticed = sum(result in NOTICED for result in results)
+    return f"{name:12} {noticed:4} of {len(results):4} noticed" + (f", {noticed / len(results):.0%}" if results else "")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -398,14 +398,20 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     for library in LIBRARIES:
         importlib.import_module(library)
-    drawn, results = sampled(modules_in(options.places), options.sample, options.seed), []
+    drawn = sampled(modules_in(options.places), options.sample, options.seed)
+    every: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         copied_tree(Path(folder))
-        for mutant, result in measure(drawn, Path(folder), options.least):
-            results.append((room(mutant.module), result))
-            if result != "noticed":
-                print(f"{mutant.module}:{mutant.line}: {result}: {mutant.change}", flush=True)
-    print(*rates(results), sep="\n")
+        measured = measure(drawn, Path(folder), options.least)
+        for name, pairs in itertools.groupby(measured, key=lambda pair: room(pair[0].module)):
+            results = []
+            for mutant, result in pairs:
+                results.append(result)
+                if result != "noticed":
+                    print(f"{mutant.module}:{mutant.line}: {result}: {mutant.change}", flush=True)
+            print(rate(name, results), flush=True)
+            every += results
+    print(rate("all", every))
 
 
 if __name__ == "__main__":

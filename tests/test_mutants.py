@@ -145,13 +145,10 @@ def test_tests_that_fail_anyway_or_are_missing_notice_nothing(project):
     assert _measured(project)[0] == "gaaf_gp/counting.py:2: no tests: while n < 7:  ->  while not n < 7:"
 
 
-def test_rates_are_by_room_and_of_all(mutants):
-    results = [("data", "noticed"), ("data", "too slow"), ("data", "not noticed"), ("util", "no tests")]
-    assert list(mutants.rates(results)) == [
-        "data            2 of    3 noticed, 67%",
-        "util            0 of    1 noticed, 0%",
-        "all             2 of    4 noticed, 50%",
-    ]
+def test_a_rate_counts_what_is_too_slow_as_noticed(mutants):
+    results = ["noticed", "too slow", "not noticed", "no tests", "fails unchanged", "noticed"]
+    assert mutants.rate("data", results) == "data            3 of    6 noticed, 50%"
+    assert mutants.rate("all", []) == "all             0 of    0 noticed"
 
 
 def test_every_module_has_tests_of_its_own(mutants):
