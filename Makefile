@@ -2,18 +2,20 @@
 # make test:   lint, types, import contracts and tests
 # make docs:   the documentation as a site, in build/site
 # make bench:  what the speed-ups are on this machine (about half an hour on two cores)
+# make mutants: put bugs into modules and report which of them the tests do not notice (half an hour; MODULE=, SAMPLE=, SEED=)
 # All make .venv first, if it is missing or if what it depends on has changed.
 
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help evolve test docs bench check-wheel clean
+.PHONY: help evolve test docs bench mutants check-wheel clean
 
 help:
 	@echo "make evolve       evolve activation functions on the bundled images"
 	@echo "make test         lint, types, import contracts and tests"
 	@echo "make docs         build the documentation as a site, in build/site"
 	@echo "make bench        measure the speed-ups on this machine, in one run, against a textbook version"
+	@echo "make mutants      put bugs into modules, one at a time, and report which of them the tests do not notice"
 	@echo "make check-wheel  install the built wheel into an empty environment and run it there"
 	@echo "make clean        remove .venv and what was built"
 
@@ -42,6 +44,9 @@ docs: .venv/.installed
 
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks
+
+mutants: .venv/.installed
+	nice $(BIN)/python scripts/mutants.py $(MODULE) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 check-wheel: .venv/.installed
 	sh scripts/check_wheel.sh $(BIN)/python

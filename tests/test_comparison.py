@@ -164,3 +164,78 @@ def test_the_interval_holds_the_true_correlation_about_as_often_as_it_says():
 def test_rankings_without_grounds_are_refused(first, second, options, message):
     with pytest.raises(GaafError, match=message):
         rank_correlation(first, second, **options)
+
+
+UNEVEN = ([0.1, 0.4, 0.2, 0.9, 0.5, 0.7], [0.3, 0.2, 0.1, 0.6, 0.9, 0.8])
+
+
+def test_confidence_is_that_of_every_part_of_a_comparison():
+    usual, narrow = (compare(RUNS, BASE, resamples=2_000, **options) for options in ({}, {"confidence": 0.8}))
+    for one, other in zip(usual, narrow, strict=True):
+        assert (one.difference.confidence, one.bootstrap.confidence) == (0.95, 0.95)
+        assert (other.difference.confidence, other.bootstrap.confidence) == (0.8, 0.8)
+        assert other.difference.low > one.difference.low
+        assert other.difference.high < one.difference.high
+        assert other.bootstrap.high - other.bootstrap.low < one.bootstrap.high - one.bootstrap.low
+        assert (one.bootstrap.resamples, one.bootstrap.n) == (2_000, one.difference.n)
+        assert other.significant == (other.p_holm <= 0.2)
+        assert one.significant == (one.p_holm <= 0.05)
+    assert [one.significant for one in usual] == [True, False, False]
+    assert [one.significant for one in narrow] == [True, False, True]
+
+
+def test_the_seed_of_a_comparison_is_that_of_its_resamples():
+    first, again, other = (compare(RUNS, BASE, resamples=200, seed=seed) for seed in (0, 0, 1))
+    assert first == again
+    ends = [[(one.bootstrap.low, one.bootstrap.high) for one in found] for found in (first, other)]
+    assert ends[0] != ends[1]
+    assert [one.difference for one in first] == [one.difference for one in other]
+    assert first == compare(RUNS, BASE, resamples=200), "0 is the usual one"
+
+
+def test_the_ends_of_a_rank_correlation_are_the_outer_quantiles_of_all_resamples():
+    """Every one of 4^4 samples with replacement is equally likely; those in which all are tied say nothing."""
+    first, second = [1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0]
+    everything = []
+    for places in itertools.product(range(4), repeat=4):
+        one, two = [first[place] for place in places], [second[place] for place in places]
+        if len(set(one)) > 1:
+            everything.append(tau_b(one, two))
+    for confidence in (0.95, 0.5):
+        found = rank_correlation(first, second, confidence=confidence, resamples=20_000)
+        low, high = np.quantile(everything, [(1 - confidence) / 2, (1 + confidence) / 2])
+        assert (found.low, found.high) == pytest.approx((low, high), abs=0.03)
+        assert found.confidence == confidence
+        assert found.resamples == pytest.approx(20_000 * len(everything) / 4**4, rel=0.01)
+
+
+def test_a_rank_correlation_has_the_p_value_of_kendall_and_repeats():
+    first, again, other = (rank_correlation(*UNEVEN, resamples=150, seed=seed) for seed in (0, 0, 1))
+    assert first == again
+    assert (first.low, first.high) != (other.low, other.high)
+    assert (first.tau, first.p_value) == pytest.approx(tuple(stats.kendalltau(*UNEVEN)))
+    assert (first.confidence, first.resamples, first.n) == (0.95, 150, 6)
+    assert rank_correlation(*UNEVEN).resamples == pytest.approx(2_000, abs=2)
+    assert rank_correlation(*UNEVEN, resamples=100).resamples == 100, "the least that is allowed"
+
+
+@pytest.mark.parametrize("wrong", [[0.5], [], [[0.1, 0.2]]])
+def test_a_p_value_needs_two_differences(wrong):
+    with pytest.raises(GaafError, match=r"two or more differences, got [01]"):
+        paired_p_value(wrong)
+
+
+@pytest.mark.parametrize("options", [{"seed": -1}, {"resamples": 99}, {"confidence": 0.0}])
+def test_a_resampling_out_of_its_range_is_refused(options):
+    with pytest.raises(GaafError, match=r"at least 100 and seed at least 0|confidence must lie"):
+        rank_correlation(*UNEVEN, **options)
+    with pytest.raises(GaafError, match=r"at least 100 and seed at least 0|confidence must lie"):
+        compare(RUNS, BASE, **options)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("values", [[1.0, 1.0, 1.0], [1.0, math.nan, 2.0]])
+def test_either_ranking_may_be_no_ranking(side, values):
+    pair = [[1.0, 2.0, 3.0], values]
+    with pytest.raises(GaafError, match="finite values that are not all equal"):
+        rank_correlation(pair[side], pair[1 - side])

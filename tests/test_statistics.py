@@ -13,12 +13,14 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.statistics import (
     AdditiveFit,
     additive_fit,
+    band,
     better_half_tau,
     bootstrap_interval,
     evenly_spread,
     holm,
     indistinguishable,
     paired_difference,
+    pareto_front,
     pooled_deviation,
     standard_error,
     tau_ceiling,
@@ -312,3 +314,97 @@ def test_too_few_candidates_are_refused():
         evenly_spread({}, 3)
     with pytest.raises(GaafError, match="of the same candidates, got 2 and 3 values"):
         better_half_tau([0.1, 0.2], [0.1, 0.2, 0.3])
+
+
+def test_a_wider_confidence_and_another_seed_are_other_bootstrap_intervals():
+    narrow, wide = (bootstrap_interval(SKEWED, confidence=confidence, resamples=2_000) for confidence in (0.8, 0.95))
+    assert (narrow.confidence, wide.confidence) == (0.8, 0.95)
+    assert wide.low < narrow.low < narrow.high < wide.high
+    first, other, again = (bootstrap_interval(SKEWED, seed=seed, resamples=150) for seed in (0, 1, 0))
+    assert first == again == bootstrap_interval(SKEWED, resamples=150)
+    assert (first.low, first.high) != (other.low, other.high)
+    usual = bootstrap_interval([0.1, 0.4])
+    assert (usual.n, usual.confidence, usual.resamples) == (2, 0.95, 9_999)
+    assert bootstrap_interval(SKEWED, resamples=100, seed=0).resamples == 100, "the least that is allowed"
+
+
+def test_where_bca_is_undefined_percentiles_are_computed_and_named():
+    # The median stays where it is whichever value is left out, so that there is no acceleration.
+    found = bootstrap_interval([0, 0, 0, 0, 1], statistic="median", resamples=100)
+    assert (found.method, found.estimate, found.low, found.high) == ("percentile", 0.0, 0.0, 1.0)
+    assert bootstrap_interval(SKEWED, resamples=100).method == "BCa"
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_value_that_is_not_finite_has_no_bootstrap(value):
+    with pytest.raises(GaafError, match="two or more finite values"):
+        bootstrap_interval([0.1, value, 0.3])
+    with pytest.raises(GaafError, match="two or more finite values"):
+        bootstrap_interval([[0.1, 0.2], [0.3, 0.4]])
+
+
+def test_a_front_has_what_no_other_dominates():
+    costs, accuracies = [3, 1, 2, 2, 5, 4, 1, 0], [0.7, 0.5, 0.6, 0.6, 0.7, 0.9, 0.4, 0.1]
+    assert pareto_front(costs, accuracies) == [7, 1, 2, 0, 5], "of equals the first"
+    assert pareto_front([], []) == []
+    assert pareto_front([2, 2], [0.1, 0.3]) == [1]
+    assert pareto_front([1, 2], [0.3, 0.3]) == [0], "as accurate and dearer is dominated"
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=9))
+def test_a_front_is_that_of_comparing_all_pairs(points):
+    undominated = {
+        point
+        for point in points
+        if not any(other != point and other[0] <= point[0] and other[1] >= point[1] for other in points)
+    }
+    front = pareto_front(*([point[side] for point in points] for side in (0, 1)))
+    assert [points[place] for place in front] == sorted(undominated)
+    assert all(points.index(points[place]) == place for place in front)
+
+
+def test_a_band_interpolates_between_runs():
+    found = band([[0.0, 8.0], [1.0, 8.0], [2.0, 8.0], [3.0, 8.0], [4.0, 8.0]])
+    firsts = [part[0] for part in (found.p5, found.p25, found.median, found.p75, found.p95)]
+    assert firsts == pytest.approx([0.2, 1.0, 2.0, 3.0, 3.8])
+    assert {part[1] for part in (found.p5, found.p25, found.median, found.p75, found.p95)} == {8.0}
+    assert band([[0.5, 0.7]]).median == (0.5, 0.7)
+    for wrong in ([], [[1.0], [1.0, 2.0]]):
+        with pytest.raises(GaafError, match=f"curves must be one or more of one length, got {len(wrong)} with lengths"):
+            band(wrong)
+
+
+def test_two_candidates_differ_just_beyond_the_least_significant_difference():
+    fit, seeds = AdditiveFit({}, 0.1, 4), (0, 1)
+    least = T_4 * 0.1 * math.sqrt(2 / 2)
+    for share, same in ((0.999, True), (1.001, False)):
+        for sign in (1, -1):
+            first = dict.fromkeys(seeds, 0.5 + sign * share * least)
+            assert indistinguishable(first | {7: 99.0}, dict.fromkeys((*seeds, 8), 0.5), fit) == same
+    half = stats.t.ppf(0.75, 4) * 0.1
+    assert indistinguishable({0: 0.5, 1: 0.5 + 1.99 * half}, {0: 0.5, 1: 0.5}, fit, 0.5)
+    assert not indistinguishable({0: 0.5, 1: 0.5 + 2.01 * half}, {0: 0.5, 1: 0.5}, fit, 0.5)
+
+
+def test_a_single_value_has_the_deviation_that_is_given():
+    assert standard_error([0.5]) is None
+    assert standard_error([0.5], 0.2) == 0.2
+    assert standard_error([0.5, 0.7], 9.0) == pytest.approx(math.sqrt(0.02) / math.sqrt(2))
+    assert pooled_deviation([[0.5], []]) is None
+    # squares about the means: 0.02 and 0.08, with 1 and 2 degrees of freedom
+    assert pooled_deviation([[0.1, 0.3], [0.5], [0.0, 0.2, 0.4]]) == pytest.approx(math.sqrt(0.1 / 3))
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, -0.5, math.nan])
+def test_the_ends_are_no_confidence(confidence):
+    with pytest.raises(GaafError, match="confidence must lie between 0 and 1"):
+        paired_difference([1.0, 2.0], [1.0, 1.0], confidence)
+
+
+def test_holm_allows_the_ends_of_its_range():
+    assert holm([0.0, 1.0]) == [0.0, 1.0]
+    assert holm([]) == []
+    assert holm([0.01, 0.011, 0.5]) == pytest.approx([0.03, 0.03, 0.5])
+    for wrong in (-1e-9, 1 + 1e-9, math.nan):
+        with pytest.raises(GaafError, match="p-values must lie from 0 to 1"):
+            holm([0.5, wrong])

@@ -128,3 +128,41 @@ def test_the_expected_bias_is_met_on_average(spread):
 def test_a_correction_without_grounds_is_refused(searched, fresh, options, message):
     with pytest.raises(GaafError, match=message):
         winners_curse(searched, fresh, **options)
+
+
+def test_equal_means_with_noise_lose_all_of_the_bias():
+    searched = {name: {0: 0.5, 1: 0.5} for name in "abcde"}
+    luck = expected_luck(searched, deviation=0.01)
+    assert luck.noise == pytest.approx(0.01 / math.sqrt(2))
+    assert luck.expected == luck.most == pytest.approx(expected_best_bias(5) * 0.01 / math.sqrt(2))
+    assert luck.lead == 0
+    assert luck.winner == "a"
+    found = winners_curse(searched, [0.48, 0.50], deviation=0.01)
+    assert found.expected_bias_spread == found.expected_bias == luck.most
+    assert found.bias == pytest.approx(0.01)
+
+
+def test_noise_is_that_of_the_mean_of_the_winner_s_own_seeds():
+    searched = {"a": {0: 0.6, 1: 0.6, 2: 0.6, 3: 0.6}, "b": {0: 0.2}, "c": {0: 0.4}}
+    luck = expected_luck(searched, deviation=0.02)
+    assert (luck.winner, luck.noise) == ("a", pytest.approx(0.01))
+    assert expected_luck(searched, winner="c", deviation=0.02).noise == pytest.approx(0.02)
+    assert expected_luck(searched, winner="c", deviation=0.02).lead == pytest.approx(0.0)
+    with pytest.raises(GaafError, match="deviation must be a finite number"):
+        expected_luck(searched, deviation=math.inf)
+
+
+def test_the_confidence_of_the_honest_mean_is_kept():
+    fresh = [0.55, 0.57, 0.56]
+    found = winners_curse(SEARCHED, fresh, confidence=0.8)
+    assert found.honest == paired_difference(fresh, [0.0] * 3, 0.8)
+    assert winners_curse(SEARCHED, fresh).honest.confidence == 0.95
+    assert winners_curse(SEARCHED, fresh, winner="d").optimistic == pytest.approx(0.47)
+    with pytest.raises(GaafError, match="two or more fresh values"):
+        winners_curse(SEARCHED, [0.5, math.nan])
+
+
+def test_the_best_of_one_is_its_mean():
+    assert expected_best_bias(1, 5.0) == pytest.approx(0, abs=1e-9)
+    assert expected_best_bias(3, 0.0) == 0
+    assert expected_best_bias(2, 3.0) == pytest.approx(3 / math.sqrt(math.pi))

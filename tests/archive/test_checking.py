@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from gaaf_gp.archive import Archive, check
+from gaaf_gp.archive import Archive, Register, check
 from gaaf_gp.archive.checking import MOST_PROBLEMS, unreadable
 from gaaf_gp.trees.candidate import Baseline, TwoTrees, identity
 from gaaf_gp.trees.generation import generate
@@ -117,3 +117,34 @@ def test_a_text_that_is_none_is_a_problem(filled, make):
     assert problem.startswith(
         "the text of evaluation 21 must be that of a candidate, and cannot go on with \".system('"
     )
+
+
+@pytest.mark.parametrize("row", [1, 499, 500, 501, 999, 1000, 1001])
+def test_each_row_beyond_one_block_is_checked(archive, path, make, row):
+    archive.add_all(make(number) for number in range(1001))
+    archive.close()
+    changed(path, f"UPDATE evaluations SET seconds = 7.0 WHERE id = {row}")
+    assert check(path).problems == (f"evaluation {row} has another checksum than was written",)
+    assert check(path).counts["evaluations"] == 1001
+
+
+def test_a_damaged_row_hides_no_other(filled):
+    changed(filled, "UPDATE evaluations SET seconds = 7.0 WHERE id IN (2, 5)", "UPDATE tasks SET settings = '{}'")
+    problems = check(filled).problems
+    assert [one for one in problems if one.startswith("evaluation")] == [
+        "evaluation 2 has another checksum than was written",
+        "evaluation 5 has another checksum than was written",
+    ]
+    assert len(problems) == 3
+
+
+def test_a_damaged_register_of_one_run_hides_no_other(path, settings_of_task):
+    with Archive(path) as archive:
+        archive.register(settings_of_task)
+        keys = [archive.begin(f"run {number}", {}, {}) for number in range(2)]
+        for key in keys:
+            Register(archive, key).born("sin(x)", 0, "random")
+    changed(path, "UPDATE births SET parents = '[[' WHERE run = 1", "UPDATE births SET text = 'sin(' WHERE run = 2")
+    first, second = check(path).problems
+    assert first.startswith(f"run {keys[0][:8]}: ")
+    assert second == "the text of birth 1: ends early"

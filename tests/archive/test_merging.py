@@ -136,3 +136,27 @@ def test_a_source_that_is_written_to_is_taken_as_it_was(archive, other, make):
     del other.rows
     assert archive.merge(other).new == 1
     assert [run.command for run in archive.runs()] == ["late"]
+
+
+def test_what_waits_in_either_archive_is_merged_too(archive, other, make):
+    first, second = archive.begin("first", {}, {}), other.begin("second", {}, {})
+    archive.note(first, "sub(x, x)", 0, failure="constant sign")
+    other.note(second, "mul(x, x)", 0, failure="constant sign")
+    assert archive.merge(other).runs == 1
+    for run, text in ((first, "sub(x, x)"), (second, "mul(x, x)")):
+        assert [(one.text, one.epochs, one.failure) for one in archive.history(run)] == [(text, 0, "constant sign")]
+    assert [one.text for one in other.history(second)] == ["mul(x, x)"], "the other one keeps it"
+
+
+def test_more_than_one_block_is_merged_once_and_in_order(archive, other, make):
+    run = other.begin("second", {}, {})
+    every = [make(number) for number in range(501)]
+    other.add_all(every)
+    for one in other.rows():
+        other.note(run, one.text, 3, one)
+    archive.add_all(every[250:252])
+    merged = archive.merge(other)
+    assert (merged.new, merged.known, merged.differing) == (499, 2, ())
+    assert sorted(one.text for one in archive.rows()) == sorted(one.text for one in every)
+    assert [entry.evaluation for entry in archive.history(run)] == every
+    assert check(archive.path).problems == ()

@@ -347,3 +347,42 @@ def test_a_run_ends_with_its_block(archive, ends, status):
         if ends is not None:
             raise ends
     assert archive.run(key).status == status
+
+
+def test_a_lookup_prefers_the_own_text_to_the_right_epochs(archive, make):
+    twin = make(1, text="twin", signature="a", epochs=2, curve=(0.1, 0.2), losses=(1.0, 1.0))
+    own = make(2, text="own", signature="a", epochs=4, curve=(0.3,) * 4, losses=(1.0,) * 4)
+    archive.add_all([twin, own])
+    assert archive.lookup("own", "a", own.task, 0, 2) == own
+    assert archive.lookup("twin", "a", own.task, 0, 2) == twin
+    assert archive.lookup("third", "a", own.task, 0, 2) == twin, "one of just so many epochs"
+    assert archive.lookup("twin", "a", own.task, 0, 4) == own, "the only one that goes so far"
+    assert archive.lookup("own", "a", own.task, 0, 5) is None
+
+
+@pytest.mark.parametrize("number", [499, 500, 501, 1001])
+def test_rows_beyond_one_block_come_once_and_in_order(archive, make, number):
+    run = archive.begin("evolve", {}, {})
+    every = [make(place, seed=place % 3) for place in range(number)]
+    assert archive.add_all(every) == {Kept.NEW: number}
+    assert list(archive.rows()) == every
+    assert [one.number for one in archive.rows()] == list(range(1, number + 1))
+    assert list(archive.rows(text=every[-1].text)) == every[-1:]
+    assert archive.find(every[-1].text) == every[-1:]
+    assert len(archive) == number == len(archive.summaries())
+    for one in archive.rows():
+        archive.note(run, one.text, 3, one)
+    entries = list(archive.history(run))
+    assert [(entry.text, entry.evaluation) for entry in entries] == [(one.text, one) for one in every]
+    assert list(archive.rows(run=run)) == every
+
+
+def test_summaries_may_be_limited(archive, make, make_failed):
+    archive.add_all([make(number, accuracy=number / 10, curve=(number / 10,) * 3) for number in range(5)])
+    archive.add(make_failed(9))
+    best = [f"mul(sin(x), const({number}.5))" for number in (4, 3, 2, 1, 0, 9)]
+    for limit in range(1, 8):
+        assert [one.text for one in archive.summaries(limit=limit)] == best[:limit]
+    assert [one.text for one in archive.summaries(failed=False)] == best[:5]
+    assert [one.text for one in archive.summaries(failed=True)] == best[5:]
+    assert [one.seeds for one in archive.summaries()] == [1] * 6

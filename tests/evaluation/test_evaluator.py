@@ -8,10 +8,11 @@ import torch
 from deap import gp
 
 from gaaf_gp.activations.behaviour import behaviour
+from gaaf_gp.data.load import Split
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.racing import Racing
-from gaaf_gp.evaluation.trainer import WORKER_LOST
+from gaaf_gp.evaluation.trainer import WORKER_LOST, Job
 from gaaf_gp.training.outcome import WORST_ACCURACY, Epoch, Outcome
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.parser import parse
@@ -399,3 +400,28 @@ def test_candidates_trained_at_once_get_the_records_of_single_trainings(tiny_dat
 def test_at_once_must_be_a_whole_number(stub_proxy, free):
     with pytest.raises(GaafError, match="at_once must be a whole number of at least 1, got 0"):
         Evaluator(stub_proxy, free, at_once=0)
+
+
+def test_train_scores_the_split_that_is_given(free, tiny_proxy, tiny_data):
+    turned = Split(tiny_data.val.images, (tiny_data.val.labels + 1) % 3)
+    tree = parse("sin(x)", free)
+    for split in (turned, tiny_data.val, None):
+        ((outcome,),) = Evaluator(tiny_proxy, free).train([tree], [3], split)
+        assert outcome.history == tiny_proxy.train(tree, 3, split).history
+    usual, other = (Evaluator(tiny_proxy, free).train([tree], [3], split)[0][0] for split in (None, turned))
+    assert usual.accuracy != other.accuracy
+
+
+def test_those_with_the_fewest_seeds_get_theirs_first(free, stub_proxy, monkeypatch):
+    evaluator = Evaluator(stub_proxy, free, extra_seeds=2)
+    rounds = iter([[Job("sin(x)", 2), Job("x", 1), Job("cos(x)", 1)], [Job("sin(x)", 2)], []])
+    asked = []
+
+    def run(jobs):
+        asked.append([(job.text, job.seed) for job in jobs])
+        return iter(())
+
+    monkeypatch.setattr(evaluator._known, "wanted", lambda: next(rounds))
+    monkeypatch.setattr(evaluator, "_run", run)
+    evaluator._add_seeds()
+    assert asked == [[("x", 1), ("cos(x)", 1)], [("sin(x)", 2)]]

@@ -200,3 +200,13 @@ def test_rungs_beyond_the_schedule_are_refused():
 def test_a_ragged_table_is_refused(table):
     with pytest.raises(GaafError, match="as many seeds and epochs each"):
         simulate(table, Racing())
+
+
+def test_the_best_final_is_what_the_next_race_has_to_reach():
+    """After finals of .9 and .5 a third has .9 to reach: at .55 it would have to gain more than any did, 0.2."""
+    table = {"first": [[0.7, 0.9]], "second": [[0.75, 0.5]], "third": [[0.55, 0.6]]}
+    found = simulate(table, Racing(keep=0.5, catch_up=True, enough=1, safety=1.0), batch=1)
+    assert found.reached == {"first": 2, "second": 2, "third": 1}
+    assert (found.winner, found.epochs) == ("first", 5)
+    every = simulate(table, Racing(keep=0.5), batch=1)
+    assert (every.reached, every.epochs) == (dict.fromkeys(table, 2), 6)

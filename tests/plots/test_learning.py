@@ -81,3 +81,13 @@ def test_curves_of_a_retraining_and_of_its_file() -> None:
 def test_what_cannot_be_drawn_is_refused(curves: dict, settings: dict, message: str) -> None:
     with pytest.raises(GaafError, match=message):
         plot_learning_curves(curves, **settings)
+
+
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_what_is_left_is_drawn_where_it_was(first: int) -> None:
+    axes = plot_learning_curves(CURVES, first=first)
+    lines = [np.asarray(line.get_ydata(), dtype=float).tolist() for line in axes.lines if line.get_gid() is None]
+    assert lines == [pytest.approx([100 * value for value in row[first - 1 :]]) for row in CURVES["sin"]]
+    means = {line.get_gid(): np.asarray(line.get_ydata(), dtype=float) for line in axes.lines if line.get_gid()}
+    np.testing.assert_allclose(means["sin"], [15, 40, 55][first - 1 :], atol=1e-9)
+    np.testing.assert_allclose(means["sign"], [10, 20, 30][first - 1 :], atol=1e-9)

@@ -170,3 +170,17 @@ def test_what_cannot_be_drawn_is_refused(search: tuple[Any, list[list[Any]]]) ->
 def test_in_given_axes() -> None:
     axes = Figure().add_subplot()
     assert plot_progress([RUN], axes) is axes
+
+
+def test_the_best_of_deaps_logbook_is_the_best_so_far() -> None:
+    logbook = tools.Logbook()
+    for number, best in enumerate([0.9, 0.5, 0.95, 0.1]):
+        logbook.record(
+            gen=number,
+            nevals=4,
+            fitness={"avg": best / 2, "std": 0.1, "max": best},
+            size={"avg": 3, "std": 1, "max": 5},
+        )
+    assert [one.best for one in snapshots(logbook)] == [0.9, 0.9, 0.95, 0.95]
+    assert [one.evaluations for one in snapshots(logbook)] == [4, 8, 12, 16]
+    assert [one.mean for one in snapshots(logbook)] == [0.45, 0.25, 0.475, 0.05]

@@ -290,3 +290,27 @@ def test_results_in_the_order_of_arrival_are_compared_with_nothing_but_the_set(m
     ]
     with pytest.raises(GaafError, match="with its own primitive set"):
         search(make_stub(), free, path, loop="arrival")
+
+
+@pytest.mark.parametrize("part", ["population", "hall_of_fame"])
+@pytest.mark.parametrize("relative", [1e-6, -1e-6, 1e-8])
+def test_a_fitness_that_moved_by_more_than_rounding_is_refused(make_stub, minimal, path, part, relative):
+    rows = json.loads(path.read_text())[part]
+    rows[-1][1] = [rows[-1][1][0] * (1 + relative)]
+    changed(path, **{part: rows})
+    error = refused(make_stub(), minimal, path, evaluations=14)
+    words = part.replace("_", " ")
+    assert f"after step 2 {len(rows)} of its {words} is [{rows[-1][0]!r}, " in str(error)
+
+
+def test_a_fitness_that_moved_by_its_last_bits_is_taken(make_stub, minimal, path):
+    rows = json.loads(path.read_text())["population"]
+    changed(path, population=[[text, [value * (1 + 1e-13)]] for text, (value,) in rows])
+    search(make_stub(), minimal, path, evaluations=14)
+
+
+def test_the_numbers_of_a_generator_are_compared_to_the_last(make_stub, minimal, path):
+    generators = json.loads(path.read_text())["generators"]
+    generators[0][1][-1] += 1
+    changed(path, generators=generators)
+    assert "its random generators are in another state" in str(refused(make_stub(), minimal, path, evaluations=14))

@@ -22,7 +22,11 @@ OPERATIONS = 100_000
     ("constraint", "kept", "broken"),
     [
         (NoneInside(), ["add(sin(x), cos(x))", "exp_neg_abs(sin(x))"], ["sin(cos(x))", "sin(add(x, square(tan(x))))"]),
-        (NoneInside("erf", "sin"), ["erf(sin(x))", "add(sin(x), erf(x))"], ["sin(erf(x))", "sin(add(x, erf(x)))"]),
+        (
+            NoneInside("erf", "sin"),
+            ["erf(sin(x))", "add(sin(x), erf(x))"],
+            ["sin(erf(x))", "sin(add(x, erf(x)))", "sin(add(sin(x), erf(x)))", "sin(add(sin(sin(x)), add(x, erf(x))))"],
+        ),
         (NoneInside("x", "cos"), ["x", "cos(const(0.5))"], ["cos(x)"]),
         (AtMost(1, "sin"), ["sin(x)", "cos(x)"], ["add(sin(x), sin(x))"]),
         (AtMost(0, "learnable"), ["sin(x)"], ["scale(x)"]),

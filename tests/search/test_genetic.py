@@ -2,7 +2,9 @@
 
 import hashlib
 import importlib
+import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from deap import base
@@ -20,6 +22,7 @@ from gaaf_gp.search.genetic import (
     RandomSearch,
     Repairs,
     _Asking,
+    _weights,
     genetic,
     random_search,
 )
@@ -474,3 +477,20 @@ def test_a_loop_with_its_own_candidates_refuses_what_it_cannot_use(loop, ignored
     (name,) = ignored
     with pytest.raises(GaafError, match=f"{type(loop).__name__} makes candidates .* cannot use {name}:"):
         evolve(gaaf.encoding1(), len, loop=loop, evaluations=4, population_size=4, **ignored)
+
+
+@pytest.mark.parametrize(
+    ("values", "weights"),
+    [
+        ([0.2, 0.4, 0.6], [0.2, 0.4, 0.6]),
+        ([-0.1, 0.2, 0.4], [0.0, 0.3, 0.5]),
+        ([0.3, -math.inf, 0.1], [0.3, 0.0, 0.1]),
+        ([-2.0, -1.0, -math.inf], [0.0, 1.0, 0.0]),
+        ([0.0, 0.0], [1.0, 1.0]),
+        ([-math.inf] * 3, [1.0] * 3),
+        ([-3.0, -3.0], [1.0, 1.0]),
+    ],
+)
+def test_fitness_is_the_chance_of_being_drawn(values, weights):
+    population = [SimpleNamespace(fitness=SimpleNamespace(values=(value,))) for value in values]
+    assert _weights(population) == pytest.approx(weights)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.training.budget import Budget, FailedError
-from gaaf_gp.training.epochs import UnreadableError, accuracy, run_epoch
+from gaaf_gp.training.epochs import UnreadableError, accuracy, epoch, loss_failure, run_epoch, scores
 from gaaf_gp.training.step import Training
 
 ENDLESS = Budget(0.0, None)
@@ -115,3 +115,49 @@ def test_an_exhausted_budget_ends_an_epoch_at_once() -> None:
     with pytest.raises(FailedError, match=r"time budget of 0\.5 s exhausted in epoch 4"):
         run_epoch(training, batches, 4, Budget(time.perf_counter() - 1, 0.5))
     assert training.steps == 0
+
+
+def uneven(logits: Tensor, sizes: tuple[int, ...], labels: list[int]) -> tuple[Any, Given]:
+    """Return a network that returns its input, and batches of these sizes; a first axis of the logits is candidates."""
+    network = SimpleNamespace(model=nn.Identity(), logits=lambda images: images)
+    parts = zip(logits.split(sizes, -2), torch.tensor(labels).split(sizes), strict=True)
+    return network, Given(list(parts))
+
+
+def test_a_small_last_batch_counts_by_its_images() -> None:
+    logits = torch.eye(3)[[0, 1, 0]]  # right, right and wrong: of a batch of two and a batch of one
+    network, batches = uneven(logits, (2, 1), [0, 1, 1])
+    assert accuracy(network, batches, None, CLASSES) == 2 / 3
+    network, batches = uneven(torch.eye(3)[[0, 1, 0, 0, 2, 2, 2]], (3, 3, 1), [0, 1, 0, 0, 2, 2, 0])
+    assert accuracy(network, batches, None, CLASSES) == 6 / 7
+
+
+def test_each_of_many_candidates_is_scored_by_itself() -> None:
+    calls = torch.tensor([[0, 1, 0], [2, 2, 2], [1, 1, 1], [0, 1, 1]])
+    logits = nn.functional.one_hot(calls, 3).float()
+    logits[2, 1, 0] = -math.inf  # in the first batch, in a class that is not called
+    network, batches = uneven(logits, (2, 1), [0, 1, 1])
+    found = scores(network, batches, None, CLASSES)
+    assert [one.accuracy for one in found] == [2 / 3, 0.0, 2 / 3, 1.0]
+    assert [one.failure for one in found] == [
+        None, "constant output: every image is called 'c'", "non-finite output", None,
+    ]  # fmt: skip
+    network, batches = uneven(logits, (2, 1), [0, 1, 1])
+    assert [one.failure for one in scores(network, batches, None, None)] == [None, None, "non-finite output", None]
+
+
+def test_an_epoch_trains_and_then_scores() -> None:
+    training, batches = trained(some(2))
+    before = [value.detach().clone() for value in training.model.parameters()]
+    result = epoch(training, batches, None, 1, ENDLESS, None)
+    assert any(not torch.equal(old, new) for old, new in zip(before, training.model.parameters(), strict=True))
+    with torch.no_grad():
+        hits = [training.model(images).argmax(-1) == labels for images, labels in batches.pairs]
+    assert result.accuracy == torch.cat(hits).double().mean().item()
+    assert math.isfinite(result.loss)
+    assert not training.model.training
+
+
+@pytest.mark.parametrize(("mean", "said"), [(0.0, None), (math.nan, "epoch 3"), (math.inf, "epoch 3")])
+def test_a_loss_that_is_not_finite_says_in_which_epoch(mean: float, said: str | None) -> None:
+    assert loss_failure(mean, 3) == (None if said is None else f"non-finite loss in {said}")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from gaaf_gp.archive import task_hash
 from gaaf_gp.binary import Surrogate, binary_layers
 from gaaf_gp.binary.tables import TableActivation
 from gaaf_gp.data.load import Data, Split
@@ -17,7 +18,7 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.parallel.executors import Workers
 from gaaf_gp.training import proxy as proxy_module
 from gaaf_gp.training.outcome import WORST_ACCURACY
-from gaaf_gp.training.proxy import Proxy
+from gaaf_gp.training.proxy import DEFAULT_EPOCHS, Proxy
 from gaaf_gp.training.stacked import train_stacked
 from gaaf_gp.trees.compile import Activation
 from gaaf_gp.trees.parser import parse
@@ -467,3 +468,102 @@ def test_making_a_task_waits_until_weights_are_drawn(tiny_data, tiny_settings):
         assert torch.equal(torch.random.get_rng_state(), before)
     making.join(30)
     assert not making.is_alive()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pad": 1}, {"pad": 2}, {"flip": False}, {"epochs": 3}, {"batch_size": 20}, {"learning_rate": 0.02},
+        {"network_settings": {"widths": (4, 4)}}, {"seconds": 60.0}, {"seconds": 61.0}, {"memory": 1.0},
+        {"memory": 2.0}, {"threads": 2}, {"tables": False}, {"real_weights": True},
+        {"precision": "bfloat16"}, {"loss": "own"}, {"data": "other"},
+    ],
+)  # fmt: skip
+def test_each_setting_that_decides_makes_another_task(tiny_data, tiny_settings, change):
+    named = {"loss": {"own": _Twice()}, "data": {"other": dataclasses.replace(tiny_data, split_seed=7)}}
+    values = {name: named.get(name, {}).get(value, value) if name in named else value for name, value in change.items()}
+    usual, other = (
+        Proxy(**{"data": tiny_data, "kernels": "torch"} | tiny_settings | chosen).settings() for chosen in ({}, values)
+    )
+    assert task_hash(usual) != task_hash(other)
+    (name,) = change
+    assert {key for key in usual.keys() | other.keys() if usual.get(key) != other.get(key)} == {name}
+    if name not in named:
+        assert other[name] == change[name]
+
+
+def test_settings_have_a_name_for_each_field_and_no_budget_that_is_not_set(tiny_data):
+    usual = Proxy(tiny_data, batch_size=15, kernels="torch").settings()
+    assert usual == {
+        "network": "small", "network_settings": {}, "epochs": DEFAULT_EPOCHS, "batch_size": 15, "learning_rate": 5e-3,
+        "pad": 2, "flip": True, "seconds": None, "threads": 1, "tables": True, "kernels": "torch",
+        "precision": "float32",
+        "real_weights": False, "loss": "cross-entropy", "data": tiny_data.settings(),
+    }  # fmt: skip
+    with pytest.raises(GaafError, match="time budget"):
+        Proxy(tiny_data, batch_size=15, seconds=-1)
+    with pytest.raises(GaafError, match="memory budget"):
+        Proxy(tiny_data, batch_size=15, memory=0)
+    assert Proxy(tiny_data, batch_size=60, kernels="auto").kernels == proxy_module.best_kernels()
+
+
+def test_many_are_trained_at_once_only_where_nothing_is_unusual(tiny_data, tiny_settings):
+    usual = {"data": tiny_data, "kernels": "torch", **tiny_settings}
+    assert Proxy(**usual).stackable
+    for change in ({"memory": 1.0}, {"tables": False}, {"real_weights": True}, {"loss": _Twice()},
+                   {"precision": "bfloat16"}):  # fmt: skip
+        assert not Proxy(**usual | change).stackable, change
+    proxy = Proxy(**usual | {"seconds": 60.0, "threads": 2})
+    assert proxy.stackable
+    proxy.kernels = "fixed"
+    assert not proxy.stackable
+    assert proxy.settings()["kernels"] == "fixed"
+
+
+def _initial(proxy, tree, seed):
+    return {name: value.clone() for name, value in proxy.training(tree, seed).model.state_dict().items()}
+
+
+def test_the_seed_decides_the_initial_weights_and_nothing_else_does(tiny_proxy, free):
+    torch.manual_seed(5)
+    first = _initial(tiny_proxy, None, 0)
+    torch.manual_seed(6)
+    again, other = _initial(tiny_proxy, None, 0), _initial(tiny_proxy, None, 1)
+    tree = _initial(tiny_proxy, parse("sin(x)", free), 0)
+    weights = [name for name, value in first.items() if value.dim() > 1]
+    assert len(weights) >= 3
+    for name in weights:
+        assert torch.equal(first[name], again[name])
+        assert not torch.equal(first[name], other[name])
+        assert torch.equal(first[name], tree[name]), "candidates are paired by seed"
+
+
+def test_every_training_of_a_seed_that_can_succeed_succeeds(tiny_proxy, free):
+    for seed in range(3):
+        outcome = tiny_proxy.train(parse("sin(x)", free), seed)
+        assert outcome.failure is None
+        assert outcome.seed == seed
+        assert len(outcome.history) == 4
+        assert outcome.accuracy == outcome.history[-1].accuracy > 1 / 3, "above guessing one of three"
+        assert outcome.seconds > 0
+
+
+def test_the_accuracy_of_a_state_is_that_of_its_training(tiny_proxy, free, tiny_data):
+    tree = parse("sin(x)", free)
+    outcome = tiny_proxy.train(tree, 1, keep=True)
+    assert tiny_proxy.score(tree, outcome.state, tiny_data.val) == outcome.accuracy
+    turned = Split(tiny_data.val.images, (tiny_data.val.labels + 1) % 3)
+    assert tiny_proxy.score(tree, outcome.state, turned) + outcome.accuracy <= 1, "an image has one class"
+    assert tiny_proxy.scored(None) is tiny_data.val
+    assert tiny_proxy.scored(turned) is turned
+
+
+def test_an_epoch_is_asked_for_within_the_schedule_and_ahead_of_a_state(tiny_proxy):
+    state = tiny_proxy.train(None, 0, epochs=2).state
+    assert tiny_proxy.last_epoch(None, 0, None, None) == 4
+    assert tiny_proxy.last_epoch(None, 0, 1, None) == 1
+    assert tiny_proxy.last_epoch(None, 0, 3, state) == 3
+    assert tiny_proxy.last_epoch(None, 0, 4, state) == 4
+    for epochs, before in ((0, None), (5, None), (2, state), (5, state)):
+        with pytest.raises(GaafError, match="epochs must be a whole number"):
+            tiny_proxy.last_epoch(None, 0, epochs, before)

@@ -301,3 +301,19 @@ def test_first_trees_are_as_high_as_their_types_ask_for(minimal, tall):
     assert starting_heights(tall, DEFAULT_LIMITS) == (1, 3)
     assert starting_heights(tower(5), DEFAULT_LIMITS) == (1, 5)
     assert starting_heights(tower(5), Limits(4, 9)) == (1, 4)
+
+
+def test_growth_stops_with_the_share_of_terminals() -> None:
+    """One terminal and one primitive: half of the trees that may stop at once do."""
+    pset = PrimitiveSet("even")
+    pset.addPrimitive(torch.sin, [Feature], Feature)
+    pset.check()
+    rng, number = random.Random(0), 4000
+    heights = Counter(len(gen_grow(pset, 0, 1, rng=rng)) - 1 for _ in range(number))
+    # height 0 is drawn for one in two; of the others half stop at once
+    assert heights[0] / number == pytest.approx(3 / 4, abs=0.03)
+    pset.addPrimitive(torch.cos, [Feature], Feature)
+    pset.addPrimitive(torch.tanh, [Feature], Feature)
+    pset.check()
+    heights = Counter(len(gen_grow(pset, 0, 1, rng=rng)) - 1 for _ in range(number))
+    assert heights[0] / number == pytest.approx(1 / 2 + 1 / 2 / 4, abs=0.03)

@@ -627,3 +627,28 @@ def test_a_log_uniform_step_keeps_the_sign_mostly_and_spans_decades(free):
     assert 0.09 < abs(moved[2].value) < 11
     tree = parse("sin(x)", free)
     assert mut_constant_scale(tree, rng=rng) == (tree,)
+
+
+def test_leaves_are_exchanged_in_less_than_one_crossover_of_ten(
+    minimal: PrimitiveSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Koza 1992: nine points of ten are inner nodes, of either tree."""
+    moved: list[tuple[int, int]] = []
+
+    def replace(tree: Individual, begin: int, end: int, nodes: list[Any]) -> None:
+        moved.append((end - begin, len(nodes)))
+
+    monkeypatch.setattr("gaaf_gp.trees.operators._replace", replace)
+    rng, number = random.Random(5), 2000
+    one, two = (
+        parse("add(sin(add(x, x)), mul(x, cos(x)))", minimal),
+        parse("sub(cos(mul(x, x)), sub(x, sin(x)))", minimal),
+    )
+    for _ in range(number):
+        cx_one_point(one, two, rng=rng)
+    assert len(moved) == 2 * number
+    exchanged = Counter((taken > 1, given > 1) for taken, given in moved[::2])
+    leaf = 0.1 * 4 / 9  # four nodes of nine are leaves
+    assert exchanged[True, True] / number == pytest.approx((1 - leaf) ** 2, abs=0.03)
+    assert exchanged[False, False] / number < 0.02
+    assert exchanged[True, False] / number == pytest.approx(leaf * (1 - leaf), abs=0.02)

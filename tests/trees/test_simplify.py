@@ -14,7 +14,8 @@ from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.operators import mut_any
 from gaaf_gp.trees.parser import parse
 from gaaf_gp.trees.pset import PrimitiveSet
-from gaaf_gp.trees.simplify import mut_simplify, simplify
+from gaaf_gp.trees.simplify import Rules, mut_simplify, simplify
+from gaaf_gp.trees.tree import fold
 from gaaf_gp.types import Feature
 from primitives import gaaf
 
@@ -197,3 +198,37 @@ def test_it_is_a_mutation_too(free):
 def test_a_tree_may_be_deep(free):
     text = "neg(" * 900 + "x" + ")" * 900
     assert str(simplify(parse(text, free))) == "x"
+
+
+CUBES = "cube(cube(cube(cube(cube({})))))"  # of 1e9, or of an input of 64, it is beyond float32
+
+
+def test_what_may_be_infinite_is_not_cancelled(free):
+    large = CUBES.format("x")
+    for text in (f"sub({large}, {large})", f"mul({large}, const(0.0))", f"mul(const(0.0), {large})"):
+        assert str(simplify(parse(text, free))) == text, "infinity minus itself, and times 0, is no number"
+    assert str(simplify(parse("sub(sin(x), sin(x))", free))) in ("zero(x)", "const(0.0)")
+
+
+def test_a_constant_that_is_infinite_is_none(free):
+    text = str(simplify(parse(CUBES.format("const(1000000000.0)"), free)))
+    assert text.startswith("cube(cube(cube(cube(const(9.99999988"), "1e27 is a float32, and its cube is none"
+    assert str(simplify(parse("cube(cube(const(2.0)))", free))) == "const(512.0)"
+
+
+@pytest.mark.parametrize(
+    ("text", "rescaled"),
+    [
+        ("mul(const(2.0), cos(x))", "cos(x)"),
+        ("mul(cos(x), const(0.5))", "cos(x)"),
+        ("mul(const(0.0), cos(x))", None),
+        ("mul(const(-2.0), cos(x))", None),
+        ("mul(sin(x), cos(x))", None),
+        ("add(const(2.0), cos(x))", None),
+    ],
+)
+def test_only_a_factor_above_zero_keeps_the_sign(free, text, rescaled):
+    rules, tree = Rules(free), parse(text, free)
+    term = fold(list(tree), lambda index, node, children: rules._term(node, *children))
+    found = rules.rescaled(term, free.ret)
+    assert (None if found is None else str(Individual(found.nodes(), free))) == rescaled

@@ -205,6 +205,15 @@ def test_forward_of_more_products_than_sixteen_bits_count(pad_sign: int) -> None
     assert y[0, 0, 1, 1] == -9 * 7300
 
 
+@pytest.mark.parametrize("channels", [7, 8, 31, 32, 33, 64, 100, 256])
+def test_forward_where_every_product_disagrees(channels: int) -> None:
+    """Then partial sums are as large as they can be."""
+    case = Case(1, channels, (5, 6), 5, (3, 3))
+    tables = torch.ones(65536, dtype=torch.bool), torch.zeros(65536)
+    y = compiled(case, torch.ones(1, channels, 5, 6), -torch.ones(5, channels, 3, 3), tables=tables)
+    assert set(y.flatten().tolist()) == {-9.0 * channels}
+
+
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("case", SHARED, ids=str)
 def test_two_threads_give_the_same_forward(case: Case) -> None:

@@ -422,3 +422,16 @@ def test_halving_is_the_average_pooling_of_torch(times: int, shape: tuple[int, .
     layout = x.detach().float().contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(halve(layout).double(), y.detach(), rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(halve_backward(incoming, x.shape, times).double(), of_x, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("place", [0, 128, 65408])
+def test_pixels_that_differ_from_all_others_cost_no_accuracy(place: int) -> None:
+    """Wherever they lie: squares are taken from near the mean of all pixels."""
+    given_ = inputs(1, 4, 256, 256, mean=1e4, deviation=1.0)
+    x = given_.x.permute(0, 2, 3, 1).contiguous()
+    x.view(-1, 4)[place : place + 128] = 0.0
+    x = x.permute(0, 3, 1, 2)
+    _, mean, variance = batch_norm(x, given_.weight, given_.bias, EPSILON)
+    pixels = x.double().transpose(0, 1).flatten(1)
+    torch.testing.assert_close(mean.double(), pixels.mean(1), rtol=1e-6, atol=0.0)
+    torch.testing.assert_close(variance.double(), pixels.var(1, correction=0), rtol=3e-6, atol=0.0)

@@ -188,6 +188,11 @@ OPERATIONS = {
     "constants": lambda x, s: (
         s * x * 0.1 + 1e-8 + torch.tensor(2.0) * x - torch.ones_like(x) + (3 - x) + torch.full_like(x, -0.0)
     ),
+    "no number in a maximum": lambda x, s: torch.maximum(torch.log(s * x), s * 0 + 0.5),
+    "no number beside a maximum": lambda x, s: torch.maximum(s * 0 + 0.5, torch.log(s * x)),
+    "no number in a minimum": lambda x, s: torch.minimum(torch.log(s * x), s * 0 + 0.5),
+    "no number beside a minimum": lambda x, s: torch.minimum(s * 0 + 0.5, torch.log(s * x)),
+    "no number in a relu": lambda x, s: torch.relu(torch.log(s * x)),
     "no input": lambda x, s: s * s,
     "no gradient": lambda x, s: torch.zeros_like(s * x),
     "the vector itself": lambda x, s: s,
@@ -239,3 +244,14 @@ def test_registers_are_used_again() -> None:
 def test_without_kernels_there_are_no_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gaaf_gp.binary.native.program.available", lambda: False)
     assert native.program_of(lambda x, s: s * x, 1) is None
+
+
+def test_the_window_of_the_function_is_closed() -> None:
+    program = native.program_of(lambda x, s: s * x, 1)
+    assert program is not None
+    above = float(torch.nextafter(torch.tensor(1.0), torch.tensor(2.0)))
+    x = torch.tensor([1.0, -1.0, above, -above, 0.0]).view(5, 1, 1, 1).requires_grad_()
+    vector, weight = torch.ones(1, requires_grad=True), torch.full((1, 1, 1, 1), 0.5, requires_grad=True)
+    unit = native.Unit(native.ProgramSigns(program, 1.0), native.Geometry(), 9.0, False, (vector,))
+    (of_x,) = torch.autograd.grad(native.binary_unit(x, weight, unit).sum(), x)
+    assert of_x.flatten().tolist() == [1.0, 1.0, 0.0, 0.0, 1.0]

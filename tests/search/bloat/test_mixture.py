@@ -154,3 +154,37 @@ def test_what_a_dynamic_limit_does_not_accept_counts_as_the_worst(small_set):
     small.fitness.values = (0.6,)
     toolbox.select([small], 1)
     assert toolbox.map(toolbox.evaluate, [small, large]) == [(0.5,), (float("-inf"),)]
+
+
+def test_every_control_learns_from_every_child_that_was_judged(small_set):
+    """The first refuses; the second must hear of the new best all the same."""
+    made = Bloat([DynamicLimit(limit=1), DynamicLimit(measure="height", limit=1)])
+    small, large = parse("x", small_set), parse("add(sin(x), cos(x))", small_set)
+    small.fitness.values = (0.9,)
+    made.select([small], 1, random.Random(0))
+    assert not made.accepts(large, 0.5)
+    assert [control.limit for control in made.controls] == [1, 1]
+    made.controls[0].best = 2.0
+    assert not made.accepts(large, 0.95)
+    assert [control.limit for control in made.controls] == [1, 2]
+    assert [control.best for control in made.controls] == [2.0, 0.95]
+
+
+def test_operators_that_try_again_leave_the_parents_as_they_were(small_set):
+    toolbox = _toolbox(small_set, [Cap(most=5)])
+    parents = [parse("add(sin(x), x)", small_set), parse("sub(x, cos(x))", small_set)]
+    before = [str(tree) for tree in parents]
+    for _ in range(50):
+        toolbox.mate(*parents)
+        toolbox.mutate(parents[0])
+        assert [str(tree) for tree in parents] == before
+
+
+def test_what_lives_on_is_the_best(small_set):
+    trees = [parse(text, small_set) for text in ("x", "sin(x)", "cos(x)", "tanh(x)")]
+    for tree, fitness in zip(trees, (0.2, 0.9, float("-inf"), 0.5), strict=True):
+        tree.fitness.values = (fitness,)
+    made = Bloat(Tarpeian())
+    assert made.survivors(trees, 2) == [trees[1], trees[3]]
+    assert made.controls[0].average == 7 / 4, "it learned from all"
+    assert made.survivors(trees, 0) == []

@@ -96,3 +96,39 @@ def test_caps_and_limits_hold_for_each_tree(free):
 def test_settings_out_of_their_range_are_refused(make, message):
     with pytest.raises(GaafError, match=message):
         make()
+
+
+def test_earlier_children_are_halved_and_single_ones_forgotten(free):
+    control = Harm()
+    control.seen.update({7: 48, 8: 1, 9: 3, 5: 1948})
+    control.judges(_tree(free, 5), random.Random(0))
+    assert dict(control.seen) == {7: 24, 9: 1, 5: 975}
+    early = Harm()
+    early.seen.update({7: 48, 8: 1, 5: 1950})
+    early.judges(_tree(free, 5), random.Random(0))
+    assert dict(early.seen) == {7: 48, 8: 1, 5: 1951}, "2000 are not exceeded yet"
+
+
+def test_the_density_is_spread_over_two_neighbours_on_each_side(free):
+    control = Harm()
+    control.seen.update({4: 100, 5: 20, 6: 10, 7: 40, 8: 30})
+    assert control._density(6) == pytest.approx((0.1 * 100 + 0.2 * 20 + 0.4 * 10 + 0.2 * 40 + 0.1 * 30) / 200)
+    assert control._density(11) == 0
+
+
+@pytest.mark.parametrize(("rho", "cutoff"), [(0.9, 9), (0.7, 4), (0.5, 4), (0.0, 3), (1.0, 9)])
+def test_the_cut_off_is_the_smallest_of_the_best(free, rho, cutoff):
+    sizes = ((9, 0.9), (4, 0.8), (8, 0.7), (2, 0.1))
+    control = Harm(rho=rho)
+    control.learn([_tree(free, size, accuracy) for size, accuracy in sizes])
+    assert control.cutoff == cutoff, "2 is below the least"
+    control.learn([])
+    assert control.cutoff == cutoff
+
+
+def test_caps_allow_what_they_name(free):
+    for most in (1, 2, 3):
+        for nodes in (1, 2, 3, 4):
+            assert Cap(most=most).admits(_tree(free, nodes), random.Random(0)) == (nodes <= most)
+    for limits, fits in ((Limits(2, 3), True), (Limits(1, 3), False), (Limits(2, 2), False)):
+        assert Within(limits=limits).admits(_tree(free, 3), random.Random(0)) == fits

@@ -1,5 +1,6 @@
 """Controls that select, against DEAP's own and against formulas."""
 
+import math
 import random
 import statistics
 
@@ -139,3 +140,48 @@ def test_a_population_is_ranked_again_only_when_it_changes(free, monkeypatch):
     assert chosen(control, 1) == chosen(Pareto(), 1)
     assert len(calls) == 3
     assert id(population[3]) in chosen(control, 1)
+
+
+@pytest.mark.parametrize(
+    ("fitness", "tolerance", "rank"),
+    [(0.58, 0.1, 6), (0.62, 0.1, 6), (0.66, 0.1, 7), (0.58, 0.0, 0.58), (-0.58, 0.1, -6), (-math.inf, 0.1, -math.inf)],
+)
+def test_fitness_is_rounded_to_the_nearest_multiple(free, fitness, tolerance, rank):
+    tree = parse("sin(x)", free)
+    tree.fitness.values = (fitness,)
+    assert Lexicographic(tolerance=tolerance).key(tree) == (rank, -2)
+
+
+def test_a_price_of_size_is_the_covariance_over_the_variance(free):
+    trees = [parse(text, free) for text in ("x", "sin(x)", "sin(cos(x))", "sin(sin(sin(x)))")]
+    for tree, fitness in zip(trees, (0.1, 0.5, 0.6, -math.inf), strict=True):
+        tree.fitness.values = (fitness,)
+    control = LinearParsimony()
+    control.learn(trees)
+    # sizes 1, 2, 3 and values 0.1, 0.5, 0.6 about their means: -1, 0, 1 and -0.3, 0.1, 0.2; a failure teaches nothing
+    assert control.now == pytest.approx(0.25)
+    assert control.key(trees[1]) == pytest.approx(0.5 - 0.25 * 2)
+    control.learn([trees[1], trees[1]])
+    assert control.now == 0, "one size has no price"
+    control.learn(trees[:1])
+    assert control.now == 0
+    fixed = LinearParsimony(coefficient=0.1)
+    fixed.learn(trees)
+    assert fixed.key(trees[2]) == pytest.approx(0.6 - 0.1 * 3)
+
+
+@pytest.mark.parametrize(("parsimony", "share"), [(1.0, 0.5), (1.4, 0.7), (2.0, 1.0)])
+def test_the_smaller_of_two_wins_with_half_the_parsimony(free, parsimony, share):
+    small, large = parse("x", free), parse("sin(cos(x))", free)
+    for tree in (small, large):
+        tree.fitness.values = (0.5,)
+    control, rng = DoubleTournament(tournsize=1, parsimony=parsimony), random.Random(0)
+    chosen = control.select([small, large], 4000, rng)
+    # in half of all draws both are the same tree
+    assert sum(tree is small for tree in chosen) / 4000 == pytest.approx(0.25 + 0.5 * share, abs=0.03)
+
+
+@pytest.mark.parametrize(("elite", "size", "kept"), [(1, 20, 10), (15, 20, 15), (2, 5, 2), (1, 1, 1)])
+def test_half_of_a_population_of_two_goals_lives_on(elite, size, kept):
+    assert Pareto().elite(elite, size) == kept
+    assert Tournament().elite(elite, size) == elite

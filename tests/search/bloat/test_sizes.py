@@ -25,6 +25,8 @@ def test_nodes_and_height_are_counted(free, text, nodes, height):
     [
         ("identity(x)", 1),  # at 0, which is left out
         ("square(x)", 0),
+        ("positive(x)", 0),  # 0 counts as positive
+        ("negative(x)", 1),
         ("sub(square(x), const(1.0))", 2),
         ("sin(x)", 41),  # at 0 and at k pi up to 64: twenty on each side
         ("const(0.5)", 0),

@@ -4,6 +4,7 @@ Images are 8x8, trainings take a fraction of a second; the teacher is torchvisio
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from gaaf_gp.training.checkpoint import read_checkpoint
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.training.retraining import stages, teachers
 from gaaf_gp.training.retraining.distillation import Distillation
-from gaaf_gp.training.retraining.retrain import fresh_seeds, retrain
+from gaaf_gp.training.retraining.retrain import _slug, fresh_seeds, retrain
 from gaaf_gp.training.retraining.settings import RetrainSettings
 from gaaf_gp.trees.candidate import Baseline, parse_candidate
 from gaaf_gp.trees.pset import PrimitiveSet
@@ -340,3 +341,12 @@ def test_only_this_and_the_confirmation_of_a_search_open_the_test_split():
     opens = re.compile(r"^from gaaf_gp\.data(\.load)? import .*\bopen_test_split\b", re.MULTILINE)
     openers = {str(path.relative_to(package)) for path in package.rglob("*.py") if opens.search(path.read_text())}
     assert openers == {"data/__init__.py", "experiments/experiment.py", "training/retraining/retrain.py"}
+
+
+def test_each_candidate_has_file_names_of_its_own():
+    names = {_slug(f"add(x, const({number}.0))") for number in range(3000)}
+    assert len(names) == 3000
+    assert all(name.isalnum() and len(name) == 12 for name in names)
+    assert _slug("@rsign") == "rsign"
+    assert _slug("sin(x)") == hashlib.sha256(b"sin(x)").hexdigest()[:12]
+    assert _slug(None) not in names
