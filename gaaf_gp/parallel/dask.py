@@ -38,6 +38,7 @@ from gaaf_gp.parallel.transfer import (
     share,
 )
 from gaaf_gp.util.provenance import version
+from gaaf_gp.util.spawning import guard
 
 FLUSH = 0.5
 """Seconds that the last words of a worker have to reach the scheduler."""
@@ -142,8 +143,13 @@ def connected(given: str | distributed.Client | None, workers: int) -> Link:
             address = stack.enter_context(_local_cluster(workers)) if given is None else given
             client = distributed.Client(address, set_as_default=False, timeout=PATIENCE)
         except (OSError, ValueError, RuntimeError) as error:
+            if given is None:
+                raise WorkersGoneError(
+                    f"the workers of a Dask cluster must be able to start on this machine, and did not "
+                    f"({one_line(error)}): {guard()}"
+                ) from error
             raise WorkersGoneError(
-                f"a Dask scheduler must answer at {given or 'this machine'}, and none did in {PATIENCE:g} s "
+                f"a Dask scheduler must answer at {given}, and none did in {PATIENCE:g} s "
                 f"({one_line(error)}): start one with dask scheduler, or correct the address"
             ) from error
         stack.enter_context(client)
