@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ import typer
 from rich.console import Console
 
 from gaaf_gp.experiments import run_folder
+from gaaf_gp.experiments.resume import read_config, resume_command
 from gaaf_gp.util.console import Mode, write_event
 from gaaf_gp.util.files import finite
 
@@ -92,7 +92,7 @@ def finish(result: dict[str, Any], folder: Path, mode: Mode = Mode.AUTO, as_json
     Raises:
         typer.Exit: it was interrupted.
     """
-    again = f"gaaf-gp resume {shlex.quote(str(folder))}" if result["interrupted"] else None
+    again = resume_command(folder, read_config(folder)) if result["interrupted"] else None
     if as_json:
         print_json({**result, "folder": str(folder), "resume": again})
     else:

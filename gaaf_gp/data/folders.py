@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gaaf_gp.data.images import image_names, read_images
 from gaaf_gp.data.source import Collection, Part, contents
 from gaaf_gp.errors import GaafError
+from gaaf_gp.util.checks import check_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,7 @@ class FolderSource:
         """List the files of one part; none is opened.
 
         Raises:
-            GaafError: The folder of that part is missing or holds no class folders.
+            GaafError: The folder of that part is missing or holds no class folders, or the name of one is no text.
         """
         folder = self._place(part)
         if not folder.is_dir():
@@ -84,6 +85,8 @@ class FolderSource:
                 f"{folder} must hold one folder of images per class, and it is a folder without class folders; it "
                 f"holds: {contents(folder)}; put the images into {folder.name}/CLASS/"
             )
+        for name in classes:
+            check_text(f"the name of a class in {folder}", name)
         names = [[os.fsencode(f"{name}/{file}") for file in image_names(folder / name)] for name in classes]
         labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(group) for group in names])
         flat = [name for group in names for name in group]
