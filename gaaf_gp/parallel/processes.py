@@ -9,6 +9,7 @@ import os
 import pickle
 import secrets
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -296,6 +297,7 @@ def _check_start(given: Executor) -> None:
 def _start() -> None:
     # Ctrl-C reaches the whole process group; the coordinator alone decides what to do about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.stdout = sys.stderr  # that of the coordinator is for its results, not for what a primitive prints
     threading.Thread(target=_end_with_coordinator, daemon=True).start()
 
 

@@ -20,7 +20,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Client
 from typing import Any, TypeVar
 
-from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.errors import FOREIGN, GaafError, one_line
 
 LOST = "worker lost"
 """The reason of a job whose worker died and did not say why."""
@@ -129,7 +129,7 @@ class SharedObject:
 def _unpickled(content: bytes) -> Any:
     try:
         return pickle.loads(content)  # of this process's own coordinator
-    except (Exception, SystemExit) as error:
+    except FOREIGN as error:
         raise GaafError(
             f"workers must be able to import what a search is made of, and one got {one_line(error)}: keep your own "
             "primitives in a file that imports alike everywhere (not in a notebook, after python -c, or on standard "

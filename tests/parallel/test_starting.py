@@ -46,7 +46,7 @@ def refusal(ended: subprocess.CompletedProcess[str]) -> str:
     return message
 
 
-@pytest.mark.parametrize("executor", ["None", pytest.param(POOL, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("executor", ["None", pytest.param(POOL, marks=pytest.mark.slow(15))])
 def test_a_script_without_its_guard_is_told_so_once_and_nothing_else_is_printed(tmp_path, executor):
     ended = ran(script(tmp_path, condition="True", executor=executor))
     assert "starts its work then" in refusal(ended)
@@ -55,7 +55,7 @@ def test_a_script_without_its_guard_is_told_so_once_and_nothing_else_is_printed(
     assert ended.stderr.count("Traceback") == 1, "that of the script itself"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 def test_a_cluster_made_by_a_script_without_its_guard_is_refused_in_the_same_words(tmp_path):
     pytest.importorskip("distributed")
     ended = ran(script(tmp_path, condition="True", executor='"dask"'))
@@ -66,7 +66,7 @@ def test_a_cluster_made_by_a_script_without_its_guard_is_refused_in_the_same_wor
     ("before", "words"),
     [
         ("if __name__ != '__main__': raise RuntimeError('only here')", "exit status 1"),
-        pytest.param("import os\nif __name__ != '__main__': os._exit(6)", "exit status 6", marks=pytest.mark.slow),
+        pytest.param("import os\nif __name__ != '__main__': os._exit(6)", "exit status 6", marks=pytest.mark.slow(15)),
     ],
 )
 def test_a_script_that_cannot_be_imported_by_a_worker_ends_the_run(tmp_path, before, words):
@@ -75,7 +75,7 @@ def test_a_script_that_cannot_be_imported_by_a_worker_ends_the_run(tmp_path, bef
     assert "if __name__" in message
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 def test_workers_that_are_killed_ahead_of_every_job_end_the_run_after_some_tries(tmp_path):
     note = tmp_path / "starts"
     before = f"""
@@ -91,7 +91,7 @@ if __name__ != "__main__":
     assert len(note.read_text(encoding="utf-8")) >= 3
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 def test_a_worker_that_is_killed_once_at_its_start_costs_no_job(tmp_path):
     before = f"""
 import os, signal
@@ -133,8 +133,8 @@ def double(x):
     ("fault", "words", "executor"),
     [
         ("raise RuntimeError('not here')", "RuntimeError: not here", "None"),
-        pytest.param("sys.exit('no such option')", "SystemExit: no such option", POOL, marks=pytest.mark.slow),
-        pytest.param("os._exit(7)", "exit status 7", "None", marks=pytest.mark.slow),
+        pytest.param("sys.exit('no such option')", "SystemExit: no such option", POOL, marks=pytest.mark.slow(15)),
+        pytest.param("os._exit(7)", "exit status 7", "None", marks=pytest.mark.slow(15)),
     ],
 )
 def test_a_module_that_only_workers_cannot_import_ends_the_run(tmp_path, fault, words, executor):
@@ -143,7 +143,7 @@ def test_a_module_that_only_workers_cannot_import_ends_the_run(tmp_path, fault, 
     assert words in refusal(ended)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 def test_what_is_defined_after_python_c_is_refused_and_what_is_imported_there_works(tmp_path):
     text = Path(script(tmp_path, "def double(x): return 2 * x", state="double")).read_text(encoding="utf-8")
     assert "in a file that imports alike everywhere" in refusal(ran("-c", text))
