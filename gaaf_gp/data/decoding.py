@@ -156,7 +156,7 @@ class Stream:
                 raise GaafError(
                     not_started(exit_codes)
                     or f"worker processes must live as long as the stream, and reading ended with {one_line(error)}: "
-                    "use fewer workers"
+                    "use fewer (--stream-workers)"
                 ) from error
             if isinstance(pixels, str):
                 raise GaafError(pixels)

@@ -43,7 +43,8 @@ class FolderSource:
     its ``val`` is what accuracies are reported on. The images that a search validates on always come from ``train``.
 
     Classes are the names of the folders in alphabetical order, images come in the order of their names. Hidden files
-    and files with another suffix than .png .jpg .jpeg .bmp .webp .ppm .pgm are ignored. Transparency is dropped.
+    are ignored. Files with another suffix than those of :data:`gaaf_gp.data.images.SUFFIXES` are not read, and a
+    warning says how many. Transparency is dropped, and an image is turned as its EXIF orientation says.
     """
 
     folder: Path

@@ -109,12 +109,14 @@ class TorchvisionSource:
 
     def _remedy(self, folder: Path, archive: Path) -> str:
         if folder.exists():
-            return "remove that folder and ask for the download (download=True)"
+            return "remove that folder and ask for the download (download=True, --download)"
         if self.download:
             return "check the connection, or put the files there by hand"
         if archive.is_file():
-            return f"{archive} is there and download=True unpacks it"
-        return "ask for the download (download=True), or give the folder above it as root or in GAAF_GP_DATA"
+            return f"{archive} is there and download=True (--download) unpacks it"
+        return (
+            "ask for the download (download=True, --download), or give the folder above it as root or in GAAF_GP_DATA"
+        )
 
 
 def _faults(kind: Any, folder: Path) -> str:

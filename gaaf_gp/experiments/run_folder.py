@@ -23,6 +23,7 @@ from gaaf_gp.statistics import additive_fit
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.util.files import replacing
 from gaaf_gp.util.provenance import versions
+from gaaf_gp.util.text import signed
 
 
 def summary(
@@ -117,8 +118,8 @@ def verdict(test: Confirmation | None, why: str) -> str:
     if test is None:
         return f"Not compared on the test split: {why}"
     low, high, seeds = test.difference.low, test.difference.high, len(test.seeds)
-    span = f"{test.difference.mean * 100:+.2f} points on the test split, 95 % interval {low * 100:+.2f} to "
-    span += f"{high * 100:+.2f}, {seeds} fresh seeds"
+    span = f"{signed(100 * test.difference.mean)} points on the test split, 95 % interval {signed(100 * low)} to "
+    span += f"{signed(100 * high)}, {seeds} fresh seeds"
     if low > 0:
         return f"The evolved activation is better than the plain sign ({span})."
     if high < 0:
@@ -240,11 +241,11 @@ def print_summary(result: dict[str, Any], found_rows: Sequence[dict[str, str]], 
         accuracy = float(row["accuracy"])
         error = f" ± {100 * float(row['standard_error']):.2f}" if row.get("standard_error") else ""
         over = accuracy - float(row.get("sign") or sign)
-        table.add_row(row["rank"], row["infix"], row["size"], f"{accuracy:.2%}{error}", f"{over * 100:+.2f}")
+        table.add_row(row["rank"], row["infix"], row["size"], f"{accuracy:.2%}{error}", signed(100 * over))
     table.add_row("", "x (plain sign)", "1", "" if sign is None else f"{sign:.2%}", "", style="dim")
     drawn = result.get("random_search")
     if drawn and drawn["validation"] is not None:
-        gain = "" if sign is None else f"{(drawn['validation'] - sign) * 100:+.2f}"
+        gain = "" if sign is None else signed(100 * (drawn["validation"] - sign))
         table.add_row("", f"{drawn['best_infix']} (random search)", "", f"{drawn['validation']:.2%}", gain, style="dim")
     console.print(table)
     rejected = sum(result["rejected"].values())
@@ -283,7 +284,7 @@ def _figures(gain: Gain) -> tuple[str, str, str]:
     if gain.difference is None:
         return "", "too few trainings", ""
     low, mean, high = (100 * value for value in (gain.difference.low, gain.difference.mean, gain.difference.high))
-    return f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}", f"{gain.p_holm:.2g}"
+    return signed(mean), f"{signed(low)} to {signed(high)}", f"{gain.p_holm:.2g}"
 
 
 def _separation(test: Confirmation | None) -> Iterable[str]:

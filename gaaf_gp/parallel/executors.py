@@ -336,7 +336,7 @@ def _check_picklable(state: object) -> None:
     except Exception as error:
         raise GaafError(
             "what worker processes need must be picklable, but "
-            f"{str(error).splitlines()[0]}: define primitives with def at the top of a module, or use workers=1"
+            f"{str(error).splitlines()[0]}: define primitives with def at the top of a module, or use one worker"
         ) from error
 
 
