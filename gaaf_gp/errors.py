@@ -10,6 +10,10 @@ MOST_CHARACTERS = 2000
 """A longer message is cut in its middle: it may quote what came, and what came may be of any length."""
 
 
+FOREIGN = (Exception, SystemExit)
+"""What code of somebody's may end with, such as a primitive: ``sys.exit`` in it must not end the program."""
+
+
 class GaafError(ValueError):
     """Something given from outside (a set, a text, a file, an option) breaks a stated rule.
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gaaf_gp.binary import Surrogate, binarize, windowed_slope
-from gaaf_gp.errors import one_line
+from gaaf_gp.errors import FOREIGN, one_line
 from gaaf_gp.trees.candidate import Baseline, Candidate
 from gaaf_gp.trees.compile import Activation, evaluate
 from gaaf_gp.trees.grid import compared, in_full, place_of_one, vector_settings, visited
@@ -89,7 +89,7 @@ def behaviour(candidate: Candidate, surrogate: Surrogate = PAPER_SURROGATE, nega
         starts = [[start for node in tree for start in _learnable(tree, node)] for tree in trees]
         judge = _learning if any(starts) else _fixed
         return judge(trees, starts, surrogate, negation)
-    except Exception as error:  # primitives are anybody's code, and one bad candidate must not end a run
+    except FOREIGN as error:  # primitives are anybody's code, and one bad candidate must not end a run
         return Behaviour(_digest("raises", candidate.canonical), 1, failure_reason(error))
 
 

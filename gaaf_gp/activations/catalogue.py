@@ -24,6 +24,7 @@ from gaaf_gp.trees.compile import Activation
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.load import load_recorded
 from gaaf_gp.util.files import plain_json, read_limited
+from gaaf_gp.util.text import signed
 
 FILE = "catalogue.json"
 FORMAT = 1
@@ -65,8 +66,8 @@ class Gain:
 
     def __str__(self) -> str:
         return (
-            f"{self.points:+.2f} points on {self.data} ({self.split} split, {self.network}, {self.epochs} epochs), "
-            f"{self.confidence:.0%} interval {self.low:+.2f} to {self.high:+.2f}, {len(self.seeds)} seeds"
+            f"{signed(self.points)} points on {self.data} ({self.split} split, {self.network}, {self.epochs} epochs), "
+            f"{self.confidence:.0%} interval {signed(self.low)} to {signed(self.high)}, {len(self.seeds)} seeds"
         )
 
 

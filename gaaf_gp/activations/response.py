@@ -20,7 +20,7 @@ from gaaf_gp.activations.behaviour import PAPER_SURROGATE
 from gaaf_gp.activations.factory import two_signs
 from gaaf_gp.binary import SignActivation, SplitSign, Surrogate, windowed_slope
 from gaaf_gp.binary.baselines import LEARNING
-from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.errors import FOREIGN, GaafError, one_line
 from gaaf_gp.trees.candidate import Baseline, Candidate, TwoTrees
 from gaaf_gp.trees.compile import Activation, formula
 from gaaf_gp.trees.individual import Individual
@@ -84,7 +84,7 @@ def response(function: Drawn, x: Array, surrogate: Surrogate = PAPER_SURROGATE) 
             positive = _positive(lambda place: forward(place[:, None].expand(-1, channels)), inputs[:, 0], values)
     except GaafError:
         raise
-    except Exception as error:  # primitives are anybody's code
+    except FOREIGN as error:  # primitives are anybody's code
         raise GaafError(f"a function must run to be drawn, and {name} ended with {one_line(error)}") from error
     learns = any(True for module in (forward, backward) if module is not None for _ in module.parameters())
     kept = [tensor.detach().numpy()[:, : None if learns else 1] for tensor in (values, slope, through)]

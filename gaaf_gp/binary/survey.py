@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.errors import FOREIGN, GaafError, listed, one_line
 
 Keep = str | Iterable[str] | Callable[[str, nn.Module], bool]
 """What stays real: names or patterns such as ``"layer1"`` or ``"*.downsample.0"``, or a function of name and module."""
@@ -107,7 +107,7 @@ def run(model: nn.Module, example: Tensor | tuple[Any, ...], rule: str) -> None:
     try:
         with torch.no_grad(), forked_generators():
             model.eval()(*(example if isinstance(example, tuple) else (example,)))
-    except Exception as error:
+    except FOREIGN as error:
         raise GaafError(f"{rule}; it ended with {one_line(error)}") from error
     finally:
         for module, mode in training.items():

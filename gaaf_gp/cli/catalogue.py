@@ -26,6 +26,7 @@ from gaaf_gp.training.retraining.settings import RetrainSettings
 from gaaf_gp.trees.load import load_primitives
 from gaaf_gp.util.console import Mode
 from gaaf_gp.util.devices import available_cores
+from gaaf_gp.util.text import signed
 
 OUT = Path("out/catalogue")
 KEPT = ("batch_size", "learning_rate", "pad", "flip", "threads", "precision")
@@ -57,7 +58,7 @@ def list_entries(file: FileOption = None, as_json: JsonOption = False) -> None:
     shown = Table("name", "f(x)", "gain (points)", "measured on", "tags")
     for entry in known.values():
         gain = entry.gains[0]
-        span = f"{gain.points:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
+        span = f"{signed(gain.points)} ({signed(gain.low)} to {signed(gain.high)})"
         shown.add_row(entry.name, entry.formula, span, f"{gain.data}, {gain.network}", ", ".join(entry.tags))
     Console().print(shown, markup=False)
 

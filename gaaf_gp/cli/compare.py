@@ -19,6 +19,7 @@ from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.experiments.compare import Group, RunSummary, differing, groups, incomparable, read_run
 from gaaf_gp.experiments.confirm import COMPETITORS
 from gaaf_gp.statistics import Interval
+from gaaf_gp.util.text import signed
 
 LEAST = 26
 """Characters of a run's column."""
@@ -141,7 +142,7 @@ def _span(interval: Interval) -> str:
 
 
 def _in_points(values: Iterable[float]) -> list[str]:
-    return [f"{round(100 * value, 2) + 0.0:+.2f}" for value in values]  # no -0.00
+    return [signed(100 * value) for value in values]
 
 
 def _percent(value: float | None) -> str:

@@ -6,20 +6,23 @@ JSON lines, each with an ``event``.
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
-import shlex
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import typer
 from rich.console import Console
 
 from gaaf_gp.experiments import RunResult, run_folder
+from gaaf_gp.experiments.resume import read_config, resume_command
 from gaaf_gp.util.console import Mode, write_event
 from gaaf_gp.util.files import finite
 
@@ -27,9 +30,54 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C."""
 
 
+_document: ContextVar[IO[str] | None] = ContextVar("document", default=None)
+"""Where a document goes while standard output stands for standard error."""
+
+
+@contextmanager
+def standard_streams(arguments: Sequence[str]) -> Iterator[None]:
+    """Keep standard output for what the command prints, which no terminal refuses.
+
+    A character that the streams cannot encode is printed as its escape. With ``--json`` all else that is printed goes
+    to standard error: by a user's primitives, a library written in C, or a child process.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if not wants_json(arguments):
+        yield
+        return
+    before, number = sys.stdout, _number(sys.stdout)
+    if number is None or _number(sys.stderr) is None:
+        document: IO[str] = before
+    else:
+        before.flush()
+        document = os.fdopen(os.dup(number), "w", encoding=before.encoding, errors="backslashreplace")
+        os.dup2(sys.stderr.fileno(), number)
+    _document.set(document)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _document.set(None)
+        if document is not before and number is not None:
+            document.flush()
+            os.dup2(document.fileno(), number)
+            document.close()
+
+
+def _number(stream: Any) -> int | None:
+    """Return the file descriptor of a stream, None if it has none."""
+    try:
+        number: int = stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
+    return number
+
+
 def print_json(content: Any) -> None:
     """Print a document: one line; numbers that are not finite are the texts "nan", "inf" and "-inf"."""
-    typer.echo(json.dumps(finite(content), allow_nan=False))
+    typer.echo(json.dumps(finite(content), allow_nan=False), file=_document.get())
 
 
 def report_error(message: str, arguments: Sequence[str], label: str = "error: ") -> None:
@@ -92,7 +140,7 @@ def finish(result: RunResult, folder: Path, mode: Mode = Mode.AUTO, as_json: boo
     Raises:
         typer.Exit: it was interrupted.
     """
-    again = f"gaaf-gp resume {shlex.quote(str(folder))}" if result.interrupted else None
+    again = resume_command(folder, read_config(folder)) if result.interrupted else None
     if as_json:
         print_json({**result.as_json(), "folder": str(folder), "resume": again})
     else:

@@ -20,7 +20,7 @@ from typer.exceptions import TyperException
 
 from gaaf_gp.cli.completion import whole_words
 from gaaf_gp.cli.options import Panels, examples
-from gaaf_gp.cli.output import INTERRUPTED, report_error, warnings_as_events
+from gaaf_gp.cli.output import INTERRUPTED, report_error, standard_streams, warnings_as_events
 from gaaf_gp.cli.settings_options import with_options
 from gaaf_gp.cli.tour import Tour
 from gaaf_gp.errors import GaafError
@@ -110,6 +110,11 @@ def script(function: Callable[..., None]) -> None:
 
 
 def _run(commands: typer.Typer, arguments: Sequence[str], **settings: Any) -> None:
+    with standard_streams(arguments):
+        _ran(commands, arguments, **settings)
+
+
+def _ran(commands: typer.Typer, arguments: Sequence[str], **settings: Any) -> None:
     try:
         with _signals_as_interrupts(arguments), warnings_as_events(arguments):
             status = commands(list(arguments), standalone_mode=False, **settings)

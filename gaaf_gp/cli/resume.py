@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from gaaf_gp.errors import GaafError, one_line
 from gaaf_gp.experiments import run, run_folder
 from gaaf_gp.experiments.resume import SETTINGS, read_config
 from gaaf_gp.experiments.settings import Settings, changed, settings_from
+from gaaf_gp.search.checkpoint import CHECKPOINT
 from gaaf_gp.trees.load import is_bundled
 from gaaf_gp.util.console import Mode
 
@@ -43,6 +45,9 @@ def resume(
             autocompletion=completion.primitive_sets,
         ),
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Where the folder of images is now.", show_default="where it was")
+    ] = None,
     archive: Annotated[
         Path | None, typer.Option(help="Where the file of trainings is now.", show_default="where it was")
     ] = None,
@@ -57,11 +62,14 @@ def resume(
     """
     given = {
         "workers": workers, "executor": executor, "data_settings.device": device, "archive": archive and str(archive),
+        "data": data and str(data),
     }  # fmt: skip
     settings = changed(known_settings(folder), {name: value for name, value in given.items() if value is not None})
     if executor == PROCESSES:
         settings = replace(settings, executor=None)
     check_code(settings, primitives)
+    if primitives is not None:
+        settings = replace(settings, primitives=primitives)
     mode = shown(progress, quiet)
     with settings_used(folder / run_folder.CONFIG):
         result = run(settings, progress=mode, tensorboard=tensorboard, resume=True)
@@ -106,13 +114,25 @@ def known_settings(folder: Path) -> Settings:
 def check_code(settings: Settings, named: str | None) -> None:
     """Refuse to load code that a file names and the user does not.
 
+    A set that was named may lie in another file than before, if there is a checkpoint that what it computes can be
+    compared with.
+
     Raises:
         GaafError: the set is not one of primitives/ and was not named, or another one was.
     """
     if named is None and not is_bundled(settings.primitives):
         raise GaafError(
             f"a primitive set is code, and the run names {settings.primitives!r}: if you trust it, pass --primitives "
-            f"{settings.primitives}"
+            f"{shlex.quote(settings.primitives)}"
         )
-    if named is not None and named != settings.primitives:
+    if named is None or same_set(named, settings.primitives):
+        return
+    if is_bundled(named) or is_bundled(settings.primitives) or not (settings.out / CHECKPOINT).is_file():
         raise GaafError(f"a run must go on with its own primitive set, {settings.primitives!r}, got {named!r}")
+
+
+def same_set(one: str, other: str) -> bool:
+    """Return whether two names of sets are of one function in one file or module, however they are spelled."""
+    (first, _, first_function), (second, _, second_function) = one.rpartition(":"), other.rpartition(":")
+    alike = first == second or Path(first).resolve() == Path(second).resolve()
+    return alike and first_function == second_function

@@ -29,6 +29,7 @@ from gaaf_gp.data.streamed import FileSplit, StreamedData
 from gaaf_gp.data.torchvision_compat import import_torchvision
 from gaaf_gp.errors import GaafError, one_line
 from gaaf_gp.util.checks import whole_number
+from gaaf_gp.util.spawning import check_script, not_started
 
 START = "spawn"
 """How workers are started: a forked one hangs once its parent has run a backward pass."""
@@ -76,6 +77,7 @@ class Stream(TrainingBatches):
         self._requests = _Requests()
         self._loader: DataLoader[Any] | None = None
         self._pass = 0
+        self._served = False
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -137,13 +139,16 @@ class Stream(TrainingBatches):
             try:
                 decoded = iter(self._batches()) if decoded is None else decoded
                 pixels = next(decoded)
+                self._served = True
             except RuntimeError as error:  # a DataLoader raises it when a worker is gone
                 if not self._workers:
                     raise
                 self.close()
+                exit_codes = [] if self._served else [one.exitcode for one in getattr(decoded, "_workers", ())]
                 raise GaafError(
-                    f"worker processes must live as long as the stream, and reading ended with {one_line(error)}: use "
-                    "fewer workers, or start the script under if __name__ == '__main__'"
+                    not_started(exit_codes)
+                    or f"worker processes must live as long as the stream, and reading ended with {one_line(error)}: "
+                    "use fewer (--stream-workers)"
                 ) from error
             if isinstance(pixels, str):
                 raise GaafError(pixels)
@@ -152,6 +157,8 @@ class Stream(TrainingBatches):
 
     def _batches(self) -> DataLoader[Any]:
         if self._loader is None:
+            if self._workers:
+                check_script()
             if self._workers and current_process().daemon:
                 raise GaafError(
                     "a process that streams with workers must be allowed children, and this one is a daemon, as those "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gaaf_gp.data.images import image_names, read_images
 from gaaf_gp.data.source import Collection, Part, contents
 from gaaf_gp.errors import GaafError
+from gaaf_gp.util.checks import check_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,8 @@ class FolderSource:
     its ``val`` is what accuracies are reported on. The images that a search validates on always come from ``train``.
 
     Classes are the names of the folders in alphabetical order, images come in the order of their names. Hidden files
-    and files with another suffix than .png .jpg .jpeg .bmp .webp .ppm .pgm are ignored. Transparency is dropped.
+    are ignored. Files with another suffix than those of :data:`gaaf_gp.data.images.SUFFIXES` are not read, and a
+    warning says how many. Transparency is dropped, and an image is turned as its EXIF orientation says.
     """
 
     folder: Path
@@ -70,7 +72,7 @@ class FolderSource:
         """List the files of one part; none is opened.
 
         Raises:
-            GaafError: The folder of that part is missing or holds no class folders.
+            GaafError: The folder of that part is missing or holds no class folders, or the name of one is no text.
         """
         folder = self._place(part)
         if not folder.is_dir():
@@ -84,6 +86,8 @@ class FolderSource:
                 f"{folder} must hold one folder of images per class, and it is a folder without class folders; it "
                 f"holds: {contents(folder)}; put the images into {folder.name}/CLASS/"
             )
+        for name in classes:
+            check_text(f"the name of a class in {folder}", name)
         names = [[os.fsencode(f"{name}/{file}") for file in image_names(folder / name)] for name in classes]
         labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(group) for group in names])
         flat = [name for group in names for name in group]

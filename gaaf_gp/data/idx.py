@@ -99,7 +99,7 @@ class IdxSource:
             present = "; ".join(f"in {place}: {contents(place)}" for place in self._places())
             raise GaafError(
                 f"fashion-mnist must lie side by side as {wanted}, and there is {present}; ask for the download "
-                "(download=True), or give the folder of the files as root or in GAAF_GP_DATA"
+                "(download=True, --download), or give the folder of the files as root or in GAAF_GP_DATA"
             )
         images, labels = (read_idx(path, dimensions) for path, dimensions in files)
         return held(str(files[0][0].parent), FASHION, images, labels, self.resize)

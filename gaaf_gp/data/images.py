@@ -2,6 +2,8 @@
 
 import os
 import warnings
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +11,34 @@ import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
-from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.errors import GaafError, listed, one_line, printable
 from gaaf_gp.util.files import open_regular
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm"})
-# Pillow may use only these decoders, whatever the name of a file.
-_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM")
+_SUFFIXES = {
+    "PNG": (".png", ".apng"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "BMP": (".bmp",),
+    "WEBP": (".webp",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+    "JPEG2000": (".jp2", ".j2k"),
+}
+_FORMATS = tuple(_SUFFIXES)
+"""Only these decoders are let near a file, whatever its name says it is; others run programs or read documents."""
+SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
+ORIENTATION = 0x0112
+"""The tag of EXIF that says how a camera was held."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""Value of that tag -> what brings the image upright (EXIF 2.32, section 4.6.4)."""
 MOST_PIXELS = 4096
 """The most pixels on a side that images are resized to."""
 LARGEST_SIDE = 16_384
@@ -29,21 +53,44 @@ def image_files(folder: Path) -> list[Path]:
 def image_names(folder: Path) -> list[str]:
     """Return the names of :func:`image_files`; quick, because it reads folders of millions of files.
 
+    A warning says how many others there are, hidden ones left aside, and their suffixes.
+
     Raises:
         GaafError: the folder cannot be listed, or a link in it leads to itself or to a place that cannot be read.
     """
+    skipped = Counter[str]()
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if _is_image(entry.name) and entry.is_file())
+            found = [entry.name for entry in entries if _is_image(entry, skipped) and entry.is_file()]
     except OSError as error:
         raise GaafError(
             f"a folder of images must be readable, and {error.filename or folder} is not ({error.strerror}): correct "
             "or remove it"
         ) from error
+    if skipped.total():
+        kinds = listed(
+            f"{number} {suffix or 'without a suffix'}" for suffix, number in sorted(skipped.items()) if number
+        )
+        warnings.warn(
+            printable(
+                f"{skipped.total()} of {skipped.total() + len(found)} entries of {folder} are not read ({kinds}): "
+                f"images have names with {listed(sorted(SUFFIXES), len(SUFFIXES))}"
+            ),
+            stacklevel=2,
+        )
+    return sorted(found)
 
 
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122  a path each is slow
+def _is_image(entry: os.DirEntry[str], skipped: Counter[str]) -> bool:
+    """Return whether a name is that of an image; count the suffix of another file."""
+    if entry.name.startswith("."):
+        return False
+    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122  a path each is slow
+    if suffix in SUFFIXES:
+        return True
+    with suppress(OSError):  # a link to itself
+        skipped[suffix] += not entry.is_dir()
+    return False
 
 
 def read_images(paths: list[Path], resize: int | None) -> NDArray[np.uint8]:
@@ -63,7 +110,7 @@ def read_images(paths: list[Path], resize: int | None) -> NDArray[np.uint8]:
         if images and image.shape[:2] != images[0].shape[:2]:
             raise GaafError(
                 f"all images must have one size, and {paths[0]} is {_size(images[0])} and {path} is {_size(image)} "
-                "pixels: give image_size to resize them"
+                "pixels: give image_size (--image-size) to resize them"
             )
         if not images:
             _check_room(path, image, len(paths))
@@ -74,7 +121,7 @@ def read_images(paths: list[Path], resize: int | None) -> NDArray[np.uint8]:
 
 
 def read_image(path: Path, mode: str | None = None, shorter: int | None = None) -> Image.Image:
-    """Decode one file, in 8 bits per channel.
+    """Decode one file, in 8 bits per channel, upright as its EXIF orientation says; of several frames the first.
 
     Args:
         path: The file. Its content decides the format, not its name.
@@ -95,7 +142,9 @@ def read_image(path: Path, mode: str | None = None, shorter: int | None = None) 
                 _check_depth(image)
                 if shorter is not None:
                     _check_enlarged(path, image, shorter)
-                return image.convert(mode or ("L" if image.mode in {"1", "L", "LA", "La"} else "RGB"))
+                plain = image.convert(mode or ("L" if image.mode in {"1", "L", "LA", "La"} else "RGB"))
+                turn = _TURNS.get(_orientation(image))
+                return plain if turn is None else plain.transpose(turn)
     except GaafError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -110,12 +159,22 @@ def read_image(path: Path, mode: str | None = None, shorter: int | None = None) 
         ) from error
 
 
+def _orientation(image: Image.Image) -> int:
+    """Return the orientation in an image's EXIF block, 1 (upright) where there is none that can be read."""
+    try:
+        orientation = image.getexif().get(ORIENTATION)
+    except Exception:  # a torn block beside the pixels; whoever wrote it, the image is whole
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
 def _check_room(path: Path, image: NDArray[np.uint8], number: int) -> None:
     needed, there = image.nbytes * number, psutil.virtual_memory().total
     if needed > there:
         raise GaafError(
             f"images must fit into memory, and {number} of {_size(image)} pixels as {path} take {needed >> 20} MiB of "
-            f"{there >> 20}: give image_size to make them smaller, or stream them"
+            f"{there >> 20}: give image_size (--image-size) to make them smaller, or "
+            "stream them (--stream)"
         )
 
 

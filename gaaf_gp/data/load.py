@@ -244,8 +244,8 @@ def open_test_split(data: Data | StreamedData) -> Split | FileSplit:
     if images.shape[1:] != data.train.images.shape[1:]:
         raise GaafError(
             f"test images must be (channels, height, width) {tuple(data.train.images.shape[1:])} as those of train, "
-            f"and in {collection.where} they are {images.shape[1:]}: give image_size, or make all images grey or all "
-            "colour"
+            f"and in {collection.where} they are {images.shape[1:]}: give image_size "
+            "(--image-size), or make all images grey or all colour"
         )
     return _split(images, collection.labels).to(data.device)
 

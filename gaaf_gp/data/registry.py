@@ -20,6 +20,7 @@ from gaaf_gp.data.idx import IdxSource
 from gaaf_gp.data.source import Collection, Part, Source, contents, held, is_folder
 from gaaf_gp.data.torchvision_compat import import_torchvision
 from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.util.checks import check_text
 
 __all__ = [
     "DATASETS",
@@ -106,12 +107,14 @@ class TorchvisionSource:
 
     def _remedy(self, folder: Path, archive: Path) -> str:
         if folder.exists():
-            return "remove that folder and ask for the download (download=True)"
+            return "remove that folder and ask for the download (download=True, --download)"
         if self.download:
             return "check the connection, or put the files there by hand"
         if archive.is_file():
-            return f"{archive} is there and download=True unpacks it"
-        return "ask for the download (download=True), or give the folder above it as root or in GAAF_GP_DATA"
+            return f"{archive} is there and download=True (--download) unpacks it"
+        return (
+            "ask for the download (download=True, --download), or give the folder above it as root or in GAAF_GP_DATA"
+        )
 
 
 def _faults(kind: Any, folder: Path) -> str:
@@ -170,10 +173,21 @@ def find_folder(name_or_path: str | os.PathLike[str], root: Path, resize: int | 
                 "of the folder"
             )
         return FolderSource(folder, resize)
+    folder = existing_folder(name_or_path).resolve()
+    check_text("the name of a data set", folder.name)
+    return FolderSource(folder, resize)
+
+
+def existing_folder(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the folder at a path, which may begin with ``~``.
+
+    Raises:
+        GaafError: There is no such folder.
+    """
     folder = _expanded(name_or_path)
     if not is_folder(folder):
         raise GaafError(
             f"data must be one of {listed(DATASETS)}, or the path of a folder with train/CLASS/ and test/CLASS/, and "
             f"{str(name_or_path)!r} is neither"
         )
-    return FolderSource(folder.resolve(), resize)
+    return folder

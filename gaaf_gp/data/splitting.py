@@ -35,28 +35,26 @@ def split_places(
     Args:
         collection: Has the labels and the names of the classes.
         seed: Not negative.
-        val_fraction: In (0,1), rounded per class.
+        val_fraction: In (0,1), rounded per class, with one image at least on either side.
         limit: The most images altogether; None for all.
 
     Returns:
         Two shuffled arrays of indices into ``collection.labels`` that have none in common.
 
     Raises:
-        GaafError: The limit is below two per class, or a class would have no image on one side.
+        GaafError: The limit is below two per class, or a class has fewer than two images.
     """
     # RandomState and SeedSequence, because numpy promises that their streams never change.
     rng = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
     counts = np.bincount(collection.labels, minlength=len(collection.classes))
     train, val = [], []
     for label, quota in enumerate(_quotas(counts, limit)):
-        to_val = int(np.floor(val_fraction * quota + 0.5))
-        if not 0 < to_val < quota:
-            side = "validate" if to_val == 0 else "train"
+        if quota < 2:
             raise GaafError(
-                f"every class must have an image to {side} on, and {collection.classes[label]!r} has none: "
-                f"val_fraction {val_fraction} of its {quota} images rounds to {to_val}; give more images or another "
-                "val_fraction"
+                "every class must have two images, one to train and one to validate on, and "
+                f"{collection.classes[label]!r} in {collection.where} has {quota}: add images, or remove the class"
             )
+        to_val = min(max(int(np.floor(val_fraction * quota + 0.5)), 1), quota - 1)
         places = rng.permutation(np.flatnonzero(collection.labels == label))
         val.append(places[:to_val])
         train.append(places[len(places) - (quota - to_val) :])

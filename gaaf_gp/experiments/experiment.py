@@ -19,7 +19,7 @@ from gaaf_gp.experiments.confirm import Confirmation, competitors, confirm
 from gaaf_gp.experiments.plan import Plan, Rules, make_plan
 from gaaf_gp.experiments.resume import archived
 from gaaf_gp.experiments.run_result import RunResult, result_of
-from gaaf_gp.experiments.settings import Settings
+from gaaf_gp.experiments.settings import Settings, from_any_folder
 from gaaf_gp.experiments.warm_start import begun_with_best
 from gaaf_gp.parallel.transfer import WorkersGoneError
 from gaaf_gp.search.checkpoint import CHECKPOINT
@@ -155,7 +155,7 @@ def run(
         raise GaafError("TensorBoard follows gaaf-gp evolve only, and this is another search: leave it out")
     if not resume:
         run_folder.check_free(settings.out)
-    plan = make_plan(settings)
+    plan = make_plan(from_any_folder(settings))
     if initial_from is not None:
         plan = replace(plan, settings=begun_with_best(settings, initial_from, plan.proxy, plan.pset, plan.rules))
     settings = plan.settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +18,16 @@ from gaaf_gp.experiments import run_folder
 from gaaf_gp.experiments.run_folder import CONFIG
 from gaaf_gp.experiments.settings import OPTIONS, Settings
 from gaaf_gp.search.checkpoint import CHECKPOINT, AnotherWayError, read_run_checkpoint
+from gaaf_gp.trees.load import is_bundled
 from gaaf_gp.util import provenance
 from gaaf_gp.util.files import read_mapping
 
 SETTINGS, RUN = "settings", "run"
 """In ``config.json``: the settings as they were given, and the key of the run in its archive."""
-FREE_TO_CHANGE = (*(name for name, option in OPTIONS.items() if not option.decides), SETTINGS, RUN)
+NAMED = ("data", "primitives")
+"""Settings that say where something is. What it is, is compared: the images by their checksum, the set by its names
+and, with the checkpoint, by what it computes."""
+FREE_TO_CHANGE = (*(name for name, option in OPTIONS.items() if not option.decides), SETTINGS, RUN, *NAMED)
 """What may be another when a run is gone on with; of devices the number, and which, but not their kind."""
 
 
@@ -53,6 +58,13 @@ def check_same(folder: Path, config: Mapping[str, Any]) -> str | None:
             )
     key = before.get(RUN)
     return key if isinstance(key, str) else None
+
+
+def resume_command(folder: Path, config: Mapping[str, Any]) -> str:
+    """Return the command that goes on with a run, quoted for a shell; a set that is code must be named again."""
+    primitives = config.get("primitives")
+    named = [] if is_bundled(primitives) or not isinstance(primitives, str) else ["--primitives", primitives]
+    return shlex.join(["gaaf-gp", "resume", str(folder), *named])
 
 
 def _kind_of_device(config: dict[str, Any]) -> dict[str, Any]:

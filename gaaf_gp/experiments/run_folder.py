@@ -19,6 +19,7 @@ from gaaf_gp.experiments.run_result import RunResult, sign_accuracy
 from gaaf_gp.search.result import SearchResult
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.util.files import replacing
+from gaaf_gp.util.text import signed
 
 TABLE_ROWS = 5
 ALONE = {
@@ -122,11 +123,11 @@ def print_summary(
         accuracy = float(row["accuracy"])
         error = f" ± {100 * float(row['standard_error']):.2f}" if row.get("standard_error") else ""
         over = accuracy - float(row.get("sign") or sign)
-        table.add_row(row["rank"], row["infix"], row["size"], f"{accuracy:.2%}{error}", f"{over * 100:+.2f}")
+        table.add_row(row["rank"], row["infix"], row["size"], f"{accuracy:.2%}{error}", signed(100 * over))
     table.add_row("", "x (plain sign)", "1", "" if sign is None else f"{sign:.2%}", "", style="dim")
     drawn = result.get("random_search")
     if drawn and drawn["validation"] is not None:
-        gain = "" if sign is None else f"{(drawn['validation'] - sign) * 100:+.2f}"
+        gain = "" if sign is None else signed(100 * (drawn["validation"] - sign))
         table.add_row("", f"{drawn['best_infix']} (random search)", "", f"{drawn['validation']:.2%}", gain, style="dim")
     console.print(table)
     rejected = sum(result["rejected"].values())
@@ -165,7 +166,7 @@ def _figures(gain: Gain) -> tuple[str, str, str]:
     if gain.difference is None:
         return "", "too few trainings", ""
     low, mean, high = (100 * value for value in (gain.difference.low, gain.difference.mean, gain.difference.high))
-    return f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}", f"{gain.p_holm:.2g}"
+    return signed(mean), f"{signed(low)} to {signed(high)}", f"{gain.p_holm:.2g}"
 
 
 def _separation(test: Confirmation | None) -> Iterable[str]:

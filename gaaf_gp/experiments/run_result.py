@@ -13,6 +13,7 @@ from gaaf_gp.experiments.confirm import COMPETITORS, Confirmation
 from gaaf_gp.search.result import SearchResult
 from gaaf_gp.statistics import additive_fit
 from gaaf_gp.util.provenance import versions
+from gaaf_gp.util.text import signed
 
 
 @dataclass(frozen=True)
@@ -242,8 +243,8 @@ def verdict(test: Confirmation | None, why: str) -> str:
     if test is None:
         return f"Not compared on the test split: {why}"
     low, high, seeds = test.difference.low, test.difference.high, len(test.seeds)
-    span = f"{test.difference.mean * 100:+.2f} points on the test split, 95 % interval {low * 100:+.2f} to "
-    span += f"{high * 100:+.2f}, {seeds} fresh seeds"
+    span = f"{signed(100 * test.difference.mean)} points on the test split, 95 % interval {signed(100 * low)} to "
+    span += f"{signed(100 * high)}, {seeds} fresh seeds"
     if low > 0:
         return f"The evolved activation is better than the plain sign ({span})."
     if high < 0:

@@ -16,11 +16,12 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from gaaf_gp.binary import NETWORKS
+from gaaf_gp.data.registry import DATASETS, existing_folder
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.search.bloat import CONTROLS, SEARCH_DEFAULT, SIZES
 from gaaf_gp.training.proxy import DEFAULT_EPOCHS
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
-from gaaf_gp.util.checks import LARGEST, whole_fields, whole_number
+from gaaf_gp.util.checks import LARGEST, check_text, whole_fields, whole_number
 from gaaf_gp.util.devices import PRECISIONS, available_cores
 from gaaf_gp.util.files import read_mapping
 
@@ -361,6 +362,27 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
         before = top.get(group, getattr(settings, group))
         top[group] = replace(before, **{key: value}) if isinstance(before, Limits) else {**before, key: value}
     return replace(settings, **top)
+
+
+def from_any_folder(settings: Settings) -> Settings:
+    """Return the settings with whole paths, so that a run goes on from whatever folder its user is in.
+
+    Raises:
+        GaafError: a text among them cannot be written as UTF-8, so that nobody could read it again.
+    """
+    file, colon, function = settings.primitives.rpartition(":")
+    paths: dict[str, Any] = {}
+    if file.endswith(".py"):
+        paths["primitives"] = f"{Path(file).resolve()}{colon}{function}"
+    if settings.data not in DATASETS:
+        paths["data"] = str(existing_folder(settings.data).resolve())
+    if settings.archive is not None:
+        paths["archive"] = str(Path(settings.archive).resolve())
+    whole = replace(settings, **paths)
+    for name, value in flat({**whole.as_json(), "out": str(settings.out)}):
+        for text in value if isinstance(value, list | tuple) else (value,):
+            check_text(f"the setting {OPTIONS[name].flag if name in OPTIONS else name}", text)
+    return whole
 
 
 def settings_from(content: object, out: Path) -> Settings:

@@ -38,6 +38,7 @@ from gaaf_gp.parallel.transfer import (
     share,
 )
 from gaaf_gp.util.provenance import version
+from gaaf_gp.util.spawning import guard
 
 FLUSH = 0.5
 """Seconds that the last words of a worker have to reach the scheduler."""
@@ -104,8 +105,9 @@ class Cluster:
         """
         return future.result()
 
-    def replace(self) -> None:
-        """Do nothing: who is there is looked up all the time."""
+    def replace(self) -> bool:
+        """Do nothing, and return that a job can be to blame: who is there is looked up all the time."""
+        return True
 
     def close(self) -> None:
         """Leave the cluster, and end it if it was made here; trainings that run end at their next step."""
@@ -142,8 +144,13 @@ def connected(given: str | distributed.Client | None, workers: int) -> Link:
             address = stack.enter_context(_local_cluster(workers)) if given is None else given
             client = distributed.Client(address, set_as_default=False, timeout=PATIENCE)
         except (OSError, ValueError, RuntimeError) as error:
+            if given is None:
+                raise WorkersGoneError(
+                    f"the workers of a Dask cluster must be able to start on this machine, and did not "
+                    f"({one_line(error)}): {guard()}"
+                ) from error
             raise WorkersGoneError(
-                f"a Dask scheduler must answer at {given or 'this machine'}, and none did in {PATIENCE:g} s "
+                f"a Dask scheduler must answer at {given}, and none did in {PATIENCE:g} s "
                 f"({one_line(error)}): start one with dask scheduler, or correct the address"
             ) from error
         stack.enter_context(client)

@@ -16,6 +16,7 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.parallel.processes import Pool
 from gaaf_gp.parallel.transfer import LOST, WorkerLost, WorkerLostError
 from gaaf_gp.util.checks import whole_number
+from gaaf_gp.util.spawning import check_script
 
 __all__ = ["CALLS", "ExecutorLike", "Flow", "Workers"]
 
@@ -28,7 +29,8 @@ PREFIX = "dask://"
 CALLS = 3
 """Calls of a job whose worker dies before it is given up."""
 POOL_BROKEN = WorkerLost("pool broken")
-"""Stands for the result of a job whose worker died because the fault of another, which is known, broke the pool."""
+"""Stands for the result of a job whose worker died because of another fault, which is known: of a job, or ahead of all
+jobs."""
 
 State = TypeVar("State")
 Result = TypeVar("Result")
@@ -115,9 +117,10 @@ class Workers(Generic[State]):
         if not backend.breaks_as_a_whole or not any(isinstance(result, WorkerLost) for result in results.values()):
             return results
         results |= {future: _result(backend, future) for future in running if future not in results}
-        backend.replace()
+        at_work = backend.replace()
         lost = {future: result for future, result in results.items() if isinstance(result, WorkerLost)}
-        if any(one.reason != LOST for one in lost.values()):  # a process said why it ended
+        # a process said why it ended, or none had come to a job
+        if not at_work or any(loss.reason != LOST for loss in lost.values()):
             results |= {future: POOL_BROKEN for future, one in lost.items() if one.reason == LOST}
         return results
 
@@ -264,11 +267,11 @@ class Backend(Protocol):
             Exception: whatever the function raised.
         """
 
-    def replace(self) -> None:
-        """Get over the death of a worker, so that jobs can be handed in again.
+    def replace(self) -> bool:
+        """Get over the death of a worker, so that jobs can be handed in again; return whether a job can be to blame.
 
         Raises:
-            WorkersGoneError: there is no way to make another executor.
+            WorkersGoneError: there is no way to make another executor, or its workers cannot start.
         """
 
     def close(self) -> None:
@@ -287,6 +290,8 @@ def backend_for(state: object, workers: int, executor: ExecutorLike | None) -> B
     if executor is None and workers == 1:
         return None
     given: Any = executor
+    if not isinstance(executor, ThreadPoolExecutor):
+        check_script()
     if isinstance(executor, str):
         return _cluster(state, workers, check_address(executor))
     if type(executor).__module__.partition(".")[0] == "distributed":  # a client of Dask, or the executor that it gives
@@ -331,7 +336,7 @@ def _check_picklable(state: object) -> None:
     except Exception as error:
         raise GaafError(
             "what worker processes need must be picklable, but "
-            f"{str(error).splitlines()[0]}: define primitives with def at the top of a module, or use workers=1"
+            f"{str(error).splitlines()[0]}: define primitives with def at the top of a module, or use one worker"
         ) from error
 
 

@@ -9,6 +9,7 @@ import os
 import pickle
 import secrets
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -20,7 +21,7 @@ from typing import Any
 from uuid import uuid4
 from weakref import WeakSet
 
-from gaaf_gp.errors import GaafError
+from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.parallel.transfer import (
     LOST,
     Address,
@@ -32,9 +33,12 @@ from gaaf_gp.parallel.transfer import (
     interrupts_held,
     share,
 )
+from gaaf_gp.util.spawning import not_started
 
 Given = Executor | Callable[[], Executor]
 """What a user may give to run jobs: an executor, or a function that makes one, and makes it again when it broke."""
+STARTS = 3
+"""Pools in a row whose processes die ahead of any job, until it is no accident."""
 
 
 class Pool:
@@ -62,6 +66,8 @@ class Pool:
         self._shared: dict[int, tuple[Any, SharedObject]] = {}
         self._names: dict[Future[Any], str] = {}
         self._alone = WeakSet[Future[Any]]()
+        self._reached_before = 0
+        self._failed_starts = 0
         if isinstance(given, Executor):
             self._most = getattr(given, "_max_workers", workers)
             _check_start(given)
@@ -124,14 +130,20 @@ class Pool:
         except BrokenExecutor as broken:
             raise WorkerLostError(self.coordinator.reasons.pop(name, LOST)) from broken
 
-    def replace(self) -> None:
-        """Put another executor in the place of the broken one.
+    def replace(self) -> bool:
+        """Put another executor in the place of the broken one; return whether one of its processes came to a job.
 
         Raises:
-            WorkersGoneError: the user's executor cannot be made again.
+            WorkersGoneError: the user's executor cannot be made again, or its processes end ahead of any job: not by a
+                signal, or :data:`STARTS` times in a row.
         """
         broken = self._executor
+        processes = list((getattr(broken, "_processes", None) or {}).values())
         self._end()
+        at_work = self.coordinator.reached.total() > self._reached_before
+        self._failed_starts = 0 if at_work else self._failed_starts + 1
+        if not at_work:
+            self._check_starts([process.exitcode for process in processes])
         if isinstance(self._given, Executor) and not isinstance(broken, ProcessPoolExecutor):
             raise WorkersGoneError(
                 f"a {type(broken).__name__} whose worker died cannot be used again: give a function that makes one, as "
@@ -139,6 +151,18 @@ class Pool:
             )
         if isinstance(broken, ProcessPoolExecutor) and isinstance(self._given, Executor):
             self._given = lambda: _like(broken)
+        return at_work
+
+    def _check_starts(self, exit_codes: list[int | None]) -> None:
+        reason = not_started(exit_codes)
+        if reason is None and self._failed_starts >= STARTS:
+            reason = (
+                f"worker processes must be able to start, and {self._failed_starts} times in a row they ended ahead of "
+                f"their first job (exit codes {listed(exit_codes) or 'unknown'}; -9 is what a system without memory "
+                "does): use fewer workers, or free memory"
+            )
+        if reason is not None:
+            raise WorkersGoneError(reason)
 
     def close(self) -> None:
         """Drop the jobs that have not started, wait for those that run, and end the processes that are ours."""
@@ -159,6 +183,7 @@ class Pool:
 
     def _made(self) -> Executor:
         if self._executor is None:
+            self._reached_before = self.coordinator.reached.total()
             self._own = not isinstance(self._given, Executor)
             if isinstance(self._given, Executor):
                 self._executor = self._given
@@ -183,11 +208,13 @@ class Coordinator:
 
     Attributes:
         sent: token -> how many processes asked for it.
+        reached: token -> how many of them could read it: what they have to import is there.
         reasons: name of a call -> why its process was ended.
     """
 
     def __init__(self) -> None:
         self.sent = Counter[str]()
+        self.reached = Counter[str]()
         self.reasons: dict[str, str] = {}
         self._key = secrets.token_bytes(32)
         self._listener = _listener()
@@ -231,6 +258,8 @@ class Coordinator:
             what, *words = line.recv()
             if what == "get":
                 line.send_bytes(self._pickled(*words))
+                self.reached[line.recv()] += 1
+                line.send_bytes(b"heard")
             else:
                 name, reason = words
                 self.reasons[name] = reason
@@ -268,6 +297,7 @@ def _check_start(given: Executor) -> None:
 def _start() -> None:
     # Ctrl-C reaches the whole process group; the coordinator alone decides what to do about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.stdout = sys.stderr  # that of the coordinator is for its results, not for what a primitive prints
     threading.Thread(target=_end_with_coordinator, daemon=True).start()
 
 

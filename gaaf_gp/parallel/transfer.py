@@ -20,7 +20,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Client
 from typing import Any, TypeVar
 
-from gaaf_gp.errors import GaafError, one_line
+from gaaf_gp.errors import FOREIGN, GaafError, one_line
 
 LOST = "worker lost"
 """The reason of a job whose worker died and did not say why."""
@@ -105,13 +105,19 @@ class SharedObject:
         os._exit(1)
 
     def _read(self) -> Any:
-        content = self._delivered() if self.address is None else self._fetched(self.address)
+        if self.address is None:
+            return _unpickled(self._delivered())
         try:
-            return pickle.loads(content)  # of this process's own coordinator
-        except Exception as error:
+            with Client(self.address, authkey=self.key) as line:
+                line.send(("get", self.token))
+                thing = _unpickled(line.recv_bytes())
+                line.send(self.token)  # from here on a death is a job's
+                line.recv_bytes()
+                return thing
+        except (OSError, EOFError) as error:
             raise GaafError(
-                f"workers must be able to import what a search is made of, and one got {one_line(error)}: install the "
-                "same packages there, your own primitives included"
+                f"the workers of an executor must run on the machine of the search while it lasts, and one could not "
+                f"reach it ({one_line(error)}): use executor='dask://HOST:PORT' for other machines"
             ) from error
 
     def _delivered(self) -> bytes:
@@ -119,16 +125,16 @@ class SharedObject:
             raise GaafError("a job was left over from a search that has ended, and its worker has nothing to work with")
         return delivered[self.token].content
 
-    def _fetched(self, address: Address) -> bytes:
-        try:
-            with Client(address, authkey=self.key) as line:
-                line.send(("get", self.token))
-                return line.recv_bytes()
-        except (OSError, EOFError) as error:
-            raise GaafError(
-                f"the workers of an executor must run on the machine of the search while it lasts, and one could not "
-                f"reach it ({one_line(error)}): use executor='dask://HOST:PORT' for other machines"
-            ) from error
+
+def _unpickled(content: bytes) -> Any:
+    try:
+        return pickle.loads(content)  # of this process's own coordinator
+    except FOREIGN as error:
+        raise GaafError(
+            f"workers must be able to import what a search is made of, and one got {one_line(error)}: keep your own "
+            "primitives in a file that imports alike everywhere (not in a notebook, after python -c, or on standard "
+            "input), and install the same packages"
+        ) from error
 
 
 def share(thing: Any, address: Address | None, key: bytes) -> SharedObject:

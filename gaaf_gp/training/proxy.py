@@ -34,7 +34,7 @@ from gaaf_gp.data.batches import Batches, TrainingBatches
 from gaaf_gp.data.decoding import Stream
 from gaaf_gp.data.load import AnyData, AnySplit
 from gaaf_gp.data.streamed import FileSplit, StreamedData
-from gaaf_gp.errors import GaafError
+from gaaf_gp.errors import FOREIGN, GaafError
 from gaaf_gp.training.budget import Budget, FailedError
 from gaaf_gp.training.epochs import UnreadableError, accuracy, epoch
 from gaaf_gp.training.outcome import WORST_ACCURACY, Epoch, Loss, Outcome, TrainingState
@@ -228,7 +228,7 @@ class Proxy:
             raise
         except FailedError as failed:
             failure = str(failed)
-        except Exception as error:  # primitives are anybody's code, and one bad candidate must not end a run
+        except FOREIGN as error:  # primitives are anybody's code, and one bad candidate must not end a run
             failure = failure_reason(error)
         return Outcome.of(seed, tuple(history), time.perf_counter() - started, failure, kept)
 

@@ -22,7 +22,7 @@ from gaaf_gp.activations.factory import activation_factory
 from gaaf_gp.binary import BatchNorm, BinaryLayer, TableActivation, binarize
 from gaaf_gp.data.batches import SCORED
 from gaaf_gp.data.load import AnySplit
-from gaaf_gp.errors import GaafError
+from gaaf_gp.errors import FOREIGN, GaafError
 from gaaf_gp.training.adam import Adam
 from gaaf_gp.training.budget import FailedError, out_of_time
 from gaaf_gp.training.epochs import loss_failure, mean_losses, scores
@@ -314,7 +314,7 @@ def _member(proxy: Proxy, place: int, individual: Candidate | None, state: Train
     try:
         factory = activation_factory(individual, proxy.surrogate, tables=True, device=proxy.data.device)
         activation = None if factory is None else factory(1)
-    except Exception:  # primitives are anybody's code; trained alone, the candidate gets its reason
+    except FOREIGN:  # primitives are anybody's code; trained alone, the candidate gets its reason
         return None
     if not isinstance(activation, TableActivation):
         return None
@@ -338,7 +338,7 @@ def _in_one(proxy: Proxy, members: Sequence[_Member], how: _How, at_once: int) -
     try:
         with threads(proxy.threads):
             return _Run(proxy, members, how.seed, size).outcomes(proxy.scored(how.score), how.epochs)
-    except Exception as error:
+    except FOREIGN as error:
         if failure_reason(error) != OUT_OF_MEMORY:
             raise
     # not in the handler: there the error still holds what the stack had allocated

@@ -10,10 +10,11 @@ import importlib
 import importlib.util
 import re
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
-from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.errors import FOREIGN, GaafError, listed, one_line
 from gaaf_gp.trees.pset import PrimitiveSet
 
 FORM = '"primitives.gaaf:free" or "path/to/file.py:function"'
@@ -39,10 +40,11 @@ def load_primitives(spec: str) -> PrimitiveSet:
         makers = sorted(key for key, value in vars(module).items() if _makes_a_set(value, module))
         raise GaafError(f"{place} has no function {name!r}; functions in it: {listed(makers) or 'none'}")
     try:
-        pset = function()
+        with redirect_stdout(sys.stderr):
+            pset = function()
     except GaafError:
         raise
-    except Exception as error:
+    except FOREIGN as error:
         raise GaafError(f"{spec} must return a PrimitiveSet, but it raised {one_line(error)}") from error
     if not isinstance(pset, PrimitiveSet):
         raise GaafError(f"{spec} must return a PrimitiveSet, got {type(pset).__name__}")
@@ -77,15 +79,27 @@ def _makes_a_set(value: object, module: ModuleType) -> bool:
     return callable(value) and defined_there and annotations.get("return") in (PrimitiveSet, "PrimitiveSet")
 
 
-def _from_name(name: str) -> ModuleType:
+def _from_name(name: str, file: str = "") -> ModuleType:
+    """Import a module; what it prints goes to standard error, because standard output is what a command prints.
+
+    Args:
+        name: of the module.
+        file: that it is in, where the user named a file.
+    """
+    place = f"the primitives module {file or repr(name)}"
     try:
-        return importlib.import_module(name)
+        with redirect_stdout(sys.stderr):
+            return importlib.import_module(name)
     except GaafError:
         raise
-    except Exception as error:
+    except SystemExit as error:
         raise GaafError(
-            f"cannot import the primitives module {name!r} ({one_line(error)}): name it as {FORM}"
+            f"code with primitives must not end the program when it is imported, and {place} ended with "
+            f'{one_line(error)}: put what it does as a program under if __name__ == "__main__":'
         ) from error
+    except Exception as error:
+        fix = "correct the file" if file else f"name it as {FORM}"
+        raise GaafError(f"cannot import {place} ({one_line(error)}): {fix}") from error
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -101,4 +115,4 @@ def _from_file(path: Path) -> ModuleType:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None or Path(spec.origin).resolve() != path:
         raise GaafError(f"{path.name} has the name of another module ({name}, {spec and spec.origin}): rename the file")
-    return _from_name(name)
+    return _from_name(name, str(path))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.errors import FOREIGN, GaafError, listed, one_line
 from gaaf_gp.types import Feature, Scalar, kind_of
 from gaaf_gp.util.checks import number
 
@@ -169,7 +169,7 @@ def _called(name: str, traits: Traits, in_types: Sequence[type], arguments: Sequ
     before = [argument.detach().clone() for argument in arguments]
     try:
         result = traits.function(*arguments)
-    except Exception as error:  # primitives are anybody's code
+    except FOREIGN as error:  # primitives are anybody's code
         kind, _, text = one_line(error).partition(": ")
         raise GaafError(
             f"primitive {name!r} must accept {_signature(in_types, traits.learnable)} tensors, but it raised "
@@ -257,7 +257,7 @@ def _check_gradient(name: str, result: Tensor, arguments: list[Tensor]) -> None:
     finite = torch.where(torch.isfinite(result), result, torch.zeros_like(result))
     try:
         gradients = torch.autograd.grad(finite.sum(), wanted, allow_unused=True)
-    except Exception as error:
+    except FOREIGN as error:
         raise GaafError(
             f"primitive {name!r} must have a gradient, but its backward pass failed: {one_line(error)}: write it with "
             'torch operations, or declare the exception with nonfinite=("gradient",)'

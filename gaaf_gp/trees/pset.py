@@ -17,7 +17,7 @@ from typing import Any
 from deap import gp
 from torch import Tensor
 
-from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.errors import FOREIGN, GaafError, listed, one_line
 from gaaf_gp.trees.primitive import ATOM, NONFINITE, Traits, check_name, check_traits, check_types, named, probe
 from gaaf_gp.trees.tree import Constant
 from gaaf_gp.types import Channel, Feature
@@ -287,7 +287,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
                 maker()  # a function that does not return a number is refused here, not in a run
         except GaafError:
             raise
-        except Exception as error:
+        except FOREIGN as error:
             raise GaafError(
                 f"ephemeral constant {name!r} must draw a number, but it raised {one_line(error)}: correct its function"
             ) from error

@@ -163,3 +163,20 @@ def _real(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
     return int(value) if isinstance(value, Integral) else float(value)
+
+
+def check_text(what: str, value: object) -> None:
+    """Refuse a text that cannot be written as UTF-8, such as a name of a file in another encoding.
+
+    What is written down could not be read again. Anything but a text passes.
+
+    Raises:
+        GaafError: naming ``what`` it is.
+    """
+    try:
+        str(value).encode()
+    except UnicodeEncodeError as error:
+        raise GaafError(
+            f"{what} must be text in UTF-8, because results are written down with it, got {value!r}: rename the file "
+            "or folder, or write the text in UTF-8"
+        ) from error

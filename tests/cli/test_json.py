@@ -239,3 +239,58 @@ def test_warnings_are_events_where_nothing_else_may_be():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     found = [json.loads(line) for line in done.stderr.splitlines()]
     assert found[0] == {"event": "warning", "warning": "careful", "category": "UserWarning"}
+
+
+LOUD = """
+import os, sys
+import torch
+from gaaf_gp import PrimitiveSet
+from gaaf_gp.types import Feature
+
+calls = []
+
+def loud(x):
+    print("from Python")
+    sys.stdout.flush()
+    os.write(1, b"past Python\\n")
+    calls.append(x)
+    if len(calls) > 40:
+        sys.exit("enough")
+    return torch.sin(x)
+
+def make() -> PrimitiveSet:
+    os.system("echo from a child")
+    pset = PrimitiveSet("loud")
+    pset.addPrimitive(loud, [Feature], Feature)
+    pset.addPrimitive(torch.add, [Feature, Feature], Feature)
+    return pset
+"""
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow(15))])
+def test_what_primitives_print_is_not_in_the_document_and_their_exit_is_a_candidates(tmp_path, image_folder, workers):
+    code = tmp_path / "loud_set.py"
+    code.write_text(LOUD, encoding="utf-8")
+    options = [*SEARCH, "--network", "small", "--workers", str(workers), "--json"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "gaaf_gp.cli", "evolve", "--primitives", f"{code}:make", "--data", str(image_folder),
+         *options, "--out", str(tmp_path / "run")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["folder"] == str(tmp_path / "run")
+    for line in ("from Python", "past Python", "from a child"):
+        assert line in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "settings", [{"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONIOENCODING": "ascii"}]
+)
+def test_a_terminal_that_knows_ascii_only_shows_what_is_beyond_it(tmp_path, settings):
+    target = os.path.join(tmp_path, "caf\u00e9 \u221e.png")  # noqa: PTH118  bytes of UTF-8, whatever the locale is
+    ended = subprocess.run(
+        [sys.executable, "-m", "gaaf_gp.cli", "plot", "tree", "sin(x)", "--out", target.encode()],
+        env={**os.environ, **settings}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert ended.stdout.startswith(b"wrote ")

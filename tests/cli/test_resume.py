@@ -17,6 +17,7 @@ import pytest
 
 from gaaf_gp.archive import Archive
 from gaaf_gp.cli import main
+from gaaf_gp.experiments.resume import resume_command
 from gaaf_gp.search import checkpoint
 from gaaf_gp.util import files
 from tests.archive.conftest import rows_of
@@ -397,3 +398,75 @@ def test_two_runs_may_share_an_archive_and_train_what_both_meet_once(tmp_path, c
         assert len(archive.runs()) == 2
     assert (tmp_path / "one" / "logbook.csv").read_bytes() == (tmp_path / "two" / "logbook.csv").read_bytes()
     assert not (tmp_path / "two" / "archive.sqlite").exists()
+
+
+def test_a_run_with_relative_paths_goes_on_from_another_folder_however_they_are_spelled(
+    image_folder, tmp_path, capsys, monkeypatch
+):
+    start, elsewhere = tmp_path / "start", tmp_path / "elsewhere"
+    start.mkdir()
+    elsewhere.mkdir()
+    (start / "pictures").symlink_to(image_folder)
+    (start / "link.py").symlink_to(start / "relative_set.py")
+    _edited(start / "relative_set.py", "sin")
+    monkeypatch.chdir(start)
+    small = ["--epochs", 1, "--evaluations", 4, "--population", 2, "--no-random-search", "--workers", 1, "--quiet"]
+    named = ["--primitives", "relative_set.py:own", "--data", "pictures", "--archive", "all.sqlite"]
+    options = [*small, *named, "--batch-size", 8, "--fresh-seeds", 2]
+    assert _called(capsys, "evolve", *options, "--out", "run")[0] == 0
+    tables = [(start / "run" / name).read_bytes() for name in TABLES]
+
+    monkeypatch.chdir(elsewhere)
+    run = "../start/run"
+    for spelled in ("../start/relative_set.py:own", "../start/./link.py:own", f"{start}/relative_set.py:own"):
+        assert _called(capsys, "resume", run, "--primitives", spelled, "--quiet")[0] == 0
+    shutil.copy(start / "relative_set.py", elsewhere / "moved_set.py")
+    for moved in (["--data", image_folder], []):
+        assert _called(capsys, "resume", run, "--primitives", "moved_set.py:own", *moved, "--quiet")[0] == 0
+    assert [(start / "run" / name).read_bytes() for name in TABLES] == tables
+    assert _called(capsys, "report", run, "--primitives", "moved_set.py:own")[0] == 0
+    again = ["--config", f"{run}/config.json", "--primitives", "moved_set.py:own", "--out", "second", "--quiet"]
+    assert _called(capsys, "evolve", *again)[0] == 0
+    assert (elsewhere / "second" / "logbook.csv").read_bytes() == (start / "run" / "logbook.csv").read_bytes()
+    assert not (elsewhere / "all.sqlite").exists()
+
+    _edited(elsewhere / "moved_set.py", "cos")
+    assert "'wave' computes something else" in _refused(capsys, start / "run", "--primitives", "moved_set.py:own")
+    (start / "run" / "checkpoint.json").unlink()
+    said = _refused(capsys, start / "run", "--primitives", "moved_set.py:own")
+    assert "must go on with its own primitive set" in said
+    for name in ("relative_set", "moved_set"):
+        sys.modules.pop(name, None)
+
+
+def test_the_command_that_goes_on_names_the_set_that_it_would_ask_for(tmp_path):
+    config = {"primitives": "my sets.py:own"}
+    assert resume_command(tmp_path, config) == f"gaaf-gp resume {tmp_path} --primitives 'my sets.py:own'"
+    assert resume_command(tmp_path, {"primitives": "primitives.gaaf:free"}) == f"gaaf-gp resume {tmp_path}"
+
+
+@pytest.mark.parametrize("option", ["--out", "--data", "--primitives", "--archive", "class"])
+def test_what_could_not_be_written_down_is_refused_ahead_of_any_training(image_folder, tmp_path, capsys, option):
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    values = {"--data": str(image_folder), "--out": str(tmp_path / "run")}
+    if option == "--data":
+        shutil.copytree(image_folder, place)
+        values[option] = str(place)
+    elif option == "class":
+        shutil.copytree(image_folder, tmp_path / "pictures")
+        values["--data"] = str(tmp_path / "pictures")
+        first = next((tmp_path / "pictures" / "train").iterdir())
+        first.rename(first.with_name(place.name))
+    elif option == "--primitives":
+        place.mkdir()
+        _edited(place / "latin_set.py", "sin")
+        values[option] = f"{place}/latin_set.py:own"
+    else:
+        place.mkdir()
+        values[option] = str(place / "new")
+    status, _, err = _called(capsys, "evolve", *(word for pair in values.items() for word in pair), "--quiet")
+    assert status == 2
+    assert len(err.splitlines()) == 1
+    assert "must be text in UTF-8" in err
+    assert not (tmp_path / "run").exists()
+    assert not (place / "new").exists()

@@ -4,6 +4,8 @@ import io
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
@@ -46,6 +48,28 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def data(folder: Path) -> StreamedData:
     return stream_data(folder, image_size=SIZE, val_fraction=0.2, **PLAIN)  # type: ignore[arg-type]
+
+
+def test_workers_that_cannot_import_the_script_are_named_in_one_line(folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        f"""
+from gaaf_gp.data.decoding import Stream
+from gaaf_gp.data.streamed import stream_data
+with Stream(stream_data({str(folder)!r}, image_size=8, val_fraction=0.3), 2, workers=2) as stream:
+    print("results", len(list(stream.epoch(1))))
+""",
+        encoding="utf-8",
+    )
+    paths = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run([sys.executable, script], env=paths, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "starts its work then" in ended.stderr.strip().splitlines()[-1]
+    typed = subprocess.run(
+        [sys.executable, "-"], input=script.read_text(encoding="utf-8"), env=paths,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "save the script in a file" in typed.stderr.strip().splitlines()[-1]
 
 
 def together(batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -57,7 +57,7 @@ HOSTILE = {
     "a bomb of zeros": (png(30_000, 30_000, rows=bytes(10**6)), "claims more"),
     "a high strip": (saved(Image.new("L", (1, 100_000)), "PNG"), "1x100000 pixels"),
     "a wide strip": (saved(Image.new("L", (100_000, 1)), "PNG"), "100000x1 pixels"),
-    "no width": (png(0, 5), "must be a whole 8-bit PNG, JPEG, BMP, WEBP, PPM file"),
+    "no width": (png(0, 5), "must be a whole 8-bit PNG, JPEG, .*GIF, JPEG2000 file"),
     "no pixels": (png(0, 0), "must be a whole"),
     "negative width": (png(2**32 - 1, 1), "must be a whole|claims more"),
     "rows missing": (png(12, 12), "must be a whole"),
@@ -66,8 +66,11 @@ HOSTILE = {
     "a wrong sum": (WHOLE.replace(WHOLE[29:33], b"\0\0\0\0"), "must be a whole"),
     "nothing": (b"", "must be a whole"),
     "text": (b"<html>not found</html>", "must be a whole"),
-    "a GIF": (saved(PIXELS, "GIF"), "must be a whole"),
-    "a TIFF": (saved(PIXELS, "TIFF"), "must be a whole"),
+    "a TGA": (saved(PIXELS, "TGA"), "must be a whole"),
+    "a GIF cut off": (saved(PIXELS, "GIF")[:-80], "must be a whole"),
+    "a TIFF cut off": (saved(PIXELS, "TIFF")[:-80], "must be a whole"),
+    "a TIFF of 16 bits": (saved(Image.new("I;16", (SIDE, SIDE)), "TIFF"), r"more than 8 bits"),
+    "a TIFF of real numbers": (saved(Image.new("F", (SIDE, SIDE)), "TIFF"), r"more than 8 bits"),
     "PostScript": (saved(PIXELS, "EPS"), "must be a whole"),
     "grey in 16 bits": (saved(Image.new("I;16", (SIDE, SIDE)), "PNG"), r"more than 8 bits \(mode I;16B\)"),
     "colours in 16 bits": (
@@ -141,6 +144,13 @@ def expected(image):
 
 DECODED = expected(Image.open(io.BytesIO(JPEG)))
 VALID = {
+    "a TIFF": (saved(PIXELS, "TIFF"), np.asarray(PIXELS)),
+    "a packed TIFF": (saved(PIXELS, "TIFF", compression="tiff_lzw"), np.asarray(PIXELS)),
+    "a grey TIFF": (saved(GREY, "TIFF"), np.asarray(GREY)),
+    "a GIF of two frames": (
+        saved(FEW, "GIF", save_all=True, append_images=[FEW.rotate(90)]), np.asarray(FEW.convert("RGB")),
+    ),
+    "a JPEG 2000": (saved(PIXELS, "JPEG2000"), np.asarray(PIXELS)),
     "a palette": (saved(FEW, "PNG"), expected(FEW)),
     "a palette with a clear colour": (saved(FEW, "PNG", transparency=b"\0\x80"), expected(FEW)),
     "CMYK": (saved(PIXELS.convert("CMYK"), "JPEG"), None),

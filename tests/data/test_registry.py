@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from gaaf_gp.data import idx, registry
 from gaaf_gp.data.folders import FolderSource
+from gaaf_gp.data.images import SUFFIXES, read_image
 from gaaf_gp.data.load import load_data, open_test_split
 from gaaf_gp.data.registry import BundledSource, TorchvisionSource, find_source
 from gaaf_gp.data.source import Collection, Part
@@ -96,22 +97,38 @@ def test_hidden_and_foreign_files_are_ignored(folder: Path) -> None:
     (folder / "train" / "cat" / ".hidden.png").write_text("not an image")
     (folder / "train" / "cat" / "notes.txt").write_text("not an image")
     (folder / "train" / "cat" / "deeper.png").mkdir()
-    collection = FolderSource(folder).open("search")
+    (folder / "train" / "cat" / "NOTES").write_text("not an image")
+    with pytest.warns(UserWarning, match=r"2 of 6 entries of .*cat are not read \(1 without a suffix, 1 \.txt\)"):
+        collection = FolderSource(folder).open("search")
     assert collection.classes == ("cat", "dog")
     assert len(everything(collection)) == 8
 
 
-@pytest.mark.parametrize("suffix", [".png", ".PNG", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm"])
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+def test_an_image_is_upright_as_its_camera_was_held(tmp_path: Path, orientation: int, suffix: str) -> None:
+    image = Image.fromarray(np.kron(pixels(2, 3, 3), np.ones((16, 16, 1), np.uint8)))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"photo{suffix}"
+    image.save(path, exif=exif, quality=100)
+    with Image.open(path) as reopened:
+        expected = ImageOps.exif_transpose(reopened).convert("RGB")  # Pillow's own reading of the tag
+    np.testing.assert_array_equal(np.asarray(read_image(path)), np.asarray(expected))
+
+
+@pytest.mark.parametrize("suffix", [".PNG", *sorted(SUFFIXES)])
 def test_every_accepted_format_is_read(folder: Path, suffix: str) -> None:
     image = np.full((5, 6, 3), (200, 100, 50), np.uint8)
     options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
     picture = Image.fromarray(image)
-    (picture.convert("L") if suffix == ".pgm" else picture).save(
-        folder / "train" / "cat" / f"!first{suffix}", **options
-    )
+    grey = {".pgm": "L", ".pbm": "1"}.get(suffix)
+    picture = Image.new("1", (6, 5), 1) if suffix == ".pbm" else picture
+    (picture if grey is None else picture.convert(grey)).save(folder / "train" / "cat" / f"!first{suffix}", **options)
     first = FolderSource(folder).open("search").read(np.array([0, 1]))[0]
     # ITU-R 601-2 luma, which Pillow documents for its conversion to grey.
-    expected = [200 * 0.299 + 100 * 0.587 + 50 * 0.114] * 3 if suffix == ".pgm" else [200, 100, 50]
+    luma = [200 * 0.299 + 100 * 0.587 + 50 * 0.114] * 3
+    expected = {".pgm": luma, ".pbm": [255] * 3}.get(suffix, [200, 100, 50])
     np.testing.assert_allclose(first.reshape(3, -1).mean(axis=1), expected, atol=3)
 
 
@@ -177,7 +194,7 @@ def broken_images() -> dict[str, Callable[[Path], object]]:
         "cut short": lambda path: path.write_bytes(path.read_bytes()[:-40]),
         "empty": lambda path: path.write_bytes(b""),
         "text": lambda path: path.write_text("no image"),
-        "another format": lambda path: Image.fromarray(pixels(5, 6)).save(path, format="GIF"),
+        "another format": lambda path: Image.fromarray(pixels(5, 6)).save(path, format="TGA"),
         "sixteen bits": lambda path: Image.fromarray(pixels(5, 6).astype(np.uint16) * 200).save(path),
     }
 
@@ -210,7 +227,10 @@ def test_the_search_part_never_needs_the_test_part(folder: Path) -> None:
 def test_folders_that_break_a_rule_are_refused(folder: Path, tmp_path: Path) -> None:
     (folder / "train" / "bird").mkdir()
     (folder / "train" / "bird" / "list.txt").touch()
-    with pytest.raises(GaafError, match=r"every class must have an image, and in .*train there is none for bird"):
+    with (
+        pytest.warns(UserWarning, match=r"1 of 1 entries of .*bird are not read \(1 \.txt\)"),
+        pytest.raises(GaafError, match=r"every class must have an image, and in .*train there is none for bird"),
+    ):
         load_data(folder)
     remove(folder / "train" / "bird")
     remove(folder / "train" / "dog")
@@ -407,9 +427,13 @@ def test_missing_files_say_where_they_were_sought(tmp_path: Path, monkeypatch: p
     with pytest.raises(GaafError, match=rf"cifar10 must be whole in {tmp_path}/.cache/gaaf_gp/cifar-10-batches-py"):
         load_data("cifar10")
     monkeypatch.setenv("GAAF_GP_DATA", str(tmp_path / "sets"))
-    with pytest.raises(GaafError, match=rf"in {tmp_path}/sets/FashionMNIST/raw: no such folder.*\(download=True\)"):
+    with pytest.raises(
+        GaafError, match=rf"in {tmp_path}/sets/FashionMNIST/raw: no such folder.*\(download=True, --dow"
+    ):
         load_data("fashion-mnist")
-    with pytest.raises(GaafError, match=rf"in {tmp_path}/given/cifar-100-python, .*no such folder.* \(download=True\)"):
+    with pytest.raises(
+        GaafError, match=rf"in {tmp_path}/given/cifar-100-python, .*no such folder.* \(download=True, --"
+    ):
         load_data("cifar100", root=tmp_path / "given")
     assert list(tmp_path.iterdir()) == []
 
@@ -508,7 +532,7 @@ def test_a_missing_cifar_file_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_an_archive_beside_a_missing_folder_is_pointed_out(tmp_path: Path) -> None:
     (tmp_path / "cifar-10-python.tar.gz").touch()
-    with pytest.raises(GaafError, match=r"cifar-10-python\.tar\.gz is there and download=True unpacks it"):
+    with pytest.raises(GaafError, match=r"cifar-10-python\.tar\.gz is there and download=True \(--download\)"):
         load_data("cifar10", root=tmp_path)
 
 

@@ -1,5 +1,6 @@
 """Primitive sets by name, from modules and files, also in worker processes."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -101,3 +102,49 @@ def test_a_file_that_does_not_run_is_refused(own_file):
     own_file.write_text("def make_pset(:\n")
     with pytest.raises(GaafError, match=r"cannot import the primitives module .*SyntaxError"):
         load_primitives(f"{own_file}:make_pset")
+
+
+PROGRAM = """
+import argparse, sys
+from gaaf_gp import PrimitiveSet
+import torch
+from gaaf_gp.types import Feature
+print("a greeting")
+def make():
+    print("another greeting")
+    pset = PrimitiveSet("loud")
+    pset.addPrimitive(torch.sin, [Feature], Feature)
+    {in_make}
+    return pset
+{at_import}
+"""
+
+
+@pytest.mark.parametrize(
+    ("at_import", "in_make", "words"),
+    [
+        (
+            "sys.exit(3)",
+            "",
+            "must not end the program .*, and the primitives module FILE ended with SystemExit: 3",
+        ),
+        ("argparse.ArgumentParser().parse_args(['--unknown'])", "", "FILE ended with SystemExit: 2"),
+        (
+            "raise RuntimeError('torn')",
+            "",
+            r"cannot import the .* FILE \(RuntimeError: torn\): correct the file",
+        ),
+        ("", "sys.exit('no')", r"FILE:make must return a PrimitiveSet, but it raised SystemExit: no"),
+        ("", "pset.addPrimitive(lambda x: sys.exit(4), [Feature], Feature, name='exits')", "primitive 'exits' must"),
+    ],
+)
+def test_code_that_would_end_the_program_is_refused_by_its_name(own_file, at_import, in_make, words):
+    own_file.write_text(PROGRAM.format(at_import=at_import, in_make=in_make), encoding="utf-8")
+    with pytest.raises(GaafError, match=words.replace("FILE", re.escape(str(own_file)))):
+        load_primitives(f"{own_file}:make")
+
+
+def test_what_code_prints_goes_to_standard_error(own_file, capsys):
+    own_file.write_text(PROGRAM.format(at_import="", in_make=""), encoding="utf-8")
+    load_primitives(f"{own_file}:make")
+    assert capsys.readouterr() == ("", "a greeting\nanother greeting\n")

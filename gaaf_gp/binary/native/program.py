@@ -18,6 +18,7 @@ from gaaf_gp.binary.native.build import available, library
 from gaaf_gp.binary.native.calls import address, check
 from gaaf_gp.binary.native.convolution import Convolved
 from gaaf_gp.binary.native.tracing import NotElementary, Operation, Trace, trace
+from gaaf_gp.errors import FOREIGN
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ def program_of(function: Callable[..., Tensor], vectors: int) -> Program | None:
         return None
     try:
         return _program(trace(function, vectors), vectors)
-    except Exception:  # NotElementary, or any exception of a user's primitive
+    except FOREIGN:  # primitives are anybody's code: NotElementary, or whatever torch raises
         return None
 
 

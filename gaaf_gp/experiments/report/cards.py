@@ -15,6 +15,7 @@ from gaaf_gp.experiments.run_data import About, RunData
 from gaaf_gp.statistics import paired_difference
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.trees.simplify import simplify
+from gaaf_gp.util import text as texts
 from gaaf_gp.util.text import shortened
 
 MOST_SIMPLIFIED = 200
@@ -154,7 +155,7 @@ def per_cent(value: float | None, digits: int = 2) -> str:
 
 def signed(value: float | None, digits: int = 2) -> str:
     """Return a difference with its sign."""
-    return NOTHING if value is None or not math.isfinite(value) else f"{value:+.{digits}f}".replace("-", MINUS)
+    return NOTHING if value is None or not math.isfinite(value) else texts.signed(value, digits).replace("-", MINUS)
 
 
 def number(value: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def commands(data: RunData) -> Commands:
     settings = data.config.get(resuming.SETTINGS)
     own = "search" in data.config
     goes_on = bool(data.place.config) and data.run.status != FINISHED and not own
-    resume = f"gaaf-gp resume {shlex.quote(str(data.place.folder))}" if goes_on else ""
+    resume = resuming.resume_command(data.place.folder, data.config) if goes_on else ""
     if own or not isinstance(settings, dict):
         return Commands("", (), resume, "A script of its own made this run: start it again with the settings below.")
     parts, unsaid = ["gaaf-gp evolve"], []

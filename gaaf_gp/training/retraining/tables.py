@@ -18,6 +18,7 @@ from rich.table import Table
 from gaaf_gp.statistics import Comparison, standard_error
 from gaaf_gp.training.retraining.result import SIGN, RetrainResult
 from gaaf_gp.trees.candidate import PLAIN_SIGN, text_of
+from gaaf_gp.util.text import signed
 
 BASELINE, BETTER, WORSE, OPEN = "baseline", "better", "worse", "undecided"
 """What the table says of a candidate: better or worse if the corrected p-value is at most 0.05, else undecided."""
@@ -198,15 +199,18 @@ def _verdict(result: RetrainResult, name: str, against: str, compared: Compariso
 def _cells(row: Row) -> list[str]:
     """Return the columns from the accuracy on, for people."""
 
-    def number(value: float | None, form: str = "+.2f") -> str:
-        return "" if value is None else format(value, form)
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.2f}"
+
+    def difference(value: float | None) -> str:
+        return "" if value is None else signed(value)
 
     p = "" if row.p_holm is None else "<0.001" if row.p_holm < 0.001 else f"{row.p_holm:.3f}"
     return [
-        number(row.accuracy, ".2f"),
-        number(row.standard_error, ".2f"),
-        number(row.difference),
-        "" if row.low is None else f"{number(row.low)} to {number(row.high)}",
+        number(row.accuracy),
+        number(row.standard_error),
+        difference(row.difference),
+        "" if row.low is None else f"{difference(row.low)} to {difference(row.high)}",
         p,
         row.verdict,
     ]
