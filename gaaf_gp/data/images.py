@@ -160,12 +160,11 @@ def read_image(path: Path, mode: str | None = None, shorter: int | None = None) 
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the orientation in an image's EXIF block, 1 (upright) where there is none that can be read."""
+    """Return the orientation in an image's EXIF block, 0 where there is none that can be read."""
     try:
-        orientation = image.getexif().get(ORIENTATION)
+        return int(image.getexif().get(ORIENTATION, 0))
     except Exception:  # a torn block beside the pixels; whoever wrote it, the image is whole
-        return 1
-    return orientation if isinstance(orientation, int) else 1
+        return 0
 
 
 def _check_room(path: Path, image: NDArray[np.uint8], number: int) -> None:

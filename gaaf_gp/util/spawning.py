@@ -38,7 +38,7 @@ def not_started(exit_codes: Iterable[int | None]) -> str | None:
     A signal may come from anywhere, such as a machine without memory. All else would come again.
 
     Args:
-        exit_codes: of the processes, negative for signals, as of :attr:`multiprocessing.Process.exitcode`.
+        exit_codes: of the processes, negative for signals, as ``multiprocessing`` has them; None for those that run.
     """
     codes = [code for code in exit_codes if code is not None and code > 0]
     if UNGUARDED in codes:
