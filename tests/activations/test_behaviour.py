@@ -20,6 +20,7 @@ from gaaf_gp.activations.behaviour import (
     OUT_OF_MEMORY,
     ZERO_GRADIENT,
     Behaviour,
+    _normal,
     behaviour,
     failure_reason,
 )
@@ -433,3 +434,12 @@ def test_the_surrogate_is_part_of_every_signature() -> None:
 
 def test_two_trees_are_judged_in_their_canonical_form() -> None:
     assert of("add(sin(x), x) | mul(x, cos(x))") == of("add(x, sin(x)) | mul(cos(x), x)")
+
+
+def test_the_normal_points_are_the_middles_of_equal_shares():
+    points = _normal().flatten().double()
+    count = len(points)
+    shares = torch.special.ndtr(points)
+    assert torch.allclose(shares, (torch.arange(count).double() + 0.5) / count, atol=1e-6)
+    assert float(points.mean()) == pytest.approx(0, abs=1e-6)
+    assert float(points.std()) == pytest.approx(1, abs=0.01)

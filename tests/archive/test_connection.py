@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import struct
+from types import SimpleNamespace
 
 import pytest
 
@@ -219,3 +220,39 @@ def test_names_that_mean_something_in_an_address_are_names(tmp_path, make, setti
         with Archive(tmp_path / name, readonly=True) as archive:
             assert len(archive) == 1
     assert len(list(tmp_path.iterdir())) == 4
+
+
+class Asked:
+    """A connection that answers what is written down, in turn."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def execute(self, _query):
+        answer = self.answers.pop(0)
+        if isinstance(answer, int):
+            error = sqlite3.OperationalError("no")
+            error.sqlite_errorcode = answer
+            raise error
+        return SimpleNamespace(fetchone=lambda: (answer,))
+
+
+BUSY_RECOVERY, BUSY_SNAPSHOT, READONLY = 261, 517, 8
+
+
+def test_a_busy_file_is_asked_again_and_any_other_error_is_told(tmp_path):
+    db = Asked(sqlite3.SQLITE_BUSY, BUSY_RECOVERY, BUSY_SNAPSHOT, "wal")
+    connection._use_log(db, tmp_path / "a.sqlite")
+    assert db.answers == []
+    db = Asked(READONLY, "wal")
+    with pytest.raises(sqlite3.OperationalError):
+        connection._use_log(db, tmp_path / "a.sqlite")
+    assert db.answers == ["wal"], "it is not asked again"
+    with pytest.raises(GaafError, match="an archive must lie where SQLite can share memory between processes"):
+        connection._use_log(Asked("delete"), tmp_path / "a.sqlite")
+
+
+def test_a_file_that_stays_busy_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(connection, "WAIT", 0.05)
+    with pytest.raises(sqlite3.OperationalError):
+        connection._use_log(Asked(*[sqlite3.SQLITE_BUSY] * 1000), tmp_path / "a.sqlite")

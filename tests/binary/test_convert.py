@@ -433,3 +433,27 @@ class Uncopied(nn.Sequential):
 
     def __deepcopy__(self, memo: object) -> "Uncopied":
         raise RuntimeError("mine")
+
+
+class Twice(nn.Module):
+    """Calls one layer with inputs of both signs, and then or before with positive ones."""
+
+    def __init__(self, last_is_constant: bool) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.last_is_constant = last_is_constant
+
+    def forward(self, x: Tensor) -> Tensor:
+        inputs = [x, x.abs() + 1]
+        first, second = inputs if self.last_is_constant else inputs[::-1]
+        return self.layer(first) + self.layer(second)
+
+
+@pytest.mark.parametrize("last_is_constant", [True, False])
+def test_a_shared_layer_that_sees_both_signs_in_any_call_is_not_warned_of(last_is_constant: bool) -> None:
+    example = seeded(8, 4)
+    _, report = binarize_model(Twice(last_is_constant), keep_ends=False, example=example)
+    assert report.names("binary") == ["layer"]
+    assert not [warning for warning in report.warnings if "one sign only" in warning]
+    _, report = binarize_model(Twice(last_is_constant), keep_ends=False, example=example.abs() + 1)
+    assert [warning for warning in report.warnings if "the inputs of layer have one sign only" in warning]

@@ -1,5 +1,6 @@
 """Real processes take turns: no two have one number, and that of a dead one is taken again."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -44,3 +45,21 @@ def test_each_process_and_thread_has_a_number_of_its_own_and_takes_that_of_a_dea
         device_turns.end(name)
         device_turns.end(other)
     assert not any(device_turns._folder(one).exists() for one in (name, other))
+
+
+def test_the_end_of_what_was_never_claimed_is_none():
+    name = uuid4().hex
+    device_turns.end(name)
+    assert device_turns.claim(name) == 0
+    device_turns.end(name)
+    device_turns.end(name)
+    assert not device_turns._folder(name).exists()
+    assert device_turns.claim(name) == 0, "the number is free again"
+    device_turns.end(name)
+
+
+def test_without_locks_of_files_each_process_has_its_own_number(monkeypatch):
+    monkeypatch.setattr(device_turns, "fcntl", None)
+    name = uuid4().hex
+    assert device_turns.claim(name) == os.getpid()
+    device_turns.end(name)

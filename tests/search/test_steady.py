@@ -1,6 +1,7 @@
 """Steady state: repeatable for any number of workers, exact in its budget, and nobody waits for the slowest."""
 
 import time
+from collections import deque
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.evaluation.fitness_function import PlainFitness
 from gaaf_gp.evaluation.racing import Racing
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.loops import LOOPS, Steady
@@ -179,3 +181,37 @@ def test_settings_out_of_their_range_are_refused():
     with pytest.raises(GaafError, match=r"Steady\.ahead must be a whole number of at least 1, got 0"):
         Steady(0)
     assert replace(LOOPS["steady"](), ahead=3) == Steady(3)
+
+
+class Flying(PlainFitness):
+    """Gives records in the order of its candidates, whether it evaluates them as soon as it has them or one by one."""
+
+    def __init__(self, function, pset, early):
+        super().__init__(function, pset)
+        self.early = early
+
+    def stream(self, candidates, on_record, *, ahead, in_order):
+        waiting = deque()
+        while True:
+            while len(waiting) < ahead and (candidate := next(candidates, None)) is not None:
+                waiting.append(candidate)
+                if self.early:
+                    self.evaluate([candidate], on_record)
+            if not waiting:
+                return
+            yield self.evaluate([waiting.popleft()], on_record)[0]
+
+
+@pytest.mark.parametrize("loop", ["steady:5", "aging:5"])
+def test_what_is_on_its_way_at_the_end_is_taken_by_nobody_however_early_it_is_ready(stub_proxy, free, loop):
+    def accuracy(tree):
+        return stub_proxy.train(tree, 0).accuracy
+
+    late, early = (
+        evolve(free, Flying(accuracy, free, early), loop=loop, evaluations=200, population_size=6, seed=3, target=0.42)
+        for early in (False, True)
+    )
+    assert "target" in late.stopped or "0.42" in late.stopped
+    assert len(late.records) < 200
+    assert [str(one) for one in early.population] == [str(one) for one in late.population]
+    assert early.stopped.split()[-1] == late.stopped.split()[-1]

@@ -1,6 +1,7 @@
 """Small drawings: boxes apart, lines that are the function, and SVG of matplotlib that lies in a page."""
 
 import re
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from gaaf_gp.experiments.report.cards import duration, number, p_value, per_cent, signed
 from gaaf_gp.experiments.report.drawing import HEIGHT, MOST_NODES, WIDTH, _marks, draw_function, draw_trees
-from gaaf_gp.experiments.report.svg import PAGE, page_svg
+from gaaf_gp.experiments.report.svg import PAGE, XLINK, _clean, page_svg
 from gaaf_gp.plots.style import new_axes
 from gaaf_gp.trees.candidate import parse_candidate
 from gaaf_gp.trees.parser import parse
@@ -104,3 +105,18 @@ def test_numbers():
     assert [duration(one) for one in (1.26, 61, 7100, 7300, None)] == [
         "1.3\u202fs", "61\u202fs", "118\u202fmin", "2\u202fh 1\u202fmin", "\u2013",
     ]  # fmt: skip
+
+
+def test_names_links_and_styles_of_an_element_are_made_its_own():
+    element = ET.Element("use", {
+        f"{{{XLINK}}}href": "#m1", "id": "p", "style": "stroke-width: 2; opacity: 0.5", "clip-path": "url(#c7)",
+        "x": "3", "{http://elsewhere}space": "preserve",
+    })  # fmt: skip
+    _clean(element, "front")
+    assert element.attrib == {
+        "href": "#front-m1", "id": "front-p", "stroke-width": "2", "opacity": "0.5", "clip-path": "url(#front-c7)",
+        "x": "3",
+    }  # fmt: skip
+    link = ET.Element("a", {f"{{{XLINK}}}href": "https://example.org/#m1"})
+    _clean(link, "front")
+    assert link.attrib == {"href": "https://example.org/#m1"}

@@ -71,11 +71,16 @@ def test_each_control_reduces_size_under_deaps_loops(small_set, uncontrolled, na
 
 @pytest.mark.parametrize("name", [*CONTROLS, "tarpeian,harm,dynamic,lexicographic"])
 def test_each_control_runs_in_our_loop_and_a_seed_gives_one_result(small_set, name):
-    def run():
-        return evolve(small_set, _fit, evaluations=80, population_size=20, limits=Limits(6, 30), bloat=name, seed=3)
+    def run(seed, bloat=name):
+        limits = Limits(6, 30)
+        return evolve(small_set, _fit, evaluations=80, population_size=20, limits=limits, bloat=bloat, seed=seed)
 
-    first, second = run(), run()
+    first, second = run(3), run(3)
     assert len(first.records) == 80
+    other, uncontrolled = run(4), run(3, "none")
+    assert [record.text for record in first.records] != [record.text for record in other.records]
+    same = [record.text for record in first.records] == [record.text for record in uncontrolled.records]
+    assert same == (name == "none"), "the control does something"
     assert [record.text for record in first.records] == [record.text for record in second.records]
     assert first.best.fitness == max(record.fitness for record in first.records)
     assert all(len(tree) <= 30 for tree in first.population)
