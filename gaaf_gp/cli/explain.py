@@ -15,7 +15,6 @@ from gaaf_gp.cli.options import JsonOption, ProgressOption, QuietOption, shown
 from gaaf_gp.cli.output import INTERRUPTED, print_json
 from gaaf_gp.cli.resume import check_code, settings_used
 from gaaf_gp.cli.retrain import TABLE, best_of
-from gaaf_gp.data.load import open_test_split
 from gaaf_gp.errors import GaafError
 from gaaf_gp.experiments import explain as run
 from gaaf_gp.experiments.confirm import Gain
@@ -112,7 +111,7 @@ def explain(
             plan.proxy,
             plan.pset,
             seeds=seeds_from(CONFIRMATION, plan.settings.seed, seeds),
-            score=open_test_split(plan.proxy.data),
+            test=True,
             workers=plan.settings.workers,
             folder=folder,
             progress=shown(progress, quiet),

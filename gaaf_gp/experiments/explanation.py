@@ -62,7 +62,7 @@ from torch import Tensor
 
 from gaaf_gp.activations.behaviour import OUT_OF_MEMORY
 from gaaf_gp.binary import Surrogate, windowed_slope
-from gaaf_gp.data.load import AnySplit
+from gaaf_gp.data.load import AnySplit, open_test_split
 from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.evaluation.cache import split_name
 from gaaf_gp.evaluation.trainer import WORKER_LOST, Job, Trainer
@@ -192,7 +192,7 @@ def explain(
     pset: PrimitiveSet,
     *,
     seeds: Sequence[int],
-    score: AnySplit | None = None,
+    test: bool = False,
     workers: int = 1,
     folder: Path | None = None,
     progress: Show = False,
@@ -204,7 +204,7 @@ def explain(
         proxy: the training task.
         pset: the set that the trees come from.
         seeds: two or more different ones, of every cell; best those that no search used.
-        score: the test split, whose accuracy is compared then; by default that is the validation split.
+        test: compare accuracies on the test split and not on the validation split.
         workers: processes; the result does not depend on their number.
         folder: where every training that ends is written down (``explain.jsonl``), so that the same call continues
             after an interruption. More seeds may be asked for later.
@@ -217,6 +217,7 @@ def explain(
     """
     chosen, workers = different_seeds(seeds, 2), whole_number("workers", workers)
     design = _designed(candidate, proxy, pset)
+    score = open_test_split(proxy.data) if test else None
     about = {
         "format": FORMAT,
         "function": design.text,
@@ -232,7 +233,7 @@ def explain(
             journal = stack.enter_context(Journal(folder / JOURNAL, about))
             entries, keep = journal.entries, journal.append
         _train(design, proxy, chosen, entries, keep, score=score, workers=workers, progress=progress)
-    return _explained(design, chosen, entries, proxy, "validation" if score is None else "test")
+    return _explained(design, chosen, entries, proxy, "test" if test else "validation")
 
 
 class _Scaled(torch.autograd.Function):

@@ -13,6 +13,7 @@ from scipy import integrate, stats
 from gaaf_gp import Proxy
 from gaaf_gp.activations.behaviour import OUT_OF_MEMORY
 from gaaf_gp.binary import Surrogate, tabulate
+from gaaf_gp.data import load_data, open_test_split
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.trainer import WORKER_LOST
 from gaaf_gp.experiments import explanation as module
@@ -282,12 +283,15 @@ def test_a_function_and_its_negative_have_one_explanation(tiny_proxy):
     assert first.effects == second.effects
 
 
-def test_two_trees_and_the_test_split(tiny_proxy, tiny_data):
-    found = explain(tree("lower(x) | cubic(x)"), tiny_proxy, some(), seeds=(1, 2), score=tiny_data.train)
+def test_two_trees_and_the_test_split(image_folder, tiny_settings):
+    data = load_data(image_folder)
+    proxy = Proxy(data, **{**tiny_settings, "batch_size": 6})
+    found = explain(tree("lower(x) | cubic(x)"), proxy, some(), seeds=(1, 2), test=True)
     assert found.split == "test"
-    pair = [tiny_proxy.train(tree("lower(x) | cubic(x)"), seed, tiny_data.train).accuracy for seed in (1, 2)]
+    images = open_test_split(data)
+    pair = [proxy.train(tree("lower(x) | cubic(x)"), seed, images).accuracy for seed in (1, 2)]
     assert list(found.cells[-1].accuracies) == pair
-    assert found.slope == mean_slope(tree("cubic(x)"), tiny_proxy.surrogate)
+    assert found.slope == mean_slope(tree("cubic(x)"), proxy.surrogate)
 
 
 def test_copies_of_what_is_learned_stay_alike(tiny_proxy):

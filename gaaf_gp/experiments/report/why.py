@@ -1,4 +1,4 @@
-"""Why a function won, as the page shows it: the cells and the effects of ``explain.json``."""
+"""What makes the gain of a function, as the page shows it: the cells and the effects of ``explain.json``."""
 
 from __future__ import annotations
 
