@@ -52,6 +52,13 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "epilog": examples("gaaf-gp retrain --from out/first --top 3 --epochs 30"),
         "short_help": "Train functions at full length, and compare them.",
     },
+    "explain": {
+        "epilog": examples(
+            "gaaf-gp explain out/first              The winner of a run, as the run trained.",
+            'gaaf-gp explain "add(sin(x), x)" --seeds 20',
+        ),
+        "short_help": "Tell why a function wins: threshold, slope shape, slope scale.",
+    },
     "archive": {},
 }
 """Command -> how its help is set up. Each is in the module of its name in :mod:`gaaf_gp.cli`: a function of this

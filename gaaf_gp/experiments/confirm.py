@@ -122,7 +122,7 @@ def confirmation_from(content: Mapping[str, Any] | None) -> Confirmation | None:
         difference=_interval(content["difference"]),
         failures=tuple(content["failures"]),
         competitors={name: _competitor(competitor) for name, competitor in content["competitors"].items()},
-        separation=None if separation is None else {name: _gain(gain) for name, gain in separation.items()},
+        separation=None if separation is None else {name: gain_from(gain) for name, gain in separation.items()},
     )
 
 
@@ -133,11 +133,16 @@ def _competitor(content: Mapping[str, Any]) -> Competitor:
         accuracies=tuple(content["accuracies"]),
         mean=None if content["mean"] is None else _number(content["mean"]),
         failures=tuple(content["failures"]),
-        gain=_gain(content),
+        gain=gain_from(content),
     )
 
 
-def _gain(content: Mapping[str, Any]) -> Gain:
+def gain_from(content: Mapping[str, Any]) -> Gain:
+    """Return the gain that its fields give, as JSON has them.
+
+    Raises:
+        ValueError, TypeError, LookupError: they are something else.
+    """
     if content["difference"] is None:
         return Gain()
     return Gain(

@@ -12,6 +12,7 @@ from gaaf_gp.archive import VALIDATION, Archive, Birth, Evaluation, Generation, 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.records import Memory, Record, record_of
 from gaaf_gp.experiments import resume, run_folder
+from gaaf_gp.experiments.explanation import EXPLANATION
 from gaaf_gp.training.outcome import WORST_ACCURACY, Outcome
 from gaaf_gp.trees.candidate import MARK, PLAIN_SIGN, Candidate, TwoTrees, parse_candidate
 from gaaf_gp.trees.individual import Individual
@@ -107,7 +108,8 @@ class Place:
     def files(self) -> tuple[Path, ...]:
         """What changes when the run goes on."""
         log = self.archive.with_name(self.archive.name + "-wal")
-        return self.archive, log, self.folder / run_folder.CONFIG, self.folder / run_folder.RESULT
+        names = (run_folder.CONFIG, run_folder.RESULT, EXPLANATION)
+        return self.archive, log, *(self.folder / name for name in names)
 
 
 def find_run(path: Path, key: str | None = None) -> Place:

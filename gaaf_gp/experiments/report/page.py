@@ -19,6 +19,7 @@ from gaaf_gp.experiments.report.figures import FIGURES, RunFigure
 from gaaf_gp.experiments.report.repeating import commands, shown_folder
 from gaaf_gp.experiments.report.summary import summarise
 from gaaf_gp.experiments.report.svg import PAGE, page_svg
+from gaaf_gp.experiments.report.why import why
 from gaaf_gp.experiments.run_data import RunData
 
 MOST = 100
@@ -63,6 +64,7 @@ class Builder:
             name=shown_folder(data.place.folder),
             data=data,
             summary=summarise(data),
+            why=why(data),
             best=cards[0] if cards and data.best is not None else None,
             cards=cards,
             ranks=texts,

@@ -102,11 +102,11 @@ def summarise(data: RunData) -> Summary:
         test = confirmation_from(result.get("test"))
         competitors = {} if test is None else test.competitors
         against = tuple(
-            _compared(COMPETITORS.get(name, name), competitor.infix, competitor.mean, competitor.gain)
+            compared(COMPETITORS.get(name, name), competitor.infix, competitor.mean, competitor.gain)
             for name, competitor in competitors.items()
         )
         parts = (test and test.separation) or {}
-        separation = tuple(_compared(run_folder.ALONE.get(name, name), "", None, gain) for name, gain in parts.items())
+        separation = tuple(compared(run_folder.ALONE.get(name, name), "", None, gain) for name, gain in parts.items())
         return Summary(
             status=data.run.status,
             state=STATES.get(data.run.status, data.run.status),
@@ -118,7 +118,7 @@ def summarise(data: RunData) -> Summary:
             seeds=0 if test is None else len(test.seeds),
             against=against,
             separation=separation,
-            reach=_reach((*against, *separation)),
+            reach=reach_of((*against, *separation)),
             counts=_counts(data, result),
             seconds=_seconds(data, result),
         )
@@ -135,11 +135,12 @@ def _open(data: RunData) -> str:
     return NO_RESULT if data.run.status == FINISHED else NOT_CONFIRMED
 
 
-def _compared(name: str, formula: str, mean: float | None, gain: Gain) -> Against:
+def compared(name: str, formula: str, mean: float | None, gain: Gain, said: str = "") -> Against:
+    """Return a gain as the page shows it; by default ``said`` is how the winner does against the other."""
     if gain.difference is None:
         return Against(name, formula, mean)
     middle, low, high = (100 * value for value in (gain.difference.mean, gain.difference.low, gain.difference.high))
-    said = "not significant" if not gain.significant else "better" if middle > 0 else "worse"
+    said = said or ("not significant" if not gain.significant else "better" if middle > 0 else "worse")
     return Against(name, formula, mean, middle, low, high, gain.p_holm, said)
 
 
@@ -149,7 +150,8 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _reach(every: tuple[Against, ...]) -> float:
+def reach_of(every: tuple[Against, ...]) -> float:
+    """Return half the width of a scale that all intervals fit in, points."""
     ends = [abs(end) for item in every for end in (item.low, item.high) if end is not None]
     return 1.08 * max(ends, default=1.0) or 1.0
 

@@ -12,6 +12,8 @@ import pytest
 
 from gaaf_gp.archive import Archive, Evaluation, Register
 from gaaf_gp.experiments.confirm import confirmation_from
+from gaaf_gp.experiments.explanation import Cell, Explanation, write_explanation
+from gaaf_gp.experiments.factorial import CELLS, LEVELS, estimate
 from gaaf_gp.experiments.run_result import verdict
 from gaaf_gp.experiments.settings import Settings
 from gaaf_gp.trees.generation import gen_half_and_half
@@ -112,6 +114,22 @@ class Run:
             "evaluations": len({*self.judged}), "rejected": {"constant sign": 4}, "seconds": 123.4,
         })  # fmt: skip
 
+    def explain(self, text: str, infix: str, failure: str = "", alike: bool = True) -> Explanation:
+        """Write ``explain.json``: the shape of the slope makes all of the gain; by default no threshold differs."""
+        values = {levels: [0.5 + 0.05 * levels[1] + 0.01 * self.draw.random() for _ in range(5)] for levels in CELLS}
+        gain, effects = estimate(values, {levels: str(levels[1 if alike else 0 :]) for levels in CELLS})
+        cells = []
+        for levels, accuracies in values.items():
+            names = [LEVELS[place][level] for place, level in enumerate(levels)]
+            failed = failure and levels == CELLS[2]
+            shown = (None, *accuracies[1:]) if failed else tuple(accuracies)
+            cells.append(Cell(*names, text, shown, sum(accuracies) / 5, (failure,) if failed else ()))
+        task = {"network": "small", "epochs": EPOCHS}
+        seeds = tuple(range(1_000_000, 1_000_005))
+        found = Explanation(text, infix, False, 0.8, 1.2, "test", task, seeds, seeds, tuple(cells), gain, effects)
+        write_explanation(found, self.folder)
+        return found
+
     def end(self, status: str = "finished") -> Path:
         """Write the end down, and return the folder."""
         self.archive.end(self.key, status)
@@ -149,6 +167,7 @@ def hundred(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = Run(tmp_path_factory.mktemp("runs") / "hundred")
     fill(run)
     run.confirm("max(sin(x), x)")
+    run.explain("max(sin(x), x)", "max(sin(x), x)")
     return run.end()
 
 
