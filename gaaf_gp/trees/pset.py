@@ -21,7 +21,7 @@ from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.trees.primitive import ATOM, NONFINITE, Traits, check_name, check_traits, check_types, named, probe
 from gaaf_gp.trees.tree import Constant
 from gaaf_gp.types import Channel, Feature
-from gaaf_gp.util.randomness import as_global
+from gaaf_gp.util.randomness import as_global, undisturbed
 
 
 class Closure:
@@ -273,7 +273,8 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
     ) -> None:
         """Add a random constant as in DEAP: ``ephemeral()`` draws a number each time one is needed.
 
-        It may draw from Python's ``random`` module: the operators of this project lend it their own generator. The
+        It draws from Python's ``random`` module, so that a seed repeats it: the operators of this project lend it
+        their own generator. It is called twice when it is added, to see that nothing else decides what it draws. The
         nodes made are :class:`~gaaf_gp.trees.tree.Constant`, also by DEAP's generators (DEAP's ``mutEphemeral`` does
         not know them: use ``gaaf_gp.trees.operators.mut_constant``).
         """
@@ -282,15 +283,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         check_types(f"ephemeral constant {name!r}", [ret_type])
         maker = type.__call__(gp.MetaEphemeral, name, ephemeral, ret_type)
         maker.__new__ = lambda _class: Constant(ephemeral(), ret_type)
-        try:
-            with as_global(random.Random(0)):
-                maker()  # a function that does not return a number is refused here, not in a run
-        except GaafError:
-            raise
-        except Exception as error:
-            raise GaafError(
-                f"ephemeral constant {name!r} must draw a number, but it raised {one_line(error)}: correct its function"
-            ) from error
+        _try_drawing(name, maker)
         self._add(maker)
         self.terms_count += 1
         self._samplers.setdefault(ret_type, []).append(maker)
@@ -365,6 +358,33 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the calls that filled the set: functions go by their import path, as always with pickle."""
         return _rebuild, (type(self), (*self._start, tuple(self.arguments)), self._calls)
+
+
+def _try_drawing(name: str, maker: Callable[[], Constant]) -> None:
+    """Refuse a function of a random constant that draws no number, or one that Python's generator does not decide."""
+
+    def drawn() -> float:
+        with as_global(random.Random(0)):
+            return float(maker().value)
+
+    try:
+        with undisturbed() as drawn_from:
+            first, again = drawn(), drawn()
+            others = drawn_from()
+    except GaafError:
+        raise
+    except Exception as error:
+        raise GaafError(
+            f"ephemeral constant {name!r} must draw a number, but it raised {one_line(error)}: correct its function"
+        ) from error
+    if others or first != again:
+        what = (
+            f"it uses the global generator of {listed(others)}" if others else f"it drew {first!r} and then {again!r}"
+        )
+        raise GaafError(
+            f"ephemeral constant {name!r} must draw the same number from the same seed, but {what}: draw from Python's "
+            "random module, as in random.uniform(-1, 1)"
+        )
 
 
 def _rebuild(
