@@ -1,4 +1,4 @@
-"""The contract of a primitive: its value at a place is computed from its arguments at that place, and from nothing else.
+"""The contract of a primitive: its value at a place depends on its arguments at that place alone.
 
 A cache of records, tables of values, simplification and a seed that repeats a run all rely on it. So a function is
 refused that draws at random, remembers something, learns behind the back of training, or looks at other images,

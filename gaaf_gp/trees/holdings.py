@@ -1,4 +1,4 @@
-"""What a function of a user's holds besides its arguments: closures, defaults, attributes, and globals that it names."""
+"""What a function of a user's holds besides its arguments: closures, defaults, attributes, globals that it names."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def held(function: Callable[..., Any]) -> Iterator[tuple[str, object]]:
 
 
 def state_of(function: Callable[..., Any]) -> dict[str, object]:
-    """Return the plain values, tensors and generators that a function reaches, fit to be compared with a later state."""
+    """Return the plain values, tensors and generators that a function reaches, fit to be compared later."""
     return {path: mark for path, value in held(function) if (mark := _mark(value)) is not None}
 
 
-def _parts(value: object) -> list[tuple[str, object]]:
+def _parts(value: object) -> list[tuple[str, object]]:  # noqa: PLR0911 (one line for each kind)
     """Return what something holds itself, by name."""
     if isinstance(value, types.FunctionType):
         return [] if _of_library(value) else _parts_of_function(value)
@@ -107,7 +107,7 @@ def _of_library(value: Any) -> bool:
     return str(getattr(value, "__module__", "") or "").partition(".")[0] in LIBRARIES
 
 
-def _mark(value: object) -> object:
+def _mark(value: object) -> object:  # noqa: PLR0911 (one line for each kind)
     """Return a value as something that can be compared, None for what has no value of its own."""
     if isinstance(value, PLAIN):
         return repr(value)
