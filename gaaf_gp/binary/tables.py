@@ -288,7 +288,7 @@ class TableActivation(SignActivation):
         return table_binarize_raw(x, self.sign, self.slope)
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)  # type: ignore[no-untyped-call]
+        super()._save_to_state_dict(destination, prefix, keep_vars)
         getattr(destination, "_metadata", {}).setdefault(prefix[:-1], {})[FORMULA] = self.formula
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, metadata: Any, *args: Any) -> None:
@@ -298,7 +298,7 @@ class TableActivation(SignActivation):
                 f"the state of an activation must be that of its own formula {self.formula!r}, got that of "
                 f"{metadata[FORMULA]!r}: make the network with the activation whose state it is"
             )
-        super()._load_from_state_dict(state_dict, prefix, metadata, *args)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, metadata, *args)
 
     def extra_repr(self) -> str:
         """Show the formula and the surrogate."""

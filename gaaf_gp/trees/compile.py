@@ -118,7 +118,7 @@ class Activation(nn.Module):
         return f"{formula(self.tree, self.pset)}, channels={self.channels}"
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)  # type: ignore[no-untyped-call]
+        super()._save_to_state_dict(destination, prefix, keep_vars)
         metadata = getattr(destination, "_metadata", {})
         metadata.setdefault(prefix[:-1], {})[TREE] = str(self.tree)
 
@@ -134,7 +134,7 @@ class Activation(nn.Module):
                 f"the state of an activation must be that of its own tree {own!r}, got that of {what}: make an "
                 "Activation of the tree whose state it is"
             )
-        super()._load_from_state_dict(state_dict, prefix, metadata, *args)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, metadata, *args)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
