@@ -22,6 +22,7 @@ from gaaf_gp.trees.candidate import Baseline, Candidate
 from gaaf_gp.trees.compile import Activation, evaluate
 from gaaf_gp.trees.grid import compared, in_full, place_of_one, vector_settings, visited
 from gaaf_gp.trees.individual import Individual
+from gaaf_gp.util.devices import plain_defaults
 
 CONSTANT_SIGN = "constant sign"
 NOT_A_NUMBER = "not a number"
@@ -52,6 +53,7 @@ class Behaviour:
 
 @torch.inference_mode(False)
 @torch.enable_grad()
+@plain_defaults()
 def behaviour(candidate: Candidate, surrogate: Surrogate = PAPER_SURROGATE, negation: bool = True) -> Behaviour:
     """Evaluate a candidate once, on the bfloat16 values v that layers see, and judge it.
 
@@ -99,6 +101,7 @@ def screen(individual: Candidate) -> str | None:
 
 
 @torch.no_grad()
+@plain_defaults()
 def positive_share(individual: Individual) -> float:
     """Return the share of inputs x ~ N(0, 1) for which sign(f(x)) is +1, learnable operators at their initial values.
 

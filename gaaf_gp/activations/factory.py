@@ -11,8 +11,10 @@ from gaaf_gp.trees.candidate import Baseline, Candidate, TwoTrees
 from gaaf_gp.trees.compile import Activation
 from gaaf_gp.trees.grid import visited
 from gaaf_gp.trees.individual import Individual
+from gaaf_gp.util.devices import plain_defaults
 
 
+@plain_defaults()
 def activation_factory(
     candidate: Candidate | None, surrogate: Surrogate, *, tables: bool, device: torch.device, programs: bool = False
 ) -> ActivationFactory | None:

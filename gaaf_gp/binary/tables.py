@@ -21,6 +21,7 @@ from gaaf_gp.binary.native import packed_table
 from gaaf_gp.binary.signs import SignActivation
 from gaaf_gp.errors import GaafError
 from gaaf_gp.util.bfloat16 import VALUES, bfloat16_inputs
+from gaaf_gp.util.devices import plain_defaults
 
 
 def _signs(table: Tensor, dtype: torch.dtype) -> Tensor:
@@ -185,6 +186,7 @@ def windowed_slope(values: Tensor, inputs: Tensor, surrogate: Surrogate) -> Tens
     return slope.masked_fill(surrogate.derivative(values) == 0, 0.0)
 
 
+@plain_defaults()
 def tabulate(function: Callable[[Tensor], Tensor], surrogate: Surrogate) -> SignTables:
     """Return the tables of ``function``, computed in float32 on the CPU and rounded once.
 
@@ -243,6 +245,10 @@ def _versions(*tensors: Tensor) -> list[int]:
     return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
 
 
+FORMULA = "formula"
+"""In the metadata of a state, the formula of the tables."""
+
+
 class TableActivation(SignActivation):
     """sign(f(x)) from tables; a binary layer calls it instead of ``binarize(f(x))``.
 
@@ -280,6 +286,19 @@ class TableActivation(SignActivation):
     def forward(self, x: Tensor) -> Tensor:
         """Return +1 and -1 in the shape, dtype and memory format of ``x``; see :func:`table_binarize`."""
         return table_binarize_raw(x, self.sign, self.slope)
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        getattr(destination, "_metadata", {}).setdefault(prefix[:-1], {})[FORMULA] = self.formula
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, metadata: Any, *args: Any) -> None:
+        """Refuse the state of tables of another formula."""
+        if metadata.get(FORMULA, self.formula) != self.formula:
+            raise GaafError(
+                f"the state of an activation must be that of its own formula {self.formula!r}, got that of "
+                f"{metadata[FORMULA]!r}: make the network with the activation whose state it is"
+            )
+        super()._load_from_state_dict(state_dict, prefix, metadata, *args)
 
     def extra_repr(self) -> str:
         """Show the formula and the surrogate."""

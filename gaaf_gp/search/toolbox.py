@@ -7,6 +7,7 @@ import functools
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from deap import base, tools
@@ -25,6 +26,30 @@ from gaaf_gp.trees.operators import MUTATIONS, cx_one_of_two, cx_one_point, init
 from gaaf_gp.trees.pset import PrimitiveSet
 
 OBJECTIVES: dict[tuple[str, ...], BloatLike] = {("accuracy",): None, ("accuracy", "size"): "pareto"}
+
+
+@dataclass
+class _Evaluation:
+    """``toolbox.evaluate``: an object, so that the ``map`` of a process pool can send it."""
+
+    evaluator: FitnessFunction
+    controls: Bloat
+    generator: random.Random
+
+    def __call__(self, candidate: Individual | TwoTrees) -> tuple[float, ...]:
+        """Return the fitness values of one candidate."""
+        return self.all([candidate])[0]
+
+    def all(self, candidates: Sequence[Individual | TwoTrees]) -> list[tuple[float, ...]]:
+        """Return the fitness values of each, evaluated side by side."""
+        worth = [self.controls.judges(candidate, self.generator) for candidate in candidates]
+        self.evaluator.evaluate([one for one, judged in zip(candidates, worth, strict=True) if judged])
+        return [self._values(one, judged) for one, judged in zip(candidates, worth, strict=True)]
+
+    def _values(self, candidate: Individual | TwoTrees, judged: bool) -> tuple[float, ...]:
+        accuracy = self.evaluator(candidate)[0] if judged else -math.inf  # from memory
+        accepted = self.controls.accepts(candidate, accuracy)
+        return self.controls.selector.values(candidate, accuracy if accepted else -math.inf)
 
 
 def make_toolbox(
@@ -83,20 +108,11 @@ def make_toolbox(
             return init_two_trees(toolbox.expr, pset, fitness)
         return Individual(toolbox.expr(), pset, fitness())
 
-    def evaluate_all(candidates: Sequence[Individual | TwoTrees]) -> list[tuple[float, ...]]:
-        worth = [controls.judges(candidate, generator) for candidate in candidates]
-        evaluator.evaluate(
-            [candidate for candidate, judged in zip(candidates, worth, strict=True) if judged]
-        )  # side by side
-        return [_values(candidate, judged) for candidate, judged in zip(candidates, worth, strict=True)]
-
-    def _values(candidate: Individual | TwoTrees, judged: bool) -> tuple[float, ...]:
-        accuracy = evaluator(candidate)[0] if judged else -math.inf  # from memory
-        return controls.selector.values(candidate, accuracy if controls.accepts(candidate, accuracy) else -math.inf)
+    evaluation = _Evaluation(evaluator, controls, generator)
 
     def joint_map(function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
         columns = [list(argument) for argument in arguments]
-        return evaluate_all(columns[0]) if function is toolbox.evaluate else list(map(function, *columns))
+        return evaluation.all(columns[0]) if function is toolbox.evaluate else list(map(function, *columns))
 
     toolbox = base.Toolbox()
     toolbox.bloat = controls
@@ -108,7 +124,7 @@ def make_toolbox(
         toolbox.register("compile", two_signs, surrogate=surrogate)
     else:
         toolbox.register("compile", functools.partial(Activation, pset=pset))
-    toolbox.register("evaluate", lambda candidate: evaluate_all([candidate])[0])
+    toolbox.register("evaluate", evaluation)
     toolbox.register("map", joint_map)
     toolbox.register("clone", copy.deepcopy)
     mate, mutate = (cx_one_of_two, mut_one_of_two) if two_trees else (cx_one_point, mut_any)

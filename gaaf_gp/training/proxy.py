@@ -41,7 +41,7 @@ from gaaf_gp.training.outcome import WORST_ACCURACY, Epoch, Loss, Outcome, Train
 from gaaf_gp.training.step import LATENT_LIMIT, Training
 from gaaf_gp.trees.candidate import Candidate, text_of
 from gaaf_gp.util.checks import positive_number, whole_fields, whole_number
-from gaaf_gp.util.devices import check_device, check_precision, threads
+from gaaf_gp.util.devices import check_device, check_precision, plain_defaults, threads
 
 __all__ = ["DEFAULT_EPOCHS", "LATENT_LIMIT", "WORST_ACCURACY", "Epoch", "Outcome", "Proxy", "Training", "TrainingState"]
 
@@ -173,6 +173,7 @@ class Proxy:
         # Only where padding adds zeros do negated signs and negated weights give the same sums.
         return behaviour(individual, self.surrogate, negation=not {**PAPER, **self.network_settings}["pad_value"])
 
+    @plain_defaults()
     def train(
         self,
         individual: Candidate | None,

@@ -7,6 +7,7 @@ anything runs, and every learnable operator of the tree owns a parameter made in
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,6 +23,10 @@ from gaaf_gp.trees.primitive import Traits
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.trees.tree import fold
 from gaaf_gp.util.checks import whole_number
+from gaaf_gp.util.devices import plain_defaults
+
+TREE = "tree"
+"""In the metadata of a state, the text of the tree that it belongs to."""
 
 
 class Activation(nn.Module):
@@ -29,7 +34,8 @@ class Activation(nn.Module):
 
     Input and output: a floating tensor of shape (N, C, ...) with C = ``channels``; the output has the shape and dtype
     of the input. Learnable vectors are parameters ``s0, s1, ...`` of shape (C,), numbered in depth-first order;
-    constants are 0-dim buffers ``c0, c1, ...``. Both are in ``state_dict`` and move with the module.
+    constants are 0-dim buffers ``c0, c1, ...``. Both are in ``state_dict`` and move with the module. The metadata of
+    the state name the tree, and ``load_state_dict`` refuses the state of another tree.
 
     Attributes:
         kernel: f as a :class:`gaaf_gp.binary.native.Program`, which layers with compiled kernels then run; None by
@@ -85,8 +91,15 @@ class Activation(nn.Module):
         """Return f(x), element by element; ``x`` has shape (N, C, ...).
 
         Raises:
-            GaafError: if C is not ``channels``.
+            GaafError: if C is not ``channels``, or the input is not floating.
         """
+        if isinstance(x, fx.Proxy):
+            raise GaafError(
+                "an activation cannot be traced by torch.fx, which knows no shapes: use torch.export, or a Tracer "
+                "whose is_leaf_module() is true for gaaf_gp.Activation"
+            )
+        if not x.is_floating_point():
+            raise GaafError(f"an activation takes floating inputs, got {x.dtype}: convert them with x.float()")
         if x.dim() < 2 or x.shape[1] != self.channels:
             raise GaafError(
                 f"an activation of {self.channels} channel(s) takes inputs of shape (N, {self.channels}, ...), got "
@@ -104,6 +117,25 @@ class Activation(nn.Module):
         """Show the formula."""
         return f"{formula(self.tree, self.pset)}, channels={self.channels}"
 
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        metadata = getattr(destination, "_metadata", {})
+        metadata.setdefault(prefix[:-1], {})[TREE] = str(self.tree)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, metadata: Any, *args: Any) -> None:
+        """Refuse the state of another tree; one without its metadata is known by its constants."""
+        own, saved = str(self.tree), metadata.get(TREE)
+        constants: dict[str, float] = self.__dict__["_program"].constants
+        present = {name: state_dict[prefix + name] for name in constants if prefix + name in state_dict}
+        differing = [name for name, value in present.items() if not _may_be(value, constants[name])]
+        if saved not in (None, own) or differing:
+            what = repr(saved) if saved is not None else f"{differing[0]} = {present[differing[0]].item():g}"
+            raise GaafError(
+                f"the state of an activation must be that of its own tree {own!r}, got that of {what}: make an "
+                "Activation of the tree whose state it is"
+            )
+        super()._load_from_state_dict(state_dict, prefix, metadata, *args)
+
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         del state["_program"]
@@ -112,6 +144,13 @@ class Activation(nn.Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._set_program(_compile(self.tree, self.pset))
+
+
+def _may_be(saved: Tensor, constant: float) -> bool:
+    """Whether a saved constant is this one, as far as half precision tells."""
+    if saved.device.type == "meta" or saved.numel() != 1:
+        return True  # torch compares shapes
+    return math.isinf(float(saved)) or math.isclose(float(saved), constant, rel_tol=0.01, abs_tol=1e-7)
 
 
 def evaluate(tree: gp.PrimitiveTree, pset: gp.PrimitiveSetTyped, x: Tensor, vectors: Sequence[Tensor] = ()) -> Tensor:
@@ -139,7 +178,8 @@ def evaluate(tree: gp.PrimitiveTree, pset: gp.PrimitiveSetTyped, x: Tensor, vect
         if number not in needed:
             continue
         if number in compiler.numbers:
-            values[number] = torch.tensor(compiler.numbers[number], dtype=torch.get_default_dtype()).to(x.dtype)
+            made = torch.tensor(compiler.numbers[number], dtype=torch.get_default_dtype(), device="cpu")
+            values[number] = made.to(x.dtype)
         elif function is None:
             values[number] = vectors_of[number][0] if number in vectors_of else x
         else:
@@ -173,6 +213,7 @@ class _Compiler:
         self.pset = pset
         self.keys: dict[tuple[Any, ...], int] = {}
         self.numbers: dict[int, float] = {}
+        self.names: dict[int, str] = {}
         self.recipes: list[tuple[Callable[..., Tensor] | None, tuple[int, ...], tuple[float, ...]]] = []
 
     def value(
@@ -197,11 +238,16 @@ class _Compiler:
                 return self.value(("argument",), None, ())
             return self.number(float(self.pset.context.get(node.value, node.value)))
         if traits.learnable:
-            return self.value(("learnable", index), traits.function, tuple(arguments), traits.learnable)
+            return self._call(node.name, ("learnable", index), traits, arguments)
         if all(argument in self.numbers for argument in arguments):
             return self.number(_folded(traits.function, [self.numbers[argument] for argument in arguments]))
         ordered = tuple(sorted(arguments)) if traits.commutative else tuple(arguments)
-        return self.value(("call", node.name, ordered), traits.function, tuple(arguments))
+        return self._call(node.name, ("call", node.name, ordered), traits, arguments)
+
+    def _call(self, name: str, key: tuple[Any, ...], traits: Traits, arguments: list[int]) -> int:
+        number = self.value(key, traits.function, tuple(arguments), traits.learnable)
+        self.names[number] = name
+        return number
 
     def learnable(self) -> list[int]:
         """Return the values that own learnable vectors in depth-first order, as in the formula."""
@@ -213,8 +259,9 @@ class _Compiler:
         return node_traits if node_traits is not None else Traits(self.pset.context.get(node.name))
 
 
+@plain_defaults()
 def _folded(function: Any, numbers: list[float]) -> float:
-    return float(function(*(torch.tensor(number, dtype=torch.float64) for number in numbers)))
+    return float(function(*(torch.tensor(number, dtype=torch.float64, device="cpu") for number in numbers)))
 
 
 def _compile(tree: gp.PrimitiveTree, pset: gp.PrimitiveSetTyped) -> _Program:
@@ -243,7 +290,9 @@ def _compile(tree: gp.PrimitiveTree, pset: gp.PrimitiveSetTyped) -> _Program:
         if function is None:
             lines[number] = node_vectors[0] if node_vectors else argument
         else:
-            lines[number] = graph.call_function(_named(function), (*(lines[a] for a in arguments), *node_vectors))
+            lines[number] = graph.call_function(
+                _named(function, compiler.names[number]), (*(lines[a] for a in arguments), *node_vectors)
+            )
     graph.output(lines[root])
     return _Program(fx.GraphModule(nn.Module(), graph), learnable, constants)
 
@@ -267,7 +316,7 @@ def _needed(compiler: _Compiler, root: int) -> set[int]:
     return needed
 
 
-def _named(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _named(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
     """Wrap what ``torch.fx`` could not write down by name (a lambda, a partial, a callable object) in a function."""
     plain = isinstance(function, types.FunctionType | types.BuiltinFunctionType)
     if plain and function.__name__.isidentifier():
@@ -276,4 +325,5 @@ def _named(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def primitive(*arguments: Tensor) -> Tensor:
         return function(*arguments)
 
+    primitive.__name__ = primitive.__qualname__ = name
     return primitive

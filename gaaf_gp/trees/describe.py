@@ -181,7 +181,9 @@ def _computed(name: str, traits: Traits, types: Sequence[type]) -> Callable[[Arr
         together = any(features) and all(map(operator.or_, features, constant))
         try:
             parts = [rows] if together else [row[None] for row in rows]
-            return np.concatenate([try_out(name, traits, types, list(torch.tensor(part.T))) for part in parts])
+            return np.concatenate(
+                [try_out(name, traits, types, list(torch.from_numpy(part.T.copy()))) for part in parts]
+            )
         except GaafError:
             return np.full(len(rows), np.nan)
 

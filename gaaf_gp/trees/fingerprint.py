@@ -16,6 +16,7 @@ from deap import gp
 
 from gaaf_gp.trees.primitive import Traits, try_out
 from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.devices import plain_defaults
 from gaaf_gp.util.randomness import as_global
 
 POINTS = (-2.3, -0.7, 0.0, 0.37, 1.9)
@@ -28,6 +29,7 @@ NAME, VALUES = "name", "values"
 Entry = dict[str, Any]
 
 
+@plain_defaults()
 def set_signature(pset: PrimitiveSet) -> list[Entry]:
     """Return one entry for each argument, primitive and terminal, in the order in which they were added.
 
@@ -80,7 +82,9 @@ def _entry(pset: PrimitiveSet, name: str, node: Any) -> Entry:
 def _values(pset: PrimitiveSet, name: str, node: Any, traits: Traits) -> list[float]:
     if isinstance(node, gp.Primitive):
         shifts = [place % len(POINTS) for place in range(node.arity)]
-        points = [torch.tensor([*POINTS[shift:], *POINTS[:shift]]) for shift in shifts]
+        points = [
+            torch.tensor([*POINTS[shift:], *POINTS[:shift]], dtype=torch.float32, device="cpu") for shift in shifts
+        ]
         return [*traits.learnable, *try_out(name, traits, node.args, points).tolist()]
     if isinstance(node, gp.MetaEphemeral):
         with as_global(random.Random(0)):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gaaf_gp.util.bfloat16 import bfloat16_inputs
+from gaaf_gp.util.devices import plain_defaults
 
 MOST = 64.0
 """The largest magnitude that a layer may see: batch norm puts most inputs within 4, and shortcuts add up."""
@@ -20,6 +21,7 @@ SPREAD = 3.0
 
 
 @functools.cache
+@plain_defaults()
 def visited() -> Tensor:
     """Return the inputs that must tell whether f is any good, (points, 1) float32: bfloat16 v, 2^-20 <= abs(v) <= 64.
 
@@ -29,6 +31,7 @@ def visited() -> Tensor:
 
 
 @functools.cache
+@plain_defaults()
 def compared() -> Tensor:
     """Return ``visited`` and after it what else training may meet: smaller values, and both zeros."""
     return torch.cat([visited(), _between(TINY, LEAST * (1 - 2**-8)), _between(0, 0)])
@@ -46,6 +49,7 @@ def _between(least: float, most: float) -> Tensor:
 
 
 @functools.cache
+@plain_defaults()
 def in_full() -> Tensor:
     """Return ``compared``, and ``visited`` twice with random low bits.
 
@@ -56,6 +60,7 @@ def in_full() -> Tensor:
 
 
 @functools.cache
+@plain_defaults()
 def vector_settings(place: int, initial: float) -> Tensor:
     """Return one learnable vector at all of ``in_full``, (points, 1) float32.
 
@@ -70,7 +75,7 @@ def vector_settings(place: int, initial: float) -> Tensor:
 
 
 def _uniform(seed: int, number: int) -> Tensor:
-    return torch.rand(number, 1, generator=torch.Generator().manual_seed(seed))
+    return torch.rand(number, 1, generator=torch.Generator("cpu").manual_seed(seed), dtype=torch.float32, device="cpu")
 
 
 @functools.cache

@@ -79,6 +79,17 @@ class Individual(gp.PrimitiveTree):  # type: ignore[misc]
                 "the set that the tree was made with"
             )
 
+    @classmethod
+    def from_string(cls, string: str, pset: PrimitiveSet) -> Individual:
+        """Return the tree written as ``string``, as ``gp.PrimitiveTree.from_string`` does; nothing is evaluated.
+
+        Raises:
+            GaafError: as :func:`gaaf_gp.parse`.
+        """
+        from gaaf_gp.trees.parser import parse  # noqa: PLC0415 (it makes individuals)
+
+        return cls(parse(string, pset), pset)
+
     @property
     def size(self) -> int:
         """Number of nodes."""

@@ -7,6 +7,7 @@ registered); :func:`try_out` computes its values at chosen points.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import keyword
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,11 @@ import torch
 from torch import Tensor
 
 from gaaf_gp.errors import FOREIGN, GaafError, listed, one_line
+from gaaf_gp.trees.contract import check_contract, check_holdings
 from gaaf_gp.types import Feature, Scalar, kind_of
 from gaaf_gp.util.checks import number
+from gaaf_gp.util.devices import plain_defaults
+from gaaf_gp.util.randomness import undisturbed
 
 NONFINITE = ("value", "gradient")
 """What a primitive may declare to be infinite or NaN somewhere."""
@@ -122,21 +126,28 @@ def probe(name: str, traits: Traits, in_types: Sequence[type], nonfinite: frozen
     """Call a primitive on hard inputs and refuse it if it breaks a rule of the trees.
 
     The rules: it returns a tensor of its arguments' broadcast shape and of their dtype, with finite values and finite
-    gradients, unless ``nonfinite`` declares "value" or "gradient" as an exception.
+    gradients, unless ``nonfinite`` declares "value" or "gradient" as an exception; and each value depends on the
+    arguments at its place alone (:mod:`gaaf_gp.trees.contract`). Global random numbers stay as they were.
 
     Raises:
         GaafError: naming the primitive, the rule, what came and the fix.
     """
-    for dtype in DTYPES:
-        for arguments in _arguments(in_types, traits.learnable, dtype):
-            result = _called(name, traits, in_types, arguments)
-            if "value" not in nonfinite:
-                _check_finite(name, "value", result.detach(), arguments)
-            if "gradient" not in nonfinite and result.requires_grad:
-                _check_gradient(name, result, arguments)
+    assert traits.function is not None
+    check_holdings(name, traits.function)
+    with undisturbed(), plain_defaults():
+        for dtype in DTYPES:
+            for arguments in _arguments(in_types, traits.learnable, dtype):
+                result = _called(name, traits, in_types, arguments)
+                if "value" not in nonfinite:
+                    _check_finite(name, "value", result.detach(), arguments)
+                if "gradient" not in nonfinite and result.requires_grad:
+                    _check_gradient(name, result, arguments)
+        compute = functools.partial(_called, name, traits, in_types)
+        check_contract(name, traits.function, in_types, traits.learnable, compute)
 
 
 @torch.no_grad()
+@plain_defaults()
 def try_out(name: str, traits: Traits, in_types: Sequence[type], points: Sequence[Tensor]) -> Tensor:
     """Return what a primitive computes at chosen points, its learnable vectors being as they start.
 
@@ -153,7 +164,7 @@ def try_out(name: str, traits: Traits, in_types: Sequence[type], points: Sequenc
         GaafError: it raises, changes an argument in place, or does not keep shape and dtype.
     """
     arguments = [_at_points(marker, values) for marker, values in zip(in_types, points, strict=True)]
-    arguments += [torch.full((1, 1, 1, 1), start, dtype=points[0].dtype) for start in traits.learnable]
+    arguments += [torch.full((1, 1, 1, 1), start, dtype=points[0].dtype, device="cpu") for start in traits.learnable]
     return _called(name, traits, in_types, arguments).flatten()
 
 
@@ -202,7 +213,7 @@ def _arguments(in_types: Sequence[type], learnable: Sequence[float], dtype: torc
     kinds = [kind_of(marker) for marker in in_types]
     features = [i for i, kind in enumerate(kinds) if kind is Feature]
     singles = [i for i, kind in enumerate(kinds) if kind is not Feature]
-    grid = torch.tensor(_combinations(len(features)), dtype=dtype)
+    grid = torch.tensor(_combinations(len(features)), dtype=dtype, device="cpu")
     for numbers in _combinations(len(singles)):
         arguments: list[Tensor] = []
         for i, kind in enumerate(kinds):
@@ -210,20 +221,20 @@ def _arguments(in_types: Sequence[type], learnable: Sequence[float], dtype: torc
                 column = grid[:, features.index(i)].view(-1, 1, 1, 1)
                 arguments.append(column.repeat(1, CHANNELS, 1, 2).requires_grad_())
             elif kind is Scalar:
-                arguments.append(torch.tensor(numbers[singles.index(i)], dtype=dtype))
+                arguments.append(torch.tensor(numbers[singles.index(i)], dtype=dtype, device="cpu"))
             else:
                 arguments.append(_vector(numbers[singles.index(i)], dtype))
         yield arguments + [_vector(start, dtype) for start in learnable]
 
 
 def _vector(value: float, dtype: torch.dtype) -> Tensor:
-    return torch.full((1, CHANNELS, 1, 1), value, dtype=dtype, requires_grad=True)
+    return torch.full((1, CHANNELS, 1, 1), value, dtype=dtype, device="cpu", requires_grad=True)
 
 
 def _check_result(name: str, result: object, arguments: Sequence[Tensor]) -> None:
     if not isinstance(result, Tensor):
         raise GaafError(f"primitive {name!r} must return a tensor, got {type(result).__name__}: use torch operations")
-    shape = torch.broadcast_shapes(*(argument.shape for argument in arguments))
+    shape = torch.broadcast_tensors(*arguments)[0].shape  # broadcast_shapes() takes ten times as long
     if result.shape != shape:
         raise GaafError(
             f"primitive {name!r} must keep the shape of its arguments {tuple(shape)}, got {tuple(result.shape)}: work "

@@ -17,11 +17,12 @@ from typing import Any
 from deap import gp
 from torch import Tensor
 
-from gaaf_gp.errors import FOREIGN, GaafError, listed, one_line
+from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.trees.primitive import ATOM, NONFINITE, Traits, check_name, check_traits, check_types, named, probe
 from gaaf_gp.trees.tree import Constant
 from gaaf_gp.types import Channel, Feature
-from gaaf_gp.util.randomness import as_global
+from gaaf_gp.util.checks import whole_number
+from gaaf_gp.util.randomness import as_global, undisturbed
 
 
 class Closure:
@@ -111,7 +112,8 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
 
     Args:
         name: how the set is called in messages and results.
-        in_types: types of the arguments of a tree; an activation has one Feature.
+        in_types: types of the arguments of a tree; an activation has one Feature. A number stands for so many
+            Features, which are called as in DEAP, ARG0, ARG1, and so forth, if there are several.
         ret_type: type that a whole tree returns.
         arguments: names of the arguments in texts.
 
@@ -125,10 +127,13 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
     def __init__(
         self,
         name: str = "main",
-        in_types: Sequence[type] = (Feature,),
+        in_types: Sequence[type] | int = (Feature,),
         ret_type: type = Feature,
         arguments: Sequence[str] = ("x",),
     ) -> None:
+        if isinstance(in_types, int) and in_types != 1 and tuple(arguments) == ("x",):
+            arguments = tuple(f"ARG{place}" for place in range(in_types))
+        in_types = _types(in_types)
         check_types(f"set {name!r}", [*in_types, ret_type])
         super().__init__(name, list(in_types), ret_type)
         # DEAP lists a type once something returns or takes it; a whole tree may be asked for a base of those.
@@ -178,8 +183,8 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
     def addPrimitive(  # noqa: N802 (DEAP's name)
         self,
         primitive: Callable[..., Tensor],
-        in_types: Sequence[type],
-        ret_type: type,
+        in_types: Sequence[type] | int,
+        ret_type: type = Feature,
         name: str | None = None,
         *,
         cost: float = 1.0,
@@ -196,7 +201,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         Args:
             primitive: takes one tensor per entry of ``in_types``, then one per entry of ``learnable``, each of the
                 dtype of the input, and returns a tensor of their broadcast shape. Scalars come as 0-dim tensors.
-            in_types: marker types of the arguments.
+            in_types: marker types of the arguments; a number stands for so many Features, as in DEAP's untyped sets.
             ret_type: marker type of the result.
             name: name in texts; by default the function's own.
             cost: relative price of one call, in units of an addition.
@@ -211,6 +216,7 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         Raises:
             GaafError: for a bad name, an unknown type, or a function that breaks a rule when tried.
         """
+        in_types = _types(in_types)
         label = name if name is not None else getattr(primitive, "__name__", "")
         check_name(label)
         self._check_new(label)
@@ -231,7 +237,20 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         self.traits[name] = traits
         self._changed("_add_primitive", name, in_types, ret_type, traits)
 
-    def addTerminal(self, terminal: float, ret_type: type, name: str | None = None) -> None:  # noqa: N802
+    def addADF(self, adfset: gp.PrimitiveSetTyped) -> None:  # noqa: N802 (DEAP's name)
+        """Refuse automatically defined functions: a candidate has one tree, or two of :class:`TwoTrees`.
+
+        Raises:
+            GaafError: always, with what to do instead.
+        """
+        raise GaafError(
+            f"a candidate is one tree, and set {self.name!r} takes no automatically defined function, got that of set "
+            f"{getattr(adfset, 'name', adfset)!r}: add a fixed function with addPrimitive"
+        )
+
+    def addTerminal(  # noqa: N802 (DEAP's name)
+        self, terminal: float, ret_type: type | None = None, name: str | None = None
+    ) -> None:
         """Add a fixed number, named (``addTerminal(math.pi, Scalar, name="pi")``) or not.
 
         Raises:
@@ -241,6 +260,10 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
             raise GaafError(
                 f"a terminal must be a number, got {type(terminal).__name__}: a learnable vector is added with "
                 "addLearnable, a random constant with addEphemeralConstant"
+            )
+        if ret_type is None:
+            raise GaafError(
+                f"terminal {name or terminal!r} must have a type, got none: pass Scalar, Channel or Feature"
             )
         check_types(f"terminal {name or terminal!r}", [ret_type])
         constant = Constant(terminal, ret_type)
@@ -269,28 +292,23 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         self._changed("addLearnable", name, initial, ret_type, cost=cost)
 
     def addEphemeralConstant(  # noqa: N802 (DEAP's name)
-        self, name: str, ephemeral: Callable[[], float], ret_type: type
+        self, name: str, ephemeral: Callable[[], float], ret_type: type | None = None
     ) -> None:
         """Add a random constant as in DEAP: ``ephemeral()`` draws a number each time one is needed.
 
-        It may draw from Python's ``random`` module: the operators of this project lend it their own generator. The
+        It draws from Python's ``random`` module, so that a seed repeats it: the operators of this project lend it
+        their own generator. It is called twice when it is added, to see that nothing else decides what it draws. The
         nodes made are :class:`~gaaf_gp.trees.tree.Constant`, also by DEAP's generators (DEAP's ``mutEphemeral`` does
         not know them: use ``gaaf_gp.trees.operators.mut_constant``).
         """
         check_name(name)
         self._check_new(name)
+        if ret_type is None:
+            raise GaafError(f"ephemeral constant {name!r} must have a type, got none: pass Scalar or Feature")
         check_types(f"ephemeral constant {name!r}", [ret_type])
         maker = type.__call__(gp.MetaEphemeral, name, ephemeral, ret_type)
         maker.__new__ = lambda _class: Constant(ephemeral(), ret_type)
-        try:
-            with as_global(random.Random(0)):
-                maker()  # a function that does not return a number is refused here, not in a run
-        except GaafError:
-            raise
-        except FOREIGN as error:
-            raise GaafError(
-                f"ephemeral constant {name!r} must draw a number, but it raised {one_line(error)}: correct its function"
-            ) from error
+        _try_drawing(name, maker)
         self._add(maker)
         self.terms_count += 1
         self._samplers.setdefault(ret_type, []).append(maker)
@@ -365,6 +383,38 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the calls that filled the set: functions go by their import path, as always with pickle."""
         return _rebuild, (type(self), (*self._start, tuple(self.arguments)), self._calls)
+
+
+def _types(in_types: Sequence[type] | int) -> Sequence[type]:
+    """Return types of arguments; a number, as DEAP's untyped sets take it, stands for so many Features."""
+    return (Feature,) * whole_number("the number of arguments", in_types, 0) if isinstance(in_types, int) else in_types
+
+
+def _try_drawing(name: str, maker: Callable[[], Constant]) -> None:
+    """Refuse a function of a random constant that draws no number, or one that Python's generator does not decide."""
+
+    def drawn() -> float:
+        with as_global(random.Random(0)):
+            return float(maker().value)
+
+    try:
+        with undisturbed() as drawn_from:
+            first, again = drawn(), drawn()
+            others = drawn_from()
+    except GaafError:
+        raise
+    except FOREIGN as error:
+        raise GaafError(
+            f"ephemeral constant {name!r} must draw a number, but it raised {one_line(error)}: correct its function"
+        ) from error
+    if others or first != again:
+        what = (
+            f"it uses the global generator of {listed(others)}" if others else f"it drew {first!r} and then {again!r}"
+        )
+        raise GaafError(
+            f"ephemeral constant {name!r} must draw the same number from the same seed, but {what}: draw from Python's "
+            "random module, as in random.uniform(-1, 1)"
+        )
 
 
 def _rebuild(

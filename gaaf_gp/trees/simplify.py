@@ -26,6 +26,7 @@ from gaaf_gp.trees.primitive import Traits, try_out
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.trees.tree import Constant, Nodes, fold, slot_types
 from gaaf_gp.types import Feature
+from gaaf_gp.util.devices import plain_defaults
 
 UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
@@ -57,6 +58,7 @@ NOT_NEGATIVE = ("abs", "square", "positive")
 def simplify(candidate: Individual, *, rescale: bool = False) -> Individual: ...
 @overload
 def simplify(candidate: TwoTrees, *, rescale: bool = False) -> TwoTrees: ...
+@plain_defaults()
 def simplify(candidate: Evolved, *, rescale: bool = False) -> Evolved:
     """Return a new individual, without fitness, of the same function and no more nodes.
 
@@ -323,11 +325,11 @@ class Rules:
 
         def value(_index: int, node: Any, children: list[Tensor]) -> Tensor:
             if isinstance(node, Constant):
-                return torch.tensor(float(node.value))
+                return torch.tensor(float(node.value), dtype=torch.float32, device="cpu")
             if not node.arity:
                 return inputs
             traits = self.pset.traits[node.name]
-            starts = [torch.tensor([start]) for start in traits.learnable]
+            starts = [torch.tensor([start], dtype=torch.float32, device="cpu") for start in traits.learnable]
             assert traits.function is not None
             return traits.function(*children, *starts)
 
@@ -369,9 +371,10 @@ def _kind(name: str, traits: Traits, arity: int) -> str:
 @functools.cache
 def _values() -> tuple[Tensor, Tensor]:
     """Two times (257,) float32 of both signs and many magnitudes, both zeros and equal pairs among them."""
-    generator = torch.Generator().manual_seed(0)
-    size = torch.exp2(torch.rand(2, 250, generator=generator) * 24 - 16)
-    signs = torch.randint(2, (2, 250), generator=generator) * 2 - 1
-    extra = torch.tensor([[0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 64.0], [1.0, 0.5, 1.0, 0.0, 0.5, -2.0, -64.0]])
+    settings: Any = {"dtype": torch.float32, "device": "cpu"}
+    generator = torch.Generator("cpu").manual_seed(0)
+    size = torch.exp2(torch.rand(2, 250, generator=generator, **settings) * 24 - 16)
+    signs = torch.randint(2, (2, 250), generator=generator, device="cpu") * 2 - 1
+    extra = torch.tensor([[0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 64.0], [1.0, 0.5, 1.0, 0.0, 0.5, -2.0, -64.0]], **settings)
     both = torch.cat([size * signs, extra], 1)
     return both[0], both[1]

@@ -14,5 +14,5 @@ VALUES = 1 << 16
 @functools.cache
 def bfloat16_inputs() -> Tensor:
     """Return all bfloat16 values, (65536, 1) float32: entry i has the bits of i. Made once; do not change it."""
-    bits = torch.arange(VALUES, dtype=torch.int32).to(torch.int16)
+    bits = torch.arange(VALUES, dtype=torch.int32, device="cpu").to(torch.int16)
     return bits.view(torch.bfloat16).float().unsqueeze(1)

@@ -103,3 +103,16 @@ def lowered(precision: str, device: torch.device) -> AbstractContextManager[obje
 def lowers(device: torch.device) -> bool:
     """Return whether autocast is on for ``device``."""
     return device.type != "meta" and torch.is_autocast_enabled(device.type)
+
+
+@contextmanager
+def plain_defaults() -> Iterator[None]:
+    """Let tensors be made in float32 on the CPU inside the block, whatever the user's defaults of torch are."""
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    torch.set_default_dtype(torch.float32)
+    try:
+        # a device as context slows every call down
+        with nullcontext() if device.type == "cpu" else torch.device("cpu"):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
