@@ -17,7 +17,7 @@ from typing import Any
 from deap import gp
 from torch import Tensor
 
-from gaaf_gp.errors import GaafError, listed, one_line
+from gaaf_gp.errors import FOREIGN, GaafError, listed, one_line
 from gaaf_gp.trees.primitive import ATOM, NONFINITE, Traits, check_name, check_traits, check_types, named, probe
 from gaaf_gp.trees.tree import Constant
 from gaaf_gp.types import Channel, Feature
