@@ -2,7 +2,7 @@
 # make test:   lint, types, import contracts and tests
 # make docs:   the documentation as a site, in build/site
 # make bench:  what the speed-ups are on this machine (about half an hour on two cores)
-# make mutants: put bugs into modules and report which of them the tests do not notice (half an hour; MODULE=, SAMPLE=, SEED=)
+# make mutants: put bugs into modules and report which the tests do not notice (an hour; MODULE=, SAMPLE=, SEED=)
 # All make .venv first, if it is missing or if what it depends on has changed.
 
 PYTHON ?= python3

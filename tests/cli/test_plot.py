@@ -5,6 +5,9 @@ import re
 import pytest
 
 from gaaf_gp import cli
+from gaaf_gp.cli.plot import _write_pages
+from gaaf_gp.errors import GaafError
+from gaaf_gp.plots.style import new_axes
 
 
 def call(capsys, *arguments):
@@ -83,3 +86,14 @@ def test_help_says_what_it_draws(capsys, command):
     status, out, _ = call(capsys, "plot", *command, "--help")
     assert status == 0
     assert "Draw" in out
+
+
+def test_pages_that_cannot_be_written_are_refused_in_one_line(tmp_path):
+    (tmp_path / "pages.pdf").mkdir()
+    axes = new_axes(None)
+    with pytest.raises(GaafError, match=r"a figure's file must be writable, '.*pages\.pdf' is not \(Is a directory\)"):
+        _write_pages({"one": axes}, tmp_path / "pages.pdf")
+    with pytest.raises(GaafError, match=r"a figure needs an existing folder, got '.*nowhere': make it"):
+        _write_pages({"one": axes}, tmp_path / "nowhere" / "pages.pdf")
+    assert _write_pages({"one": axes}, tmp_path / "new.pdf") == tmp_path / "new.pdf"
+    assert (tmp_path / "new.pdf").read_bytes().startswith(b"%PDF")
