@@ -71,3 +71,39 @@ def test_a_twin_of_one_that_was_given_up_is_trained(make_stub, free):
 def test_settings_out_of_their_range_are_refused(make_stub, free):
     with Evaluator(make_stub(), free) as evaluator, pytest.raises(GaafError, match="ahead must be a whole number"):
         next(evaluator.stream(_trees(free), ahead=0))
+
+
+class Together:
+    """A flow whose trainings of several candidates finish at the same time; those of ``late`` never do."""
+
+    def __init__(self, proxy, pset, late=()):
+        self.proxy, self.pset, self.late = proxy, pset, late
+        self.waiting, self.dropped = [], 0
+
+    def put(self, index, arguments):
+        self.waiting.append((index, *arguments))
+
+    def get(self):
+        done = [(index, job) for index, job in self.waiting if job.text not in self.late]
+        self.waiting = [one for one in self.waiting if one not in done]
+        return [(index, self.proxy.train(parse(job.text, self.pset), job.seed)) for index, job in done]
+
+    def drop(self):
+        self.dropped += 1
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_what_has_finished_when_a_stream_is_given_up_is_kept(stub_proxy, free, monkeypatch, in_order):
+    flow, told = Together(stub_proxy, free, late=("tan(x)",)), []
+    with Evaluator(stub_proxy, free, seeds=(0, 3)) as evaluator:
+        monkeypatch.setattr(evaluator._trainer, "flow", lambda: flow)
+        records = evaluator.stream(
+            _trees(free, ["sin(x)", "cos(x)", "tan(x)"]), told.append, ahead=3, in_order=in_order
+        )
+        assert next(records).text == "sin(x)"
+        assert list(evaluator.records) == ["sin(x)"]
+        records.close()
+        assert list(evaluator.records) == ["sin(x)", "cos(x)"]
+        assert [record.text for record in told] == ["sin(x)", "cos(x)"]
+        assert set(evaluator.records["cos(x)"].by_seed) == {0, 3}
+    assert flow.dropped == 1
