@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from gaaf_gp.cli import completion
 from gaaf_gp.cli.options import JsonOption, ProgressOption, QuietOption, shown
 from gaaf_gp.cli.output import INTERRUPTED, print_json
 from gaaf_gp.cli.resume import check_code, settings_used
-from gaaf_gp.cli.retrain import TABLE, best_of
+from gaaf_gp.cli.retrain import TABLE, ranked_in
 from gaaf_gp.errors import GaafError
 from gaaf_gp.experiments import explain as run
 from gaaf_gp.experiments.confirm import Gain
@@ -22,7 +23,7 @@ from gaaf_gp.experiments.explanation import Explanation, write_explanation
 from gaaf_gp.experiments.plan import make_plan
 from gaaf_gp.experiments.resume import SETTINGS
 from gaaf_gp.experiments.run_data import find_run, read_run
-from gaaf_gp.experiments.run_folder import HALL
+from gaaf_gp.experiments.run_folder import CONFIG, HALL
 from gaaf_gp.experiments.settings import Settings, changed, settings_from
 from gaaf_gp.trees.candidate import parse_candidate
 from gaaf_gp.trees.load import is_bundled
@@ -131,23 +132,21 @@ def explain(
 def _chosen(source: str, rank: int, out: Path, primitives: str | None) -> tuple[str, Settings, Path | None]:
     """Return the text of the function, the settings it is explained with, and the file that they are from, if any."""
     path = Path(source)
-    if path.is_dir() or (path.is_file() and _is_archive(path)):
-        place = find_run(path)
-        data = read_run(place)
-        named = path / "config.json" if path.is_dir() else path
+    folder, file = _is(path.is_dir), _is(path.is_file)
+    if folder or (file and _is_archive(path)):
+        data = read_run(find_run(path))
+        named = path / CONFIG if folder else path
         with settings_used(named):
-            settings = settings_from(data.config.get(SETTINGS), path if path.is_dir() else out)
+            settings = settings_from(data.config.get(SETTINGS), path if folder else out)
         check_code(settings, primitives)
-        if path.is_dir() and (path / HALL).is_file():
-            return best_of(path, rank)[0][-1], settings, named
-        texts = [one.text for one in data.ranked if one.complete and one.failure is None]
-        if rank > len(texts):
-            raise GaafError(f"--rank must be from 1 to the {len(texts)} candidates trained in full, got {rank}")
-        return texts[rank - 1], settings, named
+        if folder and (path / HALL).is_file():
+            return _ranked(ranked_in(path)[0], rank), settings, named
+        complete = [one.text for one in data.ranked if one.complete and one.failure is None]
+        return _ranked(complete, rank), settings, named
     text, own = source, None
-    if path.is_file() or source == TABLE:
-        texts, before = best_of(path, rank)
-        text, own = texts[-1], before.get("primitives")
+    if file or source == TABLE:
+        texts, before = ranked_in(path)
+        text, own = _ranked(texts, rank), before.get("primitives")
     elif source in (entries := catalogue()):
         text, own = entries[source].expression, entries[source].primitives
     settings = Settings(out)
@@ -157,6 +156,20 @@ def _chosen(source: str, rank: int, out: Path, primitives: str | None) -> tuple[
         )
     chosen = primitives or own
     return text, settings if chosen is None else changed(settings, {"primitives": str(chosen)}), None
+
+
+def _ranked(texts: Sequence[str], rank: int) -> str:
+    if rank > len(texts):
+        raise GaafError(f"--rank must be from 1 to the {len(texts)} candidates that were trained in full, got {rank}")
+    return texts[rank - 1]
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    """Return whether a path is of a kind; a function may be longer than any name of a file."""
+    try:
+        return kind()
+    except OSError:
+        return False
 
 
 def _is_archive(path: Path) -> bool:

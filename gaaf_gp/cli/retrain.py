@@ -80,6 +80,18 @@ def best_of(source: Path, top: int) -> tuple[list[str], dict[str, Any]]:
     Raises:
         GaafError: there is neither a hall of fame nor a table, or it holds fewer.
     """
+    texts, before = ranked_in(source)
+    if not 1 <= top <= len(texts):
+        raise GaafError(f"--top must be from 1 to the {len(texts)} candidates of {source}, got {top}")
+    return texts[:top], before
+
+
+def ranked_in(source: Path) -> tuple[list[str], dict[str, Any]]:
+    """Return the texts of all candidates of a search or of a table, best first, as :func:`best_of` does.
+
+    Raises:
+        GaafError: there is neither a hall of fame nor a table.
+    """
     if source.is_file() or (str(source) == TABLE and not source.exists()):
         table = load_table(source if source.is_file() else None)
         texts = [entry.text for entry in table.best(1.0)]
@@ -97,9 +109,7 @@ def best_of(source: Path, top: int) -> tuple[list[str], dict[str, Any]]:
                 f"--from must be a folder of gaaf-gp evolve, and {source} has no {outputs.HALL}: name another"
             )
         texts = [row["text"] for row in outputs.hall_rows(source)]
-    if not 1 <= top <= len(texts):
-        raise GaafError(f"--top must be from 1 to the {len(texts)} candidates of {source}, got {top}")
-    return texts[:top], before
+    return texts, before
 
 
 BASELINES = "sign,rsign,rprelu"

@@ -102,7 +102,9 @@ def test_functions_by_name(capsys, image_folder, tmp_path, source):
         (["max(sin(x), x)", "--epochs", "0"], "epochs must be"),
         (["max(sin(x), x)", "--workers", "0"], "workers must be"),
         (["max(sin(x), x)", "--primitives", "nowhere:no"], "cannot import"),
-        (["encoding1", "--rank", "100000"], "--top must be from 1 to"),
+        (["encoding1", "--rank", "100000"], "--rank must be from 1 to"),
+        (["neg(neg(" * 500 + "x" + "))" * 500], "must differ from the plain sign"),
+        (["sin(" * 100 + "x"], "error: cannot read"),
     ],
 )
 def test_nonsense_is_refused_in_one_line(capsys, image_folder, tmp_path, arguments, message):
