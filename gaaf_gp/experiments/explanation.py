@@ -60,7 +60,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from gaaf_gp.activations.behaviour import OUT_OF_MEMORY
+from gaaf_gp.activations.behaviour import OUT_OF_MEMORY, behaviour
 from gaaf_gp.binary import Surrogate, windowed_slope
 from gaaf_gp.data.load import AnySplit, open_test_split
 from gaaf_gp.errors import GaafError, listed, one_line
@@ -291,14 +291,14 @@ def _designed(candidate: Candidate | None, proxy: Proxy, pset: PrimitiveSet) -> 
             f"only a tree or two trees can be explained, got {text_of(candidate) or 'the plain sign'}: choose a "
             "function of a primitive set"
         )
-    behaviour = proxy.behaviour(candidate)
-    if behaviour.failure is not None:
+    about = behaviour(candidate, proxy.surrogate)  # -f has -x beside it, also where padding tells f and -f apart
+    if about.failure is not None:
         raise GaafError(
             f"a function to explain must be one that can be trained, but {candidate.canonical} fails "
-            f"({behaviour.failure}): choose another one"
+            f"({about.failure}): choose another one"
         )
     pair = TwoTrees(candidate, candidate) if isinstance(candidate, Individual) else candidate
-    x, g = identity(negated=behaviour.orientation < 0), parse(pair.backward.canonical, pair.backward.pset)
+    x, g = identity(negated=about.orientation < 0), parse(pair.backward.canonical, pair.backward.pset)
     slopes = mean_slope(x, proxy.surrogate), mean_slope(g, proxy.surrogate)
     scale = slopes[1] / slopes[0]
     if not 1 / LARGEST_SCALE <= scale <= LARGEST_SCALE:
@@ -306,10 +306,11 @@ def _designed(candidate: Candidate | None, proxy: Proxy, pset: PrimitiveSet) -> 
             f"a function to explain must have a slope at the inputs x ~ N(0, 1) of a layer, but the mean slope of "
             f"{g.canonical} within the window is {slopes[1]:.3g}: choose another one"
         )
-    more, texts = _texts(pair, x, scale, behaviour.orientation, pset)
+    more, texts = _texts(pair, x, scale, about.orientation, pset)
     cells = {levels: parse_candidate(text, more) for levels, text in texts.items()}
     cells[WHOLE] = parse_candidate(candidate.canonical, more)
     signatures = {levels: proxy.behaviour(cast(Candidate, one)).signature for levels, one in cells.items()}
+    signatures[PLAIN] = proxy.behaviour(identity()).signature
     if signatures[PLAIN] == signatures[WHOLE]:
         raise GaafError(
             f"a function to explain must differ from the plain sign, and {candidate.canonical} has its sign and its "

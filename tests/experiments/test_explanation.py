@@ -283,6 +283,15 @@ def test_a_function_and_its_negative_have_one_explanation(tiny_proxy):
     assert first.effects == second.effects
 
 
+def test_a_falling_function_has_a_falling_x_beside_it_also_with_other_padding(tiny_data, tiny_settings):
+    network = {**tiny_settings["network_settings"], "pad_value": 1.0}
+    proxy = Proxy(tiny_data, **{**tiny_settings, "network_settings": network})
+    design = module._designed(tree("neg(lower(x))"), proxy, some())
+    assert str(design.cells[False, True, True]).startswith("@neg(x) | ")
+    assert str(design.cells[True, False, False]).endswith(" | @neg(x)")
+    assert design.cells[False, False, False] is None
+
+
 def test_two_trees_and_the_test_split(image_folder, tiny_settings):
     data = load_data(image_folder)
     proxy = Proxy(data, **{**tiny_settings, "batch_size": 6})
