@@ -48,7 +48,7 @@ OWN_TESTS = {
     "gaaf_gp/data/source.py": ["test_load", "test_registry", "test_splitting"],
     "gaaf_gp/evaluation/cache.py": ["test_cache", "test_archived_trainer"],
     "gaaf_gp/evaluation/table.py": ["test_table", "test_table_file", "test_function_table"],
-    "gaaf_gp/evaluation/trainer.py": ["test_evaluator"],
+    "gaaf_gp/evaluation/trainer.py": ["test_evaluator", "test_asynchronous"],
     "gaaf_gp/experiments/compare.py": ["../cli/test_compare"],
     "gaaf_gp/experiments/plan.py": ["test_experiment", "test_settings"],
     "gaaf_gp/experiments/resume.py": ["test_resume", "../cli/test_resume"],
