@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from gaaf_gp.binary.building import ActivationFactory, BinarySettings
 from gaaf_gp.binary.layers import BinaryConv2d, BinaryLayer, BinaryLinear
-from gaaf_gp.binary.signs import SplitSign
-from gaaf_gp.binary.tables import TableActivation
 
 _PADS: dict[str, type[nn.Module]] = {
     "reflect": nn.ReflectionPad2d,
@@ -54,30 +52,6 @@ class ChannelAffine(nn.Module):
         return f"scale={self.scale is not None}, bias={self.bias is not None}"
 
 
-class LastChannels(nn.Module):
-    """An activation made for channels in the second dimension, applied to inputs whose channels are the last one.
-
-    y = f(x), computed with the channels moved to dimension 1 and back.
-
-    Input: floating (C,) or (N, ..., C). Output: the same shape and dtype.
-
-    Attributes:
-        activation: f, which takes (N, C, ...) and keeps the shape.
-    """
-
-    def __init__(self, activation: nn.Module) -> None:
-        super().__init__()
-        self.activation = activation
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return f(x) in the shape of ``x``, (C,) or (N, ..., C)."""
-        if x.dim() == 1:
-            single: Tensor = self.activation(x.unsqueeze(0)).squeeze(0)
-            return single
-        y: Tensor = self.activation(x.movedim(-1, 1))
-        return y.movedim(1, -1)
-
-
 def replacement(
     layer: nn.Conv2d | nn.Linear, activation: ActivationFactory | None, scale: bool, binary: BinarySettings
 ) -> nn.Module:
@@ -100,8 +74,6 @@ def replacement(
     core.weight = cast(nn.Parameter, layer.weight)
     if activation is not None:
         core.set_activation(activation(core.channels))
-        if isinstance(core, BinaryLinear):
-            core.set_activation(_for_last_channels(core.activation))
         if core.activation is not None:
             core.activation.to(layer.weight.device)
     if pad is not None:
@@ -158,11 +130,3 @@ def _padding(layer: nn.Conv2d) -> tuple[int, int]:
     else:
         height, width = (2 * side for side in layer.padding if isinstance(side, int))
     return height, width
-
-
-def _for_last_channels(activation: nn.Module | None) -> nn.Module | None:
-    if activation is None or isinstance(activation, TableActivation):
-        return activation  # tables work value by value, wherever the channels are
-    if isinstance(activation, SplitSign):
-        return SplitSign(LastChannels(activation.f), LastChannels(activation.g), activation.surrogate)
-    return LastChannels(activation)

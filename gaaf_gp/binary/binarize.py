@@ -155,6 +155,18 @@ class _Binarize(torch.autograd.Function):
         return _keep(gradient * slope, slope.abs()), None
 
 
+def check_floating(name: str, x: object) -> None:
+    """Refuse what is no floating-point tensor.
+
+    Raises:
+        GaafError: ``x`` is none; ``name`` says what it is for.
+    """
+    if not isinstance(x, Tensor):
+        raise GaafError(f"{name} must be a floating-point tensor, got {type(x).__name__}; pass torch.as_tensor(x)")
+    if not x.is_floating_point():
+        raise GaafError(f"{name} must be a floating-point tensor, got {x.dtype}; convert it first, as with x.float()")
+
+
 def binarize(
     x: Tensor, surrogate: str | Surrogate = "clipped", window: float = 1.0, sharpness: float | None = None
 ) -> Tensor:
@@ -186,8 +198,7 @@ def binarize(
             f"a Surrogate brings its own window and sharpness, got window={window!r}, sharpness={sharpness!r} beside "
             f"{surrogate}; set them in the Surrogate"
         )
-    if not x.is_floating_point():
-        raise GaafError(f"binarize needs a floating-point tensor, got {x.dtype}; convert it first, as with x.float()")
+    check_floating("the input of binarize", x)
     if x.requires_grad and torch.is_grad_enabled():
         return cast(Tensor, _Binarize.apply(x, surrogate))  # type: ignore[no-untyped-call]
     return _sign(x)

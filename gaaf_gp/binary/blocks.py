@@ -139,7 +139,7 @@ class PooledRepeat(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the pooled and repeated ``x``."""
         y = functional.avg_pool2d(x, 2, ceil_mode=True)
-        return torch.cat([y] * self.times, 1) if self.times > 1 else y
+        return torch.cat([y] * self.times, -3) if self.times > 1 else y
 
     def extra_repr(self) -> str:
         """Return the settings that ``repr`` shows."""

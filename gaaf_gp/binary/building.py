@@ -4,6 +4,7 @@ Stem and classifier stay real; the other convolutions are binary, each with its 
 depend on the seed and the settings only, never on the activation, so that candidates can be compared in pairs.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -21,6 +22,34 @@ Network = TypeVar("Network", bound=nn.Module)
 
 ActivationFactory = Callable[[int], nn.Module]
 """Takes a number of channels and returns a new activation for that many."""
+
+
+def check_factory(activation: object) -> ActivationFactory | None:
+    """Return the factory of activations, or None.
+
+    Raises:
+        GaafError: it is no function of a number of channels, such as a tree, a module that is made already, or a class
+            of torch that takes its first argument for something else.
+    """
+    if activation is None:
+        return None
+    fix = "give a function such as lambda channels: Activation(tree, channels)"
+    if isinstance(activation, nn.Module) or not callable(activation):
+        raise GaafError(
+            f"activation must be a factory that takes a number of channels, or None, got {type(activation).__name__}; "
+            f"{fix}"
+        )
+    name = getattr(activation, "__name__", type(activation).__name__)
+    other = isinstance(activation, type) and activation.__module__ == nn.ReLU.__module__ and activation is not nn.PReLU
+    try:
+        inspect.signature(activation).bind(1)
+    except TypeError:
+        other = True
+    except ValueError:  # it has no signature to look at
+        pass
+    if other:
+        raise GaafError(f"activation must be a factory that takes a number of channels, and {name} does not; {fix}")
+    return activation
 
 
 class BinarySettings(TypedDict, total=False):
@@ -117,10 +146,11 @@ def activated(network: Network, activation: ActivationFactory | None) -> Network
     Call it after all weights are drawn. The state of the random generators is restored, so neither the weights nor
     anything drawn later depends on the draws of a factory.
     """
-    if activation is None:
+    factory = check_factory(activation)
+    if factory is None:
         return network
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     with torch.random.fork_rng(devices):
         for layer in binary_layers(network):
-            layer.set_activation(activation(layer.channels))
+            layer.set_activation(factory(layer.channels))
     return network

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gaaf_gp.binary.adapters import replacement
-from gaaf_gp.binary.building import PAPER, ActivationFactory, BinarySettings
+from gaaf_gp.binary.building import PAPER, ActivationFactory, BinarySettings, check_factory
 from gaaf_gp.binary.layers import BinaryLayer, binary_layers
 from gaaf_gp.binary.survey import (
     RELUS,
@@ -25,6 +25,7 @@ from gaaf_gp.binary.survey import (
     forked_generators,
     kept,
     obstacles,
+    references,
     run,
     survey,
     watching,
@@ -33,6 +34,8 @@ from gaaf_gp.errors import GaafError, listed, one_line
 from gaaf_gp.util.checks import choice
 
 Became = Literal["binary", "real", "removed"]
+LISTS = "hold them in nn.ModuleList or nn.ModuleDict, and call them as attributes of their modules"
+"""How a model reaches its layers such that a conversion can replace them."""
 
 
 @dataclass(frozen=True)
@@ -161,9 +164,10 @@ def binarize_model(
 
     Raises:
         GaafError: the model is not an eager module, is a single layer, or cannot be copied; an option is out of its
-            range; a name in ``keep`` matches nothing; or the model, before or after, does not run on the example.
+            range; a name in ``keep`` matches nothing; the model, before or after, does not run on the example, or goes
+            on using the real layers there, because it reaches them in another way than as its modules.
     """
-    _check(model, relu, binary)
+    _check(model, activation, relu, binary)
     model = model if in_place else _copied(model)
     surveyed = survey(model, example)
     stays = kept(surveyed, keep)
@@ -183,12 +187,18 @@ def binarize_model(
         for name in surveyed.names[old]:
             parent, _, attribute = name.rpartition(".")
             setattr(model.get_submodule(parent), attribute, new)
+    stale = dict.fromkeys(reference.attribute for reference in references(model) if reference.layer in news)
     if example is not None:
-        warnings += _constant_signs(model, example)
+        warnings += _constant_signs(model, example, list(stale))
+    elif stale:
+        warnings.append(
+            f"{listed(stale)} still reach real layers that were to become binary, by plain Python such as a list, a "
+            f"closure or a hook; {LISTS}, and give an example, which shows whether the new layers run"
+        )
     return model, ConversionReport(rows, "execution" if surveyed.executed else "registration", tuple(warnings))
 
 
-def _check(model: nn.Module, relu: str, binary: BinarySettings) -> None:
+def _check(model: nn.Module, activation: object, relu: str, binary: BinarySettings) -> None:
     if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
         raise GaafError(f"model must be an eager torch module, got {type(model).__name__}; convert it before scripting")
     if isinstance(model, (nn.Conv2d, nn.Linear)):
@@ -197,6 +207,7 @@ def _check(model: nn.Module, relu: str, binary: BinarySettings) -> None:
             "wrap it in nn.Sequential"
         )
     choice("relu", relu, ("remove", "keep"))
+    check_factory(activation)
     known = BinarySettings.__annotations__
     unknown = [key for key in binary if key not in known]
     if unknown:
@@ -292,8 +303,16 @@ def _unsure(relus: Sequence[nn.Module], surveyed: Survey) -> list[str]:
     ]
 
 
-def _constant_signs(model: nn.Module, example: Tensor | tuple[Any, ...]) -> list[str]:
-    """Run the converted model and return a warning if inputs of layers are binarized to one sign only."""
+def _is_idle(module: nn.Module, ran: Mapping[nn.Module, bool]) -> bool:
+    return isinstance(module, BinaryLayer) and module not in ran
+
+
+def _constant_signs(model: nn.Module, example: Tensor | tuple[Any, ...], stale: Sequence[str]) -> list[str]:
+    """Run the converted model and return a warning if inputs of layers are binarized to one sign only.
+
+    Raises:
+        GaafError: it does not run, or without some of its binary layers; ``stale`` names what reaches the old ones.
+    """
     mixed: dict[nn.Module, bool] = {}
 
     def look(module: nn.Module, arguments: tuple[Any, ...]) -> None:
@@ -304,6 +323,13 @@ def _constant_signs(model: nn.Module, example: Tensor | tuple[Any, ...]) -> list
 
     with batch_statistics(model), watching(list(binary_layers(model)), look):
         run(model, example, "the converted model must run on the example; keep the layers that it reads itself")
+    idle = [name.removesuffix(".binary") for name, module in model.named_modules() if _is_idle(module, mixed)]
+    if idle:
+        where = f" ({listed(stale)})" if stale else ""
+        raise GaafError(
+            f"the binary layers must run in place of the real ones, and {listed(idle)} did not: the model reaches the "
+            f"real ones in another way than as its modules{where}; {LISTS}"
+        )
     constant = [name.removesuffix(".binary") for name, m in model.named_modules() if not mixed.get(m, True)]
     if not constant:
         return []

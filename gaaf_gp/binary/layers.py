@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gaaf_gp.binary import native
-from gaaf_gp.binary.binarize import Surrogate, binarize
+from gaaf_gp.binary.binarize import Surrogate, binarize, check_floating
 from gaaf_gp.binary.signs import SignActivation
 from gaaf_gp.binary.tables import SignTables, TableActivation, tabulate
 from gaaf_gp.errors import GaafError
@@ -48,6 +48,8 @@ class BinaryLayer(nn.Module):
     """
 
     activation: nn.Module | None
+    channel_axis: int
+    """Where the channels are in the input, counted from its end; an activation sees them in dimension 1."""
 
     def __init__(
         self,
@@ -91,7 +93,12 @@ class BinaryLayer(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return :meth:`result`, also under autocast in the dtype of the weights."""
+        """Return :meth:`result`, also under autocast in the dtype of the weights.
+
+        Raises:
+            GaafError: ``x`` is no tensor, or has another shape.
+        """
+        check_floating("the input of a binary layer", x)
         if not lowers(x.device):
             return self.result(x)
         wide = self.widened(x)
@@ -122,13 +129,24 @@ class BinaryLayer(nn.Module):
         Raises:
             GaafError: the activation changes the shape.
         """
-        y = x if self.activation is None else self.activation(x)
-        if y.shape != x.shape:
+        if self.activation is None:
+            return x
+        seen = self._channels_second(x)
+        y: object = self.activation(seen)
+        if not isinstance(y, Tensor) or y.shape != seen.shape:
+            came = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
             raise GaafError(
-                f"an activation must keep the shape of its input, got {tuple(y.shape)} from {tuple(x.shape)}; "
-                "use a function of single values and channels"
+                f"an activation must keep the shape of its input, got {came} from {tuple(seen.shape)}; use a function "
+                "of single values and channels"
             )
-        return y
+        return y if seen is x else y.movedim(1, self.channel_axis).reshape(x.shape)
+
+    def _channels_second(self, x: Tensor) -> Tensor:
+        """Return ``x`` as (N, channels, ...); where the channels are is a matter of the layer, and not of sizes."""
+        if x.dim() + self.channel_axis == 1 or isinstance(self.activation, TableActivation):
+            return x  # tables look at single values
+        batch = x if x.dim() > -self.channel_axis else x.unsqueeze(0)
+        return batch.movedim(self.channel_axis, 1)
 
     def binary_weight(self) -> Tensor:
         """Return the signs of the latent weights, in their shape and dtype; with ``real_weights`` the weights."""
@@ -148,7 +166,8 @@ class BinaryConv2d(BinaryLayer):
     -n and n, where n = in_channels / groups * height * width of the kernel. Backward, each sign has the surrogate
     derivative of :class:`~gaaf_gp.binary.Surrogate`.
 
-    Input: floating (N, in_channels, H, W). Output: (N, out_channels, H', W') of the same dtype, where
+    Input: floating (N, in_channels, H, W), or one image (in_channels, H, W), which an activation sees as a batch of
+    one. Output: (N, out_channels, H', W') of the same dtype, or without N, where
     H' = (H + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, and W' likewise.
 
     Args:
@@ -170,6 +189,8 @@ class BinaryConv2d(BinaryLayer):
     Raises:
         GaafError: an argument is out of its range; in ``forward``, an input of another shape.
     """
+
+    channel_axis = -3
 
     def __init__(
         self,
@@ -296,7 +317,8 @@ class BinaryLinear(BinaryLayer):
     """A product of the signs of f(x) with the signs of latent weights, without bias.
 
     y = sign(f(x)) sign(w)^T, with sign(0) = +1, see :class:`BinaryConv2d`. Every y is a whole number between
-    -in_features and in_features. An activation sees the features in dimension 1, as channels.
+    -in_features and in_features. An activation sees the features in dimension 1, as channels: (N, in_features, ...),
+    whatever the shape of the input.
 
     Input: floating (..., in_features). Output: (..., out_features) of the same dtype.
 
@@ -312,6 +334,8 @@ class BinaryLinear(BinaryLayer):
     Raises:
         GaafError: an argument is out of its range; in ``forward``, an input of another shape.
     """
+
+    channel_axis = -1
 
     def __init__(
         self,

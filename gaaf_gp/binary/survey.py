@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -144,6 +146,54 @@ def batch_statistics(model: nn.Module) -> Iterator[None]:
                 norm.get_buffer(name).copy_(value)
 
 
+class Reference(NamedTuple):
+    """A layer that an attribute of a module reaches in another way than as a registered module.
+
+    Attributes:
+        layer: what is reached: a layer with weights or a ReLU.
+        attribute: the name of the attribute, such as ``"blocks.layers"`` for ``model.blocks.layers``.
+    """
+
+    layer: nn.Module
+    attribute: str
+
+
+def references(model: nn.Module) -> list[Reference]:
+    """Return what the attributes of ``model`` and its modules reach through plain Python, in the order of attributes.
+
+    That is through lists, dicts, tuples, other objects, bound methods, closures and hooks. The classes of the modules
+    and the variables of Python modules are not looked at.
+    """
+    registered = set(model.modules())
+    return [
+        Reference(layer, f"{prefix}.{attribute}" if prefix else attribute)
+        for prefix, module in model.named_modules()
+        for attribute, value in vars(module).items()
+        if attribute not in ("_modules", "_parameters", "_buffers")
+        for layer in _reached(value, registered)
+    ]
+
+
+def _reached(start: object, registered: set[nn.Module]) -> Iterator[nn.Module]:
+    """Yield layers that an object leads to; behind a registered module nothing is looked for."""
+    seen: set[int] = set()
+    waiting = [start]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen or isinstance(value, (types.ModuleType, types.FrameType, type, Tensor)):
+            continue
+        seen.add(id(value))
+        if isinstance(value, nn.Module):
+            if isinstance(value, (*WEIGHTED, *RELUS)):
+                yield value
+            if value in registered:
+                continue
+        if isinstance(value, types.FunctionType):  # its variables, but not those of the Python module around it
+            waiting += [value.__closure__, value.__defaults__, value.__kwdefaults__, vars(value)]
+        else:
+            waiting += gc.get_referents(value)
+
+
 def obstacles(surveyed: Survey, depthwise: bool) -> dict[nn.Module, str]:
     """Return the layers that cannot or should not be binary, each with the reason."""
     owners: dict[int, int] = {}
@@ -202,6 +252,11 @@ def kept(surveyed: Survey, keep: Keep) -> Callable[[nn.Module], bool]:
     """
     if callable(keep):
         return lambda module: any(keep(name, module) for name in surveyed.names[module])
+    if not isinstance(keep, str) and not isinstance(keep, Iterable):
+        raise GaafError(
+            f"keep must be names of layers, a pattern, or a function of name and module, got {keep!r}; give a list of "
+            "names"
+        )
     patterns = [keep] if isinstance(keep, str) else list(keep)
     known = [n for module, names in surveyed.names.items() if isinstance(module, (*WEIGHTED, *RELUS)) for n in names]
     for pattern in patterns:

@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from gaaf_gp.binary.binarize import Surrogate, binarize
+from gaaf_gp.binary.binarize import Surrogate, binarize, check_floating
 from gaaf_gp.binary.native import packed_table
 from gaaf_gp.binary.signs import SignActivation
 from gaaf_gp.errors import GaafError
@@ -233,10 +233,7 @@ def table_binarize(x: Tensor, tables: SignTables) -> Tensor:
     Raises:
         GaafError: ``x`` is not floating point.
     """
-    if not x.is_floating_point():
-        raise GaafError(
-            f"table_binarize needs a floating-point tensor, got {x.dtype}; convert it first, as with x.float()"
-        )
+    check_floating("the input of table_binarize", x)
     return table_binarize_raw(x, tables.sign, tables.slope)
 
 

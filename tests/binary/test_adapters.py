@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gaaf_gp.binary import BinaryConv2d, BinaryLinear, RSign, Surrogate, TableActivation, tabulate
-from gaaf_gp.binary.adapters import ChannelAffine, LastChannels, replacement
+from gaaf_gp.binary.adapters import ChannelAffine, replacement
 from gaaf_gp.binary.building import PAPER
 
 
@@ -148,7 +148,7 @@ def test_tables_are_not_wrapped() -> None:
     expected = signs(torch.cos(x.bfloat16().float())) @ signs(new.weight.detach()).T
     assert torch.equal(new(x), expected)
     other = replacement(nn.Linear(4, 3, bias=False), RSign, False, PAPER)
-    assert isinstance(other.activation, LastChannels)
+    assert isinstance(other.activation, RSign)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

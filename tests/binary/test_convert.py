@@ -457,3 +457,67 @@ def test_a_shared_layer_that_sees_both_signs_in_any_call_is_not_warned_of(last_i
     assert not [warning for warning in report.warnings if "one sign only" in warning]
     _, report = binarize_model(Twice(last_is_constant), keep_ends=False, example=example.abs() + 1)
     assert [warning for warning in report.warnings if "the inputs of layer have one sign only" in warning]
+
+
+class Listed(nn.Module):
+    """A model that reaches its layers in a way of its own."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.first, self.second, self.third, self.fourth = (nn.Linear(4, 4) for _ in range(4))
+        layers = [self.second, self.third]
+        self.way = {
+            "list": layers,
+            "dict": {"a": self.second, "b": self.third},
+            "closure": lambda x: layers[1](layers[0](x)),
+            "partial": functools.partial(self.third.forward),
+        }[way]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the layers make of x."""
+        x = self.first(x)
+        if callable(self.way):
+            x = self.way(x)
+        else:
+            for layer in self.way.values() if isinstance(self.way, dict) else self.way:
+                x = layer(x)
+        return self.fourth(x)
+
+
+@pytest.mark.parametrize("way", ["list", "dict", "closure", "partial"])
+def test_layers_that_are_reached_in_another_way_are_noticed(way: str) -> None:
+    model, x = Listed(way), torch.randn(3, 4)
+    before = model(x)
+    if way in ("list", "dict"):
+        with pytest.raises(GaafError, match=r"binary layers must run in place of the real ones, and .*third.* did not"):
+            binarize_model(model, example=x)
+    _, report = binarize_model(model)
+    warned = any("way still reach real layers" in warning for warning in report.warnings)
+    assert warned == (way != "closure"), "the copy of a closure shares the layers of the model"
+    assert torch.equal(model(x), before), "the model itself is not changed"
+
+
+def test_a_model_whose_layers_are_its_modules_has_no_such_warning() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.ModuleList([nn.Linear(4, 4)])[0], nn.Linear(4, 4))
+    for more in ({}, {"example": torch.randn(3, 4)}):
+        _, report = binarize_model(model, **more)  # type: ignore[arg-type]
+        assert not any("reach" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"activation": parse("sin(x)", gaaf.free())}, "activation must be a factory .*, got Individual"),
+        ({"activation": "sin(x)"}, "activation must be a factory .*, got str"),
+        ({"activation": nn.PReLU()}, "activation must be a factory .*, got PReLU"),
+        ({"activation": nn.ReLU}, "and ReLU does not; give a function"),
+        ({"activation": lambda: nn.Identity()}, "and <lambda> does not"),
+        ({"keep": 1}, "keep must be names of layers, .* got 1"),
+        ({"keep": [1]}, "keep must name layers of the model, got 1"),
+        ({"relu": True}, "relu must be"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_end_in_one_line(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(GaafError, match=message) as caught:
+        binarize_model(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)), **given)
+    assert "\n" not in str(caught.value)

@@ -6,6 +6,7 @@ import math
 import pickle
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,22 +14,32 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gaaf_gp import Activation, parse
+from gaaf_gp.activations import two_signs
 from gaaf_gp.binary import (
     KERNELS,
     BinaryConv2d,
     BinaryLayer,
     BinaryLinear,
+    PooledRepeat,
+    RPReLU,
+    RSign,
     Surrogate,
     TableActivation,
     best_kernels,
+    binarize,
+    binarize_model,
     binary_layers,
     clip_latent_weights,
     native,
+    table_binarize,
     tabulate,
     use_kernels,
     use_real_weights,
 )
 from gaaf_gp.errors import GaafError
+from gaaf_gp.trees import TwoTrees
+from primitives import gaaf
 
 NEEDS_KERNELS = pytest.mark.skipif(not native.available(), reason=f"no kernels: {native.unavailable_reason()}")
 NEEDS_AVX2 = pytest.mark.skipif(not native.whole_numbers(), reason="whole numbers need AVX2")
@@ -572,3 +583,63 @@ def test_a_linear_layer_has_real_weights_too() -> None:
     assert "real_weights" not in repr(layer)
     assert torch.equal(layer(x.float()).double(), sign(x).double() @ sign(weight).double().T)
     assert list(layer.state_dict()) == ["weight"], "the switch is no part of what is learned"
+
+
+LEARNED: dict[str, Callable[[int], nn.Module]] = {
+    "one tree": lambda channels: Activation(parse("mul(shift(x), scale(x))", gaaf.free()), channels),
+    "two trees": lambda channels: two_signs(
+        TwoTrees(parse("shift(x)", gaaf.free()), parse("scale(sin(x))", gaaf.free())), channels, Surrogate("clipped")
+    ),
+    "rsign": RSign,
+    "rprelu": RPReLU,
+}
+
+
+def with_learned(layer: BinaryLayer, name: str) -> BinaryLayer:
+    layer.set_activation(LEARNED[name](layer.channels))
+    with torch.no_grad():
+        for parameter in layer.activation.parameters():  # type: ignore[union-attr]
+            parameter.copy_(torch.randn(parameter.shape))
+    return layer
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_the_axis_of_the_channels_is_that_of_the_layer_whatever_the_sizes(name: str) -> None:
+    torch.manual_seed(0)
+    linear, image = with_learned(BinaryLinear(4, 3), name), with_learned(BinaryConv2d(4, 3, 3, padding=1), name)
+    for shape in [(4,), (2, 4), (4, 4), (2, 4, 4), (2, 5, 4), (4, 4, 4, 4), (0, 4, 4)]:
+        x = torch.randn(shape)
+        rows = linear(x.reshape(-1, 4))
+        assert torch.equal(linear(x), rows.reshape(*shape[:-1], 3)), shape
+    for shape in [(4, 4, 4), (4, 5, 6), (4, 4, 1)]:
+        x = torch.randn(shape)
+        assert torch.equal(image(x), image(x.unsqueeze(0)).squeeze(0)), shape
+        last = x.unsqueeze(0).to(memory_format=torch.channels_last)
+        assert torch.equal(image(last), image(x.unsqueeze(0)))
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_converted_layer_sees_its_channels_too(name: str) -> None:
+    torch.manual_seed(0)
+    binary, _ = binarize_model(
+        nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), LEARNED[name], keep_ends=False, window=1.0
+    )
+    x = torch.randn(2, 4, 4)
+    for parameter in binary.parameters():
+        parameter.data += 0.3 * torch.randn(parameter.shape)
+    assert torch.equal(binary(x), binary(x.reshape(-1, 4)).reshape(x.shape))
+
+
+def test_a_shortcut_repeats_the_channels_of_a_single_image() -> None:
+    x = torch.randn(2, 4, 4)
+    shortcut = PooledRepeat(3)
+    assert torch.equal(shortcut(x), shortcut(x.unsqueeze(0)).squeeze(0))
+
+
+@pytest.mark.parametrize(
+    "came", [np.ones((2, 4), np.float32), "x", None, [1.0] * 4, torch.ones(2, 4, dtype=torch.int64)]
+)
+def test_what_is_no_floating_point_tensor_is_refused_in_one_line(came: object) -> None:
+    for take in (binarize, BinaryLinear(4, 2), lambda x: table_binarize(x, tabulate(torch.sin, Surrogate("clipped")))):
+        with pytest.raises(GaafError, match="must be a floating-point tensor, got"):
+            take(came)  # type: ignore[arg-type, operator]
