@@ -187,13 +187,14 @@ def binarize_model(
         for name in surveyed.names[old]:
             parent, _, attribute = name.rpartition(".")
             setattr(model.get_submodule(parent), attribute, new)
-    stale = dict.fromkeys(reference.attribute for reference in references(model) if reference.layer in news)
+    modules = set(model.modules())
+    stale = dict.fromkeys(reference.attribute for reference in references(model) if reference.layer not in modules)
     if example is not None:
         warnings += _constant_signs(model, example, list(stale))
     elif stale:
         warnings.append(
-            f"{listed(stale)} still reach real layers that were to become binary, by plain Python such as a list, a "
-            f"closure or a hook; {LISTS}, and give an example, which shows whether the new layers run"
+            f"{listed(stale)} still reach real layers, by plain Python such as a list, a closure or a hook; {LISTS}, "
+            "and give an example, which shows whether the new layers run"
         )
     return model, ConversionReport(rows, "execution" if surveyed.executed else "registration", tuple(warnings))
 

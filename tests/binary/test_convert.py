@@ -492,8 +492,7 @@ def test_layers_that_are_reached_in_another_way_are_noticed(way: str) -> None:
         with pytest.raises(GaafError, match=r"binary layers must run in place of the real ones, and .*third.* did not"):
             binarize_model(model, example=x)
     _, report = binarize_model(model)
-    warned = any("way still reach real layers" in warning for warning in report.warnings)
-    assert warned == (way != "closure"), "the copy of a closure shares the layers of the model"
+    assert any("way still reach real layers" in warning for warning in report.warnings)
     assert torch.equal(model(x), before), "the model itself is not changed"
 
 
