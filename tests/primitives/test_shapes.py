@@ -491,7 +491,7 @@ def test_a_search_stays_in_its_set() -> None:
     def fitness(individual: Individual) -> float:
         seen.append(str(individual))
         values = evaluate(individual, pset, POINTS, [torch.tensor(0.5)] * 30)
-        return -float((values - torch.tanh(POINTS)).abs().mean().nan_to_num(1e9))
+        return -float((values - torch.tanh(POINTS)).detach().abs().mean().nan_to_num(1e9))
 
     result = evolve(pset, fitness, evaluations=150, population_size=20, seed=1)
     assert result.hall_of_fame[0].fitness.values[0] > -0.5
