@@ -27,6 +27,7 @@ from primitives.operators import (  # noqa: F401 (the functions are found here t
     BINARY,
     BINARY_ROWS,
     EPS,
+    SCALAR_ROWS,
     UNARY,
     UNARY_ROWS,
     Operator,
@@ -100,13 +101,8 @@ def free() -> PrimitiveSet:
     pset = PrimitiveSet("primitives.gaaf:free")
     _add_all(pset, UNARY_ROWS, [Feature], Feature)
     _add_all(pset, BINARY_ROWS, [Feature] * 2, Feature)
-    constants = (
-        Operator("const", const, 0, "{0:9}", "{0:9}"),
-        Operator("cadd", torch.add, 0, "{0:1} + {1:2}", "{0:1} + {1:2}", 1, commutative=True),
-        Operator("cmul", torch.mul, 0, "{0:2} * {1:3}", r"{0:2} \cdot {1:3}", 2, commutative=True),
-    )
-    add_operator(pset, constants[0], [Scalar], Feature)
-    _add_all(pset, constants[1:], [Scalar] * 2, Scalar)
+    add_operator(pset, Operator("const", const, 0, "{0:9}", "{0:9}"), [Scalar], Feature)
+    _add_all(pset, SCALAR_ROWS, [Scalar] * 2, Scalar)
     pset.addEphemeralConstant("c", random_constant, Scalar)
     return pset.check()
 

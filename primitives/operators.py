@@ -183,6 +183,12 @@ BINARY_ROWS = (
     ),
 )  # fmt: skip
 
+SCALAR_ROWS = (
+    Operator("cadd", torch.add, 0, "{0:1} + {1:2}", "{0:1} + {1:2}", 1, commutative=True),
+    Operator("cmul", torch.mul, 0, "{0:2} * {1:3}", r"{0:2} \cdot {1:3}", 2, commutative=True),
+)
+"""Sums and products of evolved constants, which the paper does not have."""
+
 UNARY: tuple[str, ...] = tuple(row.name for row in UNARY_ROWS)
 """Names of the unary operators; the index is the paper's gene."""
 BINARY: tuple[str, ...] = tuple(row.name for row in BINARY_ROWS)
