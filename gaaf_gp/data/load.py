@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gaaf_gp.data.augment import channel_statistics, normalize
+from gaaf_gp.data.augment import channel_statistics, check_normalization, normalize
 from gaaf_gp.data.images import check_size
 from gaaf_gp.data.registry import DATASETS, data_root, find_source
 from gaaf_gp.data.source import Source, check_classes
@@ -92,6 +92,10 @@ class Data:
         std: Per channel, 0..1, of ``train`` only; see ``channel_statistics``.
         split_seed: The seed that drew ``train`` and ``val``.
         val_fraction: The fraction of every class that is in ``val``.
+
+    Raises:
+        GaafError: A split is empty, the splits have images of other sizes, channels or devices, a label names no class,
+            or ``mean`` and ``std`` are not one finite number for each channel, above 0 for ``std``.
     """
 
     name: str
@@ -103,6 +107,19 @@ class Data:
     split_seed: int
     val_fraction: float
     _source: Source | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for part, split in (("train", self.train), ("val", self.val)):
+            if not isinstance(split, Split):
+                raise GaafError(f"{part} must be a Split of images and labels, got {type(split).__name__}: make one")
+            _check_labels(part, split.labels, len(self.classes))
+        train, val = self.train.images, self.val.images
+        if train.shape[1:] != val.shape[1:] or train.device != val.device:
+            raise GaafError(
+                f"train and val must have images of one size on one device, got {tuple(train.shape[1:])} on "
+                f"{train.device} and {tuple(val.shape[1:])} on {val.device}: resize or move one of them"
+            )
+        check_normalization(self.mean, self.std, self.channels)
 
     @property
     def num_classes(self) -> int:
@@ -154,6 +171,19 @@ class Data:
             "val_fraction": self.val_fraction,
             "sha256": digest.hexdigest(),
         }
+
+
+def _check_labels(part: str, labels: Tensor, classes: int) -> None:
+    if not len(labels):
+        raise GaafError(f"{part} must have one image or more, and is empty: give it images")
+    if labels.is_meta:  # which has shapes only
+        return
+    least, most = (int(value) for value in labels.aminmax())
+    if least < 0 or most >= classes:
+        raise GaafError(
+            f"a label must be the place of its class, from 0 to {classes - 1} for {classes} classes, and those of "
+            f"{part} go from {least} to {most}: renumber the labels, or name all classes"
+        )
 
 
 AnySplit = Split | FileSplit

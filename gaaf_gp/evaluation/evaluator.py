@@ -91,6 +91,7 @@ class Evaluator:
         self.racing = racing
         self.places = whole_number("places", places)
         self.at_once = whole_number("at_once", at_once)
+        self._sound = False  # whether a candidate was trained without failing, or the plain sign was
         self._known = Evaluated(proxy, self.pset, self.seeds, self.extra, self.places)
         self.records = self._known.records
         in_turn = () if devices is None else devices_of(devices)
@@ -127,6 +128,9 @@ class Evaluator:
         Args:
             individuals: trees, two of them, baselines; any number, duplicates allowed.
             on_record: called once for each new candidate when it is evaluated, in any order.
+
+        Raises:
+            GaafError: all of the first candidates failed, and so did the plain sign: the task is at fault.
         """
         texts = [self._text(individual) for individual in individuals]
         new = {t: individual for t, individual in zip(texts, individuals, strict=True) if t not in self.records}
@@ -160,7 +164,8 @@ class Evaluator:
                 arrive, which never waits for a slow one, and cannot be repeated.
 
         Raises:
-            GaafError: if ``ahead`` is below 1, or with ``racing``, which compares the candidates of one call.
+            GaafError: if ``ahead`` is below 1, or with ``racing``, which compares the candidates of one call; or the
+                first candidate failed, and so did the plain sign.
         """
         ahead = whole_number("ahead", ahead)
         if self.racing is not None:
@@ -170,7 +175,10 @@ class Evaluator:
             )
         line = Pipeline(self._trainer.flow(), self.records, in_order)
         drawn = map(self._known.individual, candidates)
-        yield from stream(self._known, line, drawn, ahead, on_record or _ignore)
+        for record in stream(self._known, line, drawn, ahead, on_record or _ignore):
+            if record.outcomes:
+                self._check_task([record])
+            yield record
 
     def train(
         self,
@@ -206,10 +214,28 @@ class Evaluator:
             self._compete(list(fresh.values()), on_record)
         finally:
             memory.first.update((signature, text) for signature, text in fresh.items() if text in self.records)
+        self._check_task([self.records[text] for text in fresh.values() if text in self.records])
         for text, first in twins.items():
             memory.share(text, first, on_record)
         if self.extra:
             self._add_seeds()
+
+    def _check_task(self, records: Sequence[Record]) -> None:
+        """Where all of the first candidates failed, train the plain sign: what fails for it is the task's fault.
+
+        Raises:
+            GaafError: it failed too.
+        """
+        if self._sound or not records:
+            return
+        if all(record.failure is not None for record in records):
+            outcome = self.train([None], self.seeds[:1])[0][0]
+            if outcome.failure is not None:
+                raise GaafError(
+                    f"the training task must work for the plain sign, but that failed ({outcome.failure}), as did each "
+                    "of the first candidates: train longer, on more images, or correct the network and the data"
+                )
+        self._sound = True
 
     def _compete(self, texts: list[str], on_record: OnRecord) -> None:
         """Train new candidates that behave differently, all in full or in a race."""

@@ -34,7 +34,7 @@ from gaaf_gp.data.batches import Batches, TrainingBatches
 from gaaf_gp.data.decoding import Stream
 from gaaf_gp.data.load import AnyData, AnySplit
 from gaaf_gp.data.streamed import FileSplit, StreamedData
-from gaaf_gp.errors import FOREIGN, GaafError
+from gaaf_gp.errors import FOREIGN, GaafError, one_line
 from gaaf_gp.training.budget import Budget, FailedError
 from gaaf_gp.training.epochs import UnreadableError, accuracy, epoch
 from gaaf_gp.training.outcome import WORST_ACCURACY, Epoch, Loss, Outcome, TrainingState
@@ -126,8 +126,7 @@ class Proxy:
         if self.kernels == "auto":
             self.kernels = best_kernels()
         self.surrogate  # noqa: B018  refuses a wrong one in the words of the user's own setting
-        with _DRAWING:  # a thread that takes another device makes a task while others draw weights
-            self._build(None)  # refuses an unknown network or setting before anything is trained
+        self._check_network()
 
     def settings(self) -> dict[str, Any]:
         """Return everything that the outcome depends on but the candidate and the seed, as JSON-able values."""
@@ -343,10 +342,42 @@ class Proxy:
             )
         return self.data.val if score is None else score
 
+    def _check_network(self) -> None:
+        """Refuse an unknown network or setting, and a network that cannot be built or takes no activation.
+
+        It is done before anything is trained, and leaves torch's generator as it was.
+        """
+        asked: list[int] = []
+
+        def factory(channels: int) -> nn.Module:
+            asked.append(channels)
+            return nn.Identity()
+
+        # a thread that takes another device makes a task while others draw weights
+        with _DRAWING, torch.random.fork_rng(devices=[]):
+            try:
+                model: object = self._network(factory)
+            except GaafError:
+                raise
+            except FOREIGN as error:  # builders may be anybody's code
+                raise GaafError(
+                    f"network {self.network} must be one that can be built, and its builder ended with "
+                    f"{one_line(error)}: correct it"
+                ) from error
+        if not isinstance(model, nn.Module):
+            raise GaafError(f"the builder of network {self.network} must return a torch module, got {model!r}")
+        if not asked:
+            raise GaafError(
+                f"network {self.network} must make its activations with activation(channels), which its builder never "
+                "called, so that all functions would train alike: call it once for each binary layer"
+            )
+
+    def _network(self, factory: ActivationFactory | None) -> nn.Module:
+        data = self.data
+        return build_network(self.network, data.num_classes, data.channels, factory, **self.network_settings)
+
     def _build(self, individual: Candidate | None) -> nn.Module:
-        classes, channels = self.data.num_classes, self.data.channels
-        factory = self._activation_factory(individual)
-        model = build_network(self.network, classes, channels, factory, **self.network_settings)
+        model = self._network(self._activation_factory(individual))
         use_kernels(model, self.kernels)
         use_real_weights(model, self.real_weights)
         return model

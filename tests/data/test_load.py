@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import pickle
 import sys
 from dataclasses import FrozenInstanceError, replace
@@ -208,3 +209,54 @@ def test_it_is_known_without_opening_whether_there_is_a_test_split(tiny_data, im
     shutil.copytree(image_folder / "train", tmp_path / "train")
     assert not load_data(tmp_path).has_test_split
     assert not tiny_data.has_test_split, "data put together by hand has no place to look in"
+
+
+def own_data(**changes: Any) -> Data:
+    """Three classes of two images to train on and one to validate on, with changes."""
+    train = Split(torch.zeros(6, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 2, 0, 1, 2]))
+    val = Split(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 2]))
+    given = {"train": train, "val": val, "classes": ("a", "b", "c"), "mean": (0.4,), "std": (0.3,), **changes}
+    return Data("own", **given, split_seed=0, val_fraction=1 / 3)
+
+
+IMAGES = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"train": Split(IMAGES, torch.tensor([1, 2, 3]))},
+            "from 0 to 2 for 3 classes, and those of train go from 1 to 3",
+        ),
+        ({"val": Split(IMAGES, torch.tensor([-1, 0, 1]))}, "those of val go from -1 to 1: renumber the labels"),
+        ({"classes": ("a", "b")}, "from 0 to 1 for 2 classes, and those of train go from 0 to 2"),
+        (
+            {"val": Split(IMAGES[:0], torch.zeros(0, dtype=torch.int64))},
+            "val must have one image or more, and is empty",
+        ),
+        ({"train": Split(IMAGES[:0], torch.zeros(0, dtype=torch.int64))}, "train must have one image or more"),
+        (
+            {"mean": (0.1, 0.2, 0.3)},
+            r"one finite number for each of the 1 channels, .* got \(0.1, 0.2, 0.3\) and \(0.3,\)",
+        ),
+        ({"std": (0.0,)}, "std above 0, got"),
+        ({"std": (-0.1,)}, "std above 0, got"),
+        ({"std": (math.nan,)}, "one finite number"),
+        ({"mean": (math.inf,)}, "one finite number"),
+        (
+            {"val": Split(IMAGES[..., :4], torch.tensor([0, 1, 2]))},
+            r"images of one size .* got \(1, 8, 8\) .* \(1, 8, 4\)",
+        ),
+        ({"val": IMAGES}, "val must be a Split of images and labels, got Tensor"),
+    ],
+)
+def test_data_of_ones_own_that_cannot_be_trained_on_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(GaafError, match=message) as caught:
+        own_data(**changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_data_of_ones_own_are_taken() -> None:
+    assert own_data().num_classes == 3
+    assert own_data(classes=("a", "b", "c", "never seen")).num_classes == 4

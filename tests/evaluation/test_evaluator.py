@@ -2,17 +2,20 @@
 
 import multiprocessing
 import os
+from dataclasses import replace
 
 import pytest
 import torch
 from deap import gp
 
 from gaaf_gp.activations.behaviour import behaviour
+from gaaf_gp.binary import NETWORKS, small_network
 from gaaf_gp.data.load import Split
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.racing import Racing
 from gaaf_gp.evaluation.trainer import WORKER_LOST, Job
+from gaaf_gp.search import evolve
 from gaaf_gp.training.outcome import WORST_ACCURACY, Epoch, Outcome
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.parser import parse
@@ -425,3 +428,48 @@ def test_those_with_the_fewest_seeds_get_theirs_first(free, stub_proxy, monkeypa
     monkeypatch.setattr(evaluator, "_run", run)
     evaluator._add_seeds()
     assert asked == [[("x", 1), ("cos(x)", 1)], [("sin(x)", 2)]]
+
+
+def failing_network(num_classes, in_channels, *, activation=None, **binary):
+    model = small_network(num_classes, in_channels, activation=activation, widths=(4, 8), **binary)
+    model.register_forward_pre_hook(lambda *_: 1 / 0)
+    return model
+
+
+WAYS = {
+    "evaluate": lambda evaluator, trees: evaluator.evaluate(trees),
+    "stream": lambda evaluator, trees: list(evaluator.stream(trees)),
+    "evolve": lambda evaluator, _: evolve(evaluator.pset, evaluator, evaluations=5, population_size=4),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_fails_for_the_plain_sign_too_is_the_fault_of_the_task(tiny_data, free, monkeypatch, way):
+    monkeypatch.setitem(NETWORKS, "failing", failing_network)
+    evaluator = Evaluator(Proxy(tiny_data, network="failing", batch_size=15), free)
+    trees = [parse(text, free) for text in ("sin(x)", "add(cos(x), x)")]
+    with pytest.raises(GaafError, match=r"must work for the plain sign, but that failed \(.*ZeroDivisionError"):
+        WAYS[way](evaluator, trees)
+
+
+def test_where_candidates_alone_fail_the_plain_sign_is_trained_once(stub_proxy, monkeypatch):
+    pset = deadly_set()
+    pset.addPrimitive(picky, [Feature], Feature)
+    proxy_train = stub_proxy.train
+
+    def train(individual, seed, *args, **kwargs):
+        outcome = proxy_train(individual, seed, *args, **kwargs)
+        return outcome if individual is None else replace(outcome, failure="no", accuracy=WORST_ACCURACY)
+
+    monkeypatch.setattr(stub_proxy, "train", train)
+    evaluator = Evaluator(stub_proxy, pset)
+    for text in ("sin(x)", "cos(x)", "picky(sin(x))"):
+        assert evaluator.evaluate([parse(text, pset)])[0].failure == "no"
+    assert [text for text, _ in stub_proxy.trained].count("sign") == 1
+
+
+def test_a_set_with_two_inputs_is_refused(stub_proxy):
+    pset = PrimitiveSet("two", 2)
+    pset.addPrimitive(torch.sin, [Feature], Feature)
+    with pytest.raises(GaafError, match="must have one input, and 'two' has 2: make it with PrimitiveSet"):
+        Evaluator(stub_proxy, pset)

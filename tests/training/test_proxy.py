@@ -8,10 +8,11 @@ import threading
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from gaaf_gp.archive import task_hash
-from gaaf_gp.binary import Surrogate, binary_layers
+from gaaf_gp.binary import NETWORKS, Surrogate, binary_layers
 from gaaf_gp.binary.tables import TableActivation
 from gaaf_gp.data.load import Data, Split
 from gaaf_gp.errors import GaafError
@@ -567,3 +568,31 @@ def test_an_epoch_is_asked_for_within_the_schedule_and_ahead_of_a_state(tiny_pro
     for epochs, before in ((0, None), (5, None), (2, state), (5, state)):
         with pytest.raises(GaafError, match="epochs must be a whole number"):
             tiny_proxy.last_epoch(None, 0, epochs, before)
+
+
+class Deaf(nn.Module):
+    """A network that takes no activation."""
+
+    def __init__(self, classes: int, channels: int, activation: object) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, classes)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda c, i, activation=None: Deaf(c, i, activation), "which its builder never called"),
+        (lambda c, i, activation=None: 1 / 0, "its builder ended with ZeroDivisionError"),
+        (lambda c, i, activation=None: activation(4) and None, "must return a torch module, got None"),
+    ],
+)
+def test_a_network_of_ones_own_that_cannot_serve_is_refused(tiny_data, monkeypatch, build, message):
+    monkeypatch.setitem(NETWORKS, "mine", build)
+    with pytest.raises(GaafError, match=message):
+        Proxy(tiny_data, network="mine", batch_size=15)
+
+
+def test_making_a_task_leaves_the_generator_as_it_was(tiny_data, tiny_settings):
+    before = torch.get_rng_state()
+    Proxy(tiny_data, **tiny_settings)
+    assert torch.equal(before, torch.get_rng_state())
