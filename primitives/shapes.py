@@ -1,18 +1,16 @@
-r"""Search spaces in which every tree keeps a promise about its function: the types are theorems.
+"""Search spaces in which every tree keeps a promise about its function: the types are theorems.
 
 A network that is deeper than the one of a search may reject a function that the search liked, above all one whose slope
-is negative somewhere. In these sets no such tree exists. Each type is a statement about f over all real x, for any
-values of its evolved and learned constants:
+is negative somewhere. ``increasing()`` has no such tree, and every tree of ``one_threshold()`` has at most one
+threshold. Each type is a statement about f over all real x, for any values of its evolved and learned constants:
 
-============  ======================================================================================================
-Line          f(x) = x + a number
-Steep         f(y) - f(x) >= y - x for x < y: the slope is at least 1
-Increasing    f(y) >= f(x) for x < y: the slope is nowhere negative
-Gentle        \|f(y) - f(x)\| <= y - x for x < y: the slope lies between -1 and 1
-OneThreshold  if f(x) >= 0 and x < y, then f(y) >= 0: the sign, whose value at 0 is +1, changes at most once
-Bounded       \|f(x)\| <= 1
-Positive      1/e <= f(x) <= e
-============  ======================================================================================================
+- Line: f(x) = x + a number
+- Steep: f(y) - f(x) >= y - x for x < y, so the slope is at least 1
+- Increasing: f(y) >= f(x) for x < y, so the slope is nowhere negative
+- Gentle: abs(f(y) - f(x)) <= y - x for x < y, so the slope lies between -1 and 1
+- OneThreshold: if f(x) >= 0 and x < y, then f(y) >= 0, so the sign, which is +1 at 0, changes at most once
+- Bounded: abs(f(x)) <= 1
+- Positive: 1/e <= f(x) <= e
 
 A Line is Steep and Gentle, what is Steep is Increasing, and what is Increasing has at most one threshold. The classes
 derive from each other in that way, so that a tree of a stronger type stands wherever a weaker one is asked for.
@@ -20,9 +18,10 @@ derive from each other in that way, so that a tree of a stronger type stands whe
 crossover, mutation and simplification keep types, so they keep the theorems.
 
 The theorems are about real numbers. Rounding may turn a small slope into 0, where functions saturate, or into a
-negative one of the size of a rounding error, where slopes cancel (x + sin(x) at pi). A value closer to 0 than the
-smallest number of a format becomes 0, whose sign is +1: in float32 cube does that to values below 1e-15. Of values
-that overflow, as cubes of cubes may, nothing is promised.
+negative one of the size of a rounding error, where slopes cancel (x + sin(x) at pi). Near a zero where the slope is 0
+too, as that of x - sin(x), signs are those of rounding errors. A value closer to 0 than the smallest number of a format
+becomes 0, whose sign is +1: in float32 cube does that to values below 1e-15. Of values that overflow, as cubes of cubes
+may, nothing is promised.
 """
 
 from __future__ import annotations

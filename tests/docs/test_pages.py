@@ -39,7 +39,7 @@ def test_page_runs_and_prints_what_it_says(name, follow, tmp_path):
 
 
 def test_how_tos_show_what_they_print():
-    for name in ("primitives", "model", "data", "bloat", "winner", "fitness"):
+    for name in ("primitives", "model", "data", "bloat", "winner", "fitness", "shapes"):
         assert f"howto/{name}.md" in RUNNING
         assert any(block.language == "text" for block in blocks(DOCS / "howto" / f"{name}.md"))
 
