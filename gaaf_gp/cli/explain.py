@@ -30,6 +30,7 @@ from gaaf_gp.trees.load import is_bundled
 from gaaf_gp.util.checks import whole_number
 from gaaf_gp.util.console import Mode
 from gaaf_gp.util.randomness import CONFIRMATION, seeds_from
+from gaaf_gp.util.text import signed
 
 OUT = Path("out/explain")
 SQLITE = b"SQLite format 3\0"
@@ -209,4 +210,4 @@ def _figures(gain: Gain) -> tuple[str, str, str, str]:
         return "", "too few trainings", "", ""
     low, mean, high = (100 * value for value in (gain.difference.low, gain.difference.mean, gain.difference.high))
     said = "significant" if gain.significant else "not significant"
-    return f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}", f"{gain.p_holm:.2g}", said
+    return signed(mean), f"{signed(low)} to {signed(high)}", f"{gain.p_holm:.2g}", said

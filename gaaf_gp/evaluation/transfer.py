@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import scipy.stats
+import scipy  # its parts are read when they are first used
 
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evaluation.table_file import TableFile

@@ -88,6 +88,7 @@ from gaaf_gp.util.console import EpochProgress, Show
 from gaaf_gp.util.files import finite, read_mapping, replacing
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
+from gaaf_gp.util.text import signed
 
 EXPLANATION, JOURNAL = "explain.json", "explain.jsonl"
 """Files of a folder: the explanation, and the trainings that have ended."""
@@ -170,8 +171,8 @@ class Explanation:
                                                    self.gain.difference.high))  # fmt: skip
         judged = "significant" if self.gain.significant else "not significant"
         sentences = [
-            f"f minus the plain sign is {points:+.2f} points of {self.split} accuracy (95 % interval {low:+.2f} to "
-            f"{high:+.2f}), {judged}."
+            f"f minus the plain sign is {signed(points)} points of {self.split} accuracy (95 % interval {signed(low)} "
+            f"to {signed(high)}), {judged}."
         ]
         tested = [one for one in self.effects if one.tested]
         strong = [f"{one.name} ({_points(one.gain)})" for one in tested if one.gain.significant]
@@ -461,7 +462,7 @@ def _cell(levels: Levels, text: str | None, row: Sequence[Mapping[str, Any]]) ->
 
 
 def _points(gain: Gain) -> str:
-    return "none" if gain.difference is None else f"{100 * gain.difference.mean:+.2f} points"
+    return "none" if gain.difference is None else f"{signed(100 * gain.difference.mean)} points"
 
 
 def explanation_from(content: Mapping[str, Any]) -> Explanation:

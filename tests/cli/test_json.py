@@ -247,14 +247,11 @@ import torch
 from gaaf_gp import PrimitiveSet
 from gaaf_gp.types import Feature
 
-calls = []
-
 def loud(x):
     print("from Python")
     sys.stdout.flush()
     os.write(1, b"past Python\\n")
-    calls.append(x)
-    if len(calls) > 40:
+    if x.numel() > 2000:  # more than a set tries out
         sys.exit("enough")
     return torch.sin(x)
 
