@@ -175,8 +175,12 @@ def evolve(
             checkpoint=kept,
             register=getattr(fitness_function, "register", None),
         )
-        result.stopped = loop.run(search)
-        if tune_constants:
-            tune_best(search, tune_constants)
+        try:
+            result.stopped = loop.run(search)
+            if tune_constants:
+                tune_best(search, tune_constants)
+        except KeyboardInterrupt:  # loops take it where they evaluate and breed; it may come anywhere else
+            search.settle()
+            result.stopped = stop.reason(result)
     result.seconds = time.perf_counter() - stop.started
     return result

@@ -65,6 +65,7 @@ class Search:
     on_generation: Callable[[SearchResult], object] | None = None
     checkpoint: RunCheckpoint | None = None
     register: Register | None = None
+    _asked: Sequence[Evolved] = ()
 
     @property
     def room(self) -> int:
@@ -89,12 +90,20 @@ class Search:
         """Take in children that were evaluated."""
         self.found.enter(children, self.fitness_function.records, self.values)
 
+    def settle(self) -> None:
+        """Take in what was evaluated until Ctrl-C came, wherever that was."""
+        self.found.interrupted = True
+        records = self.fitness_function.records
+        self.enter([child for child in self._asked if child.canonical in records])
+        self.refresh()  # it may have come in the middle of entering
+
     def refresh(self) -> None:
         """Bring what was found up to date with all seeds."""
         self.found.refresh(self.fitness_function.records, self.values)
 
     def evaluated(self, children: Sequence[Evolved]) -> list[Evolved]:
         """Return the children that could be evaluated: all, unless Ctrl-C came."""
+        self._asked = children
         try:
             self.fitness_function.evaluate(children, self.arrived)
         except KeyboardInterrupt:
@@ -291,10 +300,11 @@ class _Flight:
             yield child
 
     def _take(self, text: str) -> str:
-        child = self.on_way.pop(text)
+        child = self.on_way[text]
         search, breeder = self.search, self.breeder
         search.found.population = breeder.population
         search.enter([child])
+        del self.on_way[text]  # only now: Ctrl-C may come before it is entered
         self.since += 1
         breeder.population = self._survivors([*breeder.population, *breeder.admit([child])])
         if self.since < search.population_size:

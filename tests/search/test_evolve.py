@@ -9,7 +9,9 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.racing import Racing
 from gaaf_gp.search.evolve import evolve
+from gaaf_gp.search.result import SearchResult
 from gaaf_gp.search.toolbox import make_toolbox
+from gaaf_gp.training.outcome import Outcome
 from gaaf_gp.trees.candidate import TwoTrees
 from gaaf_gp.trees.generation import Limits
 from gaaf_gp.trees.parser import parse
@@ -164,11 +166,22 @@ def test_fitness_is_refreshed_when_seeds_were_added(make_stub, free):
     assert len(found.best.outcomes) > 1
 
 
-def test_failures_are_counted_by_reason(tiny_proxy, free, monkeypatch):
-    monkeypatch.setattr(tiny_proxy, "seconds", 1e-9)
-    found = _run(tiny_proxy, free, evaluations=3, population_size=3)
-    assert found.failures == {"time budget of 1e-09 s exhausted in epoch 1": 3}
+def test_failures_are_counted_by_reason(stub_proxy, free, monkeypatch):
+    reason, plain = "time budget of 1e-09 s exhausted in epoch 1", stub_proxy.train
+
+    def train(individual, seed, *args, **settings):
+        return Outcome(seed, 0.0, (), 0.0, reason) if individual else plain(individual, seed, *args, **settings)
+
+    monkeypatch.setattr(stub_proxy, "train", train)
+    found = _run(stub_proxy, free, evaluations=3, population_size=3)
+    assert found.failures == {reason: 3}
     assert found.hall_of_fame[0].fitness.values == (0.0,)
+
+
+def test_a_task_that_leaves_no_time_to_anything_is_at_fault(tiny_proxy, free, monkeypatch):
+    monkeypatch.setattr(tiny_proxy, "seconds", 1e-9)
+    with pytest.raises(GaafError, match=r"must work for the plain sign, but that failed \(time budget of 1e-09 s"):
+        _run(tiny_proxy, free, evaluations=3, population_size=3)
 
 
 @pytest.mark.parametrize("loop", ["generations", "steady"])
@@ -249,3 +262,22 @@ def test_one_seed_gives_one_run_of_two_trees(stub_proxy, free):
 def test_two_trees_train_in_workers_as_here(tiny_proxy, free):
     one, two = (_run(tiny_proxy, free, workers, evaluations=8, population_size=5, two_trees=True) for workers in (1, 2))
     assert trace(one) == trace(two)
+
+
+@pytest.mark.parametrize("loop", ["generations", "steady", "islands:2"])
+@pytest.mark.parametrize("place", ["log", "enter"])
+def test_ctrl_c_may_come_anywhere_and_what_was_evaluated_is_found(stub_proxy, free, monkeypatch, loop, place):
+    evaluator, plain, calls = Evaluator(stub_proxy, free), getattr(SearchResult, place), []
+
+    def interrupted(self, *args, **kwargs):
+        calls.append(place)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(SearchResult, place, interrupted)
+    found = evolve(free, evaluator, loop=loop, evaluations=40, population_size=6, seed=2)
+    assert (found.interrupted, found.stopped) == (True, "interrupted")
+    assert [record.text for record in found.records] == list(evaluator.records)
+    best = max(record.fitness for record in found.records)
+    assert found.hall_of_fame[0].fitness.values == (best,)
