@@ -5,7 +5,7 @@ ranks as deep networks do". Functions from three sources are trained in target c
 and in proxies that cost a fraction of them. Each cell has a file of its own, one training a line, so several of these
 programs may work on different cells side by side. Stop with Ctrl-C whenever you like; the same command goes on.
 
-    python runs/transfer.py choose                      # the functions, once
+    python runs/transfer.py choose                      # other functions than those of the package's table, once
     python runs/transfer.py train --cells small-e1      # some cells; all without --cells
     python runs/transfer.py cost                        # seconds of a training, on an idle machine
     python scripts/make_transfer_table.py out/transfer  # the table of all trainings, and how well proxies rank
@@ -124,13 +124,20 @@ def main(
         return choose(out / "functions.json")
     if step is Step.COST:
         return cost({name: CELLS[name].proxy(cifar) for name in names}, out / "cost.json")
-    texts = [text for texts in json.loads((out / "functions.json").read_text("utf-8")).values() for text in texts]
+    texts = list(chosen(out / "functions.json"))
     for place in range(seeds):
         for name in names:
             luck = TARGET_SEEDS if CELLS[name].target else PROXY_SEEDS
             if place < len(luck):
                 train(name, CELLS[name].proxy(cifar), texts, luck[place], workers, out / f"{name}.jsonl")
     return None
+
+
+def chosen(file: Path) -> dict[str, str]:
+    """Return the functions, each with where it comes from: those of a file, or else of the table of the package."""
+    if not file.is_file():
+        return known().functions
+    return {text: source for source, texts in json.loads(file.read_text("utf-8")).items() for text in texts}
 
 
 def choose(file: Path) -> None:

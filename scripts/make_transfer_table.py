@@ -31,13 +31,13 @@ def main(
     out: Annotated[Path, typer.Option(help="File to write.")] = OUT,
 ) -> None:
     """Write the table of all trainings that there are, and print how well each proxy ranks as each target does."""
-    functions = {
-        text: source
-        for source, texts in json.loads((folder / "functions.json").read_text("utf-8")).items()
-        for text in texts
-    }
+    names_file, table_before = folder / "functions.json", load_transfer(out) if out.is_file() else None
+    functions = {} if table_before is None else table_before.functions
+    if names_file.is_file():
+        chosen = json.loads(names_file.read_text("utf-8"))
+        functions = functions | {text: source for source, texts in chosen.items() for text in texts}
     seconds = json.loads((folder / "cost.json").read_text("utf-8")) if (folder / "cost.json").is_file() else {}
-    before = load_transfer(out).cells if out.is_file() else {}
+    before = {} if table_before is None else table_before.cells
     names = dict.fromkeys([*before, *sorted(file.stem for file in folder.glob("*.jsonl"))])
     cells = {name: merged(before.get(name), folder / f"{name}.jsonl", seconds.get(name)) for name in names}
     table = TransferTable(functions, cells, {"command": "runs/transfer.py", "torch": versions()["torch"]})

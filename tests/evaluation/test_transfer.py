@@ -2,6 +2,7 @@
 
 import json
 import math
+from importlib.resources import files
 
 import pytest
 import scipy.stats
@@ -118,3 +119,18 @@ def test_a_table_of_another_kind_is_no_transfer_table(table, tmp_path):
     save_transfer(table, path)
     with pytest.raises(GaafError, match="is no function table: its JSON must say kind 'gaaf_gp function table'"):
         load_table(path)
+
+
+def test_the_bundled_table_is_whole_and_small():
+    table = load_table("transfer")
+    assert len(table.functions) == 60
+    assert (files("gaaf_gp.data") / "bundled" / FILE.bundled).stat().st_size < 5_000_000
+    for name, cell in table.cells.items():
+        assert cell.target == name.startswith("target-")
+        assert cell.seconds is not None
+        assert {curve.failure is None or not curve.accuracy for c in cell.curves.values() for curve in c.values()} == {
+            True
+        }
+    both = table.agreement("small-e3", "target-resnet20-two-fashion")
+    assert both.n == 60
+    assert both.tau == pytest.approx(0.27, abs=0.01)
