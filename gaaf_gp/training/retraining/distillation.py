@@ -161,6 +161,11 @@ class Teaching(Proxy):
             ) from error
         return model.requires_grad_(False).eval()
 
+    def _check_network(self) -> None:
+        """Refuse a network that torchvision does not have; a real one takes no activation."""
+        with torch.random.fork_rng(devices=[]):
+            self._build(None)
+
     def _build(self, individual: Candidate | None) -> nn.Module:  # noqa: ARG002  a Proxy's
         size = self.data.image_size
         side = size if isinstance(size, int) else min(size)
