@@ -117,7 +117,7 @@ class Panel:
         steps = tuple(range(1, len(tasks)))
         self.racing = None if race is None or not steps else Racing(rungs=steps, keep=race)
         self.tasks = dict(tasks)
-        self.pset = pset.check()
+        self.pset = pset.check_activations()
         self.records: dict[str, Record] = {}
         self.evaluators = {
             name: Evaluator(proxy, pset, seeds=seeds, workers=workers, executor=executor, devices=devices)
