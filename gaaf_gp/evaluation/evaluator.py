@@ -22,7 +22,7 @@ from gaaf_gp.evaluation.racing import Curve, Racing, race
 from gaaf_gp.evaluation.records import Evaluated, OnRecord, Record
 from gaaf_gp.evaluation.trainer import WORKER_LOST, Job, Trainer
 from gaaf_gp.parallel.executors import ExecutorLike
-from gaaf_gp.training.outcome import Outcome
+from gaaf_gp.training.outcome import Outcome, check_plain_sign
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import Candidate
 from gaaf_gp.trees.pset import PrimitiveSet
@@ -231,12 +231,7 @@ class Evaluator:
         if self._sound or not failures:
             return
         if None not in failures:
-            outcome = self.train([None], self.seeds[:1])[0][0]
-            if outcome.failure is not None:
-                raise GaafError(
-                    f"the training task must work for the plain sign, but that failed ({outcome.failure}), as did each "
-                    "of the first candidates: train longer, on more images, or correct the network and the data"
-                )
+            check_plain_sign(self.train([None], self.seeds[:1])[0])
         self._sound = True
 
     def _compete(self, texts: list[str], on_record: OnRecord) -> None:
