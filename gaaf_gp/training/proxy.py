@@ -126,7 +126,9 @@ class Proxy:
         if self.kernels == "auto":
             self.kernels = best_kernels()
         self.surrogate  # noqa: B018  refuses a wrong one in the words of the user's own setting
-        self._check_network()
+        # a thread that takes another device makes a task while others draw weights
+        with _DRAWING, torch.random.fork_rng(devices=[]):
+            self._check_network()
 
     def settings(self) -> dict[str, Any]:
         """Return everything that the outcome depends on but the candidate and the seed, as JSON-able values."""
@@ -345,7 +347,7 @@ class Proxy:
     def _check_network(self) -> None:
         """Refuse an unknown network or setting, and a network that cannot be built or holds no activation.
 
-        It is done before anything is trained, and leaves torch's generator as it was.
+        It is done before anything is trained.
         """
         made: list[nn.Module] = []
 
@@ -353,17 +355,15 @@ class Proxy:
             made.append(nn.Identity())
             return made[-1]
 
-        # a thread that takes another device makes a task while others draw weights
-        with _DRAWING, torch.random.fork_rng(devices=[]):
-            try:
-                model: object = self._network(factory)
-            except GaafError:
-                raise
-            except FOREIGN as error:  # builders may be anybody's code
-                raise GaafError(
-                    f"network {self.network} must be one that can be built, and its builder ended with "
-                    f"{one_line(error)}: correct it"
-                ) from error
+        try:
+            model: object = self._network(factory)
+        except GaafError:
+            raise
+        except FOREIGN as error:  # builders may be anybody's code
+            raise GaafError(
+                f"network {self.network} must be one that can be built, and its builder ended with {one_line(error)}: "
+                "correct it"
+            ) from error
         if not isinstance(model, nn.Module):
             raise GaafError(f"the builder of network {self.network} must return a torch module, got {model!r}")
         if not made:

@@ -161,6 +161,10 @@ class Teaching(Proxy):
             ) from error
         return model.requires_grad_(False).eval()
 
+    def _check_network(self) -> None:
+        """Refuse an unknown network, or one that does not take the images; it has no activation to ask for."""
+        self._build(None)
+
     def _build(self, individual: Candidate | None) -> nn.Module:  # noqa: ARG002  a Proxy's
         size = self.data.image_size
         side = size if isinstance(size, int) else min(size)
