@@ -4,7 +4,6 @@ Every function works on a whole batch and draws from the generator that it is gi
 alone.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -34,19 +33,6 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
         means.append(float(mean))
         deviations.append(float(variance.sqrt()) if counts.count_nonzero() > 1 else 1.0)
     return tuple(means), tuple(deviations)
-
-
-def check_normalization(mean: Sequence[float], std: Sequence[float], channels: int) -> None:
-    """Refuse numbers by which images cannot be normalized.
-
-    Raises:
-        GaafError: There is not one finite number for each channel in both, or a deviation is not above 0.
-    """
-    if not len(mean) == len(std) == channels or not all(map(math.isfinite, (*mean, *std))) or not min(std) > 0:
-        raise GaafError(
-            f"mean and std must be one finite number for each of the {channels} channels, and std above 0, got "
-            f"{tuple(mean)} and {tuple(std)}: channel_statistics(images) gives them"
-        )
 
 
 def normalize(

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gaaf_gp.data.augment import channel_statistics, check_normalization, normalize
+from gaaf_gp.data.augment import channel_statistics, normalize
+from gaaf_gp.data.checking import check_labels, check_names, check_normalization, described, is_plain
 from gaaf_gp.data.images import check_size
 from gaaf_gp.data.registry import DATASETS, data_root, find_source
 from gaaf_gp.data.source import Source, check_classes
@@ -56,12 +57,11 @@ class Split:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        right = (images.ndim, images.dtype, labels.ndim, labels.dtype) == (4, torch.uint8, 1, torch.int64)
-        if not right or len(images) != len(labels) or images.device != labels.device:
+        right = is_plain(images, 4, torch.uint8) and is_plain(labels, 1, torch.int64)
+        if not right or len(images) != len(labels) or images.device != labels.device or 0 in images.shape[1:]:
             raise GaafError(
-                "a split must be images (N,C,H,W) uint8 and labels (N,) int64 on one device, and came as "
-                f"{tuple(images.shape)} {images.dtype} on {images.device} and {tuple(labels.shape)} {labels.dtype} on "
-                f"{labels.device}"
+                "a split must be tensors, images (N,C,H,W) uint8 and labels (N,) int64 on one device, and came as "
+                f"{described(images)} and {described(labels)}: convert them, such as with torch.from_numpy"
             )
 
     def __len__(self) -> int:
@@ -94,8 +94,9 @@ class Data:
         val_fraction: The fraction of every class that is in ``val``.
 
     Raises:
-        GaafError: A split is empty, the splits have images of other sizes, channels or devices, a label names no class,
-            or ``mean`` and ``std`` are not one finite number for each channel, above 0 for ``std``.
+        GaafError: There are fewer than two classes, a split is empty, the splits have images of other sizes, channels
+            or devices, a label names no class, or ``mean`` and ``std`` are not one finite number for each channel,
+            above 0 for ``std``.
     """
 
     name: str
@@ -109,17 +110,20 @@ class Data:
     _source: Source | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", check_names(self.classes))
         for part, split in (("train", self.train), ("val", self.val)):
             if not isinstance(split, Split):
                 raise GaafError(f"{part} must be a Split of images and labels, got {type(split).__name__}: make one")
-            _check_labels(part, split.labels, len(self.classes))
+            check_labels(part, split.labels, len(self.classes))
         train, val = self.train.images, self.val.images
         if train.shape[1:] != val.shape[1:] or train.device != val.device:
             raise GaafError(
                 f"train and val must have images of one size on one device, got {tuple(train.shape[1:])} on "
                 f"{train.device} and {tuple(val.shape[1:])} on {val.device}: resize or move one of them"
             )
-        check_normalization(self.mean, self.std, self.channels)
+        mean, std = check_normalization(self.mean, self.std, self.channels)
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "std", std)
 
     @property
     def num_classes(self) -> int:
@@ -171,19 +175,6 @@ class Data:
             "val_fraction": self.val_fraction,
             "sha256": digest.hexdigest(),
         }
-
-
-def _check_labels(part: str, labels: Tensor, classes: int) -> None:
-    if not len(labels):
-        raise GaafError(f"{part} must have one image or more, and is empty: give it images")
-    if labels.is_meta:  # which has shapes only
-        return
-    least, most = (int(value) for value in labels.aminmax())
-    if least < 0 or most >= classes:
-        raise GaafError(
-            f"a label must be the place of its class, from 0 to {classes - 1} for {classes} classes, and those of "
-            f"{part} go from {least} to {most}: renumber the labels, or name all classes"
-        )
 
 
 AnySplit = Split | FileSplit

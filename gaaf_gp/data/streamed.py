@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gaaf_gp.data.checking import check_labels, check_names, check_normalization, described
 from gaaf_gp.data.folders import FolderSource
 from gaaf_gp.data.images import check_size
 from gaaf_gp.data.registry import data_root, find_folder
@@ -40,11 +41,24 @@ class FileSplit:
         folder: The names are relative to this folder.
         names: (N,) bytes, as the file system encodes them.
         labels: (N,) int64.
+
+    Raises:
+        GaafError: The arrays have other shapes or dtypes, or different lengths.
     """
 
     folder: Path
     names: NDArray[np.bytes_]
     labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        names, labels = self.names, self.labels
+        arrays = isinstance(names, np.ndarray) and isinstance(labels, np.ndarray)
+        right = arrays and names.dtype.kind == "S" and labels.dtype == np.int64
+        if not right or not names.shape == labels.shape == (names.size,):
+            raise GaafError(
+                "a split of files must be arrays of numpy, names (N,) bytes and labels (N,) int64, and came as "
+                f"{described(names)} and {described(labels)}: convert them with numpy.array"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,6 +84,10 @@ class StreamedData:
         device: The device of the batches, where networks train on them.
         workers: Processes that decode files for one training; 0 to decode in the training process. No result depends
             on it.
+
+    Raises:
+        GaafError: There are fewer than two classes, a split is empty, a label names no class, ``mean`` and ``std`` are
+            not three finite numbers, above 0 for ``std``, or ``side`` is out of its range.
     """
 
     name: str
@@ -86,6 +104,17 @@ class StreamedData:
     workers: int = 0
 
     channels = 3
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", check_names(self.classes))
+        for part, split in (("train", self.train), ("val", self.val)):
+            if not isinstance(split, FileSplit):
+                raise GaafError(f"{part} must be a FileSplit of names and labels, got {type(split).__name__}: make one")
+            check_labels(part, split.labels, len(self.classes))
+        check_size(self.side, usual=224)
+        mean, std = check_normalization(self.mean, self.std, self.channels)
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "std", std)
 
     @property
     def num_classes(self) -> int:
@@ -169,11 +198,7 @@ def stream_data(
     """
     check_split(seed, val_fraction, usual=0.04)
     check_size(image_size, usual=224)
-    if len(mean) != 3 or len(std) != 3 or not all(value > 0 for value in std):
-        raise GaafError(
-            f"mean must be three numbers and std three positive ones, one for each colour, got {tuple(mean)} and "
-            f"{tuple(std)}"
-        )
+    mean, std = check_normalization(mean, std, StreamedData.channels)
     workers = whole_number("workers", workers, 0)
     place = check_device(device)
     source = find_folder(name_or_path, data_root(root), None)
@@ -190,8 +215,8 @@ def stream_data(
         train=train,
         val=val,
         classes=files.classes,
-        mean=tuple(mean),
-        std=tuple(std),
+        mean=mean,
+        std=std,
         side=image_size,
         split_seed=seed,
         val_fraction=val_fraction,

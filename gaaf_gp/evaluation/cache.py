@@ -101,6 +101,8 @@ class ArchivedTrainings:
         """
         name, last, split = text or PLAIN_SIGN, self._last(epochs), self._split(score)
         evaluation = self.archive.lookup(name, self._signature(text, signature), self.task, seed, last, split)
+        if text is None and evaluation is not None and evaluation.failure is not None:  # of a task that was mended
+            return None
         if noted and evaluation is not None:
             self.archive.note(self.run, name, last, evaluation)
         return evaluation
@@ -226,8 +228,14 @@ class ArchivedTrainer:
         return self.trainings.lookup(job.text, self._of(job), job.seed, job.epochs, job.score)
 
     def keep(self, job: Job, outcome: Outcome) -> None:
-        """Write an outcome down; it is on the disk when this returns."""
+        """Write an outcome down; it is on the disk when this returns.
+
+        Where the plain sign fails, the task is refused and then mended, maybe where no setting tells, such as in the
+        code of a network: that failure is not kept.
+        """
         self.trained.add(job.text)
+        if job.text is None and outcome.failure is not None:
+            return
         self.trainings.keep(job.text, self._of(job), job.epochs, outcome, job.score)
 
     def _of(self, job: Job) -> str | None:

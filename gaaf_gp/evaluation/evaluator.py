@@ -22,7 +22,7 @@ from gaaf_gp.evaluation.racing import Curve, Racing, race
 from gaaf_gp.evaluation.records import Evaluated, OnRecord, Record
 from gaaf_gp.evaluation.trainer import WORKER_LOST, Job, Trainer
 from gaaf_gp.parallel.executors import ExecutorLike
-from gaaf_gp.training.outcome import Outcome
+from gaaf_gp.training.outcome import Outcome, check_plain_sign
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import Candidate
 from gaaf_gp.trees.pset import PrimitiveSet
@@ -84,7 +84,7 @@ class Evaluator:
         if racing is not None:
             racing.resolved(proxy.epochs)  # refuses rungs beyond the schedule
         self.proxy = proxy
-        self.pset = pset.check()
+        self.pset = pset.check_activations()
         self.seeds = different_seeds(seeds)
         extra_seeds = whole_number("extra_seeds", extra_seeds, 0)
         self.extra = tuple(max(self.seeds) + 1 + place for place in range(extra_seeds))
@@ -130,7 +130,8 @@ class Evaluator:
             on_record: called once for each new candidate when it is evaluated, in any order.
 
         Raises:
-            GaafError: all of the first candidates failed, and so did the plain sign: the task is at fault.
+            GaafError: all candidates that were trained until now failed, and so did the plain sign: the task is at
+                fault. It is raised again for the same candidates.
         """
         texts = [self._text(individual) for individual in individuals]
         new = {t: individual for t, individual in zip(texts, individuals, strict=True) if t not in self.records}
@@ -141,7 +142,9 @@ class Evaluator:
                 for text in new:  # the order of the records does not depend on which worker was quicker
                     if text in self.records:
                         self.records[text] = self.records.pop(text)
-        return [self.records[text] for text in texts]
+        records = [self.records[text] for text in texts]
+        self._check_task(records)
+        return records
 
     def stream(
         self,
@@ -176,8 +179,7 @@ class Evaluator:
         line = Pipeline(self._trainer.flow(), self.records, in_order)
         drawn = map(self._known.individual, candidates)
         for record in stream(self._known, line, drawn, ahead, on_record or _ignore):
-            if record.outcomes:
-                self._check_task([record])
+            self._check_task([record])
             yield record
 
     def train(
@@ -214,27 +216,22 @@ class Evaluator:
             self._compete(list(fresh.values()), on_record)
         finally:
             memory.first.update((signature, text) for signature, text in fresh.items() if text in self.records)
-        self._check_task([self.records[text] for text in fresh.values() if text in self.records])
         for text, first in twins.items():
             memory.share(text, first, on_record)
         if self.extra:
             self._add_seeds()
 
     def _check_task(self, records: Sequence[Record]) -> None:
-        """Where all of the first candidates failed, train the plain sign: what fails for it is the task's fault.
+        """Where all that were trained have failed, train the plain sign: what fails for it is the task's fault.
 
         Raises:
             GaafError: it failed too.
         """
-        if self._sound or not records:
+        failures = [record.failure for record in records if record.outcomes]
+        if self._sound or not failures:
             return
-        if all(record.failure is not None for record in records):
-            outcome = self.train([None], self.seeds[:1])[0][0]
-            if outcome.failure is not None:
-                raise GaafError(
-                    f"the training task must work for the plain sign, but that failed ({outcome.failure}), as did each "
-                    "of the first candidates: train longer, on more images, or correct the network and the data"
-                )
+        if None not in failures:
+            check_plain_sign(self.train([None], self.seeds[:1])[0])
         self._sound = True
 
     def _compete(self, texts: list[str], on_record: OnRecord) -> None:

@@ -91,7 +91,7 @@ class PlainFitness:
 
     def __init__(self, function: Measure, pset: PrimitiveSet) -> None:
         self.function = function
-        self.pset = pset.check()
+        self.pset = pset.check_activations()
         self.records: dict[str, Record] = {}
         self._behaviours: dict[str, Behaviour] = {}
 

@@ -20,7 +20,7 @@ from gaaf_gp.evaluation.racing import Racing, ceilings, race
 from gaaf_gp.evaluation.records import OnRecord, Record, as_candidate
 from gaaf_gp.parallel.executors import ExecutorLike
 from gaaf_gp.statistics import standard_error
-from gaaf_gp.training.outcome import WORST_ACCURACY, Outcome
+from gaaf_gp.training.outcome import WORST_ACCURACY, Outcome, check_plain_sign
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import Candidate
 from gaaf_gp.trees.pset import PrimitiveSet
@@ -117,7 +117,7 @@ class Panel:
         steps = tuple(range(1, len(tasks)))
         self.racing = None if race is None or not steps else Racing(rungs=steps, keep=race)
         self.tasks = dict(tasks)
-        self.pset = pset.check()
+        self.pset = pset.check_activations()
         self.records: dict[str, Record] = {}
         self.evaluators = {
             name: Evaluator(proxy, pset, seeds=seeds, workers=workers, executor=executor, devices=devices)
@@ -161,12 +161,7 @@ class Panel:
     def _measured(self, name: str) -> tuple[float, float]:
         evaluator = self.evaluators[name]
         outcomes = evaluator.train([None], (*self.seeds, *self._noise_seeds))[0]
-        failure = next((outcome.failure for outcome in outcomes if outcome.failure), None)
-        if failure is not None:
-            raise GaafError(
-                f"the training task must work for the plain sign, but {name} failed ({failure}): train longer, on more "
-                "images, or with a smaller network"
-            )
+        check_plain_sign(outcomes, name)
         accuracies = [outcome.accuracy for outcome in outcomes]
         sign = statistics.fmean(accuracies[: len(self.seeds)])
         images = len(evaluator.proxy.data.val)

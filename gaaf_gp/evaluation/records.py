@@ -17,7 +17,6 @@ from typing import Any
 from deap import gp
 
 from gaaf_gp.activations.behaviour import Behaviour, behaviour
-from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.cache import ArchivedTrainings
 from gaaf_gp.evaluation.racing import Finished, ceilings
 from gaaf_gp.evaluation.trainer import Job
@@ -279,11 +278,6 @@ class Evaluated:
         self.memory = Memory(self.records, seeds)
         self.first: dict[str, str] = {}
         self.trainings: ArchivedTrainings | None = None
-        if len(pset.ins) != 1:
-            raise GaafError(
-                f"a set of activation functions must have one input, and {pset.name!r} has {len(pset.ins)}: make it "
-                f"with PrimitiveSet({pset.name!r}, 1)"
-            )
         self.seeds = tuple(seeds)
         self.extra = tuple(extra)
         self._places = sorted({1, places})

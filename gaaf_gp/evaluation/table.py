@@ -220,7 +220,7 @@ class TableEvaluator:
                 f"seed must be one that every function of the table was trained on, {listed(table.seeds)}; got {seed!r}"
             )
         self.table = table
-        self.pset = pset.check()
+        self.pset = pset.check_activations()
         self.seed = table.seeds[0] if seed is None else seed
         self.records: dict[str, Record] = {}
         self._first: dict[str, str] = {}  # signature -> the text that was given first

@@ -28,6 +28,7 @@ from gaaf_gp.search.genetic import random_search
 from gaaf_gp.search.result import SearchResult
 from gaaf_gp.search.tensorboard import TensorBoard, open_log
 from gaaf_gp.search.toolbox import make_toolbox
+from gaaf_gp.training.outcome import check_plain_sign
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.console import Show, as_mode
 from gaaf_gp.util.randomness import CONFIRMATION, seeds_from
@@ -213,12 +214,7 @@ def _added(found: SearchResult, evaluator: Evaluator) -> list[int]:
 def _baseline(evaluator: Evaluator, seeds: Sequence[int]) -> dict[int, float]:
     """Return the validation accuracy of the plain sign for each seed."""
     outcomes = evaluator.train([None], seeds)[0]
-    failure = next((outcome.failure for outcome in outcomes if outcome.failure), None)
-    if failure is not None:
-        raise GaafError(
-            f"the training task must work for the plain sign, but that failed ({failure}): train longer, on more "
-            "images, or with a smaller network"
-        )
+    check_plain_sign(outcomes)
     return {outcome.seed: outcome.accuracy for outcome in outcomes}
 
 

@@ -68,7 +68,7 @@ from gaaf_gp.evaluation.cache import split_name
 from gaaf_gp.evaluation.trainer import WORKER_LOST, Job, Trainer
 from gaaf_gp.experiments.confirm import Gain, gain_from
 from gaaf_gp.experiments.factorial import CELLS, EFFECTS, FACTORS, LEVELS, PLAIN, WHOLE, Effect, Levels, estimate
-from gaaf_gp.training.outcome import Outcome
+from gaaf_gp.training.outcome import Outcome, check_plain_sign
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import (
     PLAIN_SIGN,
@@ -404,6 +404,8 @@ def _train(
         try:
             for index, outcome in trainer.run(jobs):
                 _check_machine(outcome, jobs[index])
+                if jobs[index].text is None:
+                    check_plain_sign([outcome])
                 keep(_entry(jobs[index], outcome))
                 done += 1
                 shown.reach(done * proxy.epochs, outcome.failure or f"{outcome.accuracy:.2%}")

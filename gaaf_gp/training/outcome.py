@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -9,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from gaaf_gp.errors import GaafError
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 """Arrays by name."""
@@ -110,6 +113,24 @@ class Outcome:
     def epochs(self) -> int:
         """Epochs trained."""
         return len(self.history)
+
+
+def check_plain_sign(outcomes: Iterable[Outcome], task: str = "that") -> None:
+    """Refuse a task in which the plain sign fails: its candidates are not to blame.
+
+    Args:
+        outcomes: of the plain sign.
+        task: what the message calls the task.
+
+    Raises:
+        GaafError: with the reason of the first one that failed.
+    """
+    failure = next((outcome.failure for outcome in outcomes if outcome.failure is not None), None)
+    if failure is not None:
+        raise GaafError(
+            f"the training task must work for the plain sign, but {task} failed ({failure}): correct the network and "
+            "the data, train longer or on more images, or use a smaller network"
+        )
 
 
 class Loss(Protocol):

@@ -126,7 +126,9 @@ class Proxy:
         if self.kernels == "auto":
             self.kernels = best_kernels()
         self.surrogate  # noqa: B018  refuses a wrong one in the words of the user's own setting
-        self._check_network()
+        # a thread that takes another device makes a task while others draw weights
+        with _DRAWING, torch.random.fork_rng(devices=[]):
+            self._check_network()
 
     def settings(self) -> dict[str, Any]:
         """Return everything that the outcome depends on but the candidate and the seed, as JSON-able values."""
@@ -343,33 +345,37 @@ class Proxy:
         return self.data.val if score is None else score
 
     def _check_network(self) -> None:
-        """Refuse an unknown network or setting, and a network that cannot be built or takes no activation.
+        """Refuse an unknown network or setting, and a network that cannot be built or holds no activation.
 
-        It is done before anything is trained, and leaves torch's generator as it was.
+        It is done before anything is trained.
         """
-        asked: list[int] = []
+        made: list[nn.Module] = []
 
-        def factory(channels: int) -> nn.Module:
-            asked.append(channels)
-            return nn.Identity()
+        def factory(_channels: int) -> nn.Module:
+            made.append(nn.Identity())
+            return made[-1]
 
-        # a thread that takes another device makes a task while others draw weights
-        with _DRAWING, torch.random.fork_rng(devices=[]):
-            try:
-                model: object = self._network(factory)
-            except GaafError:
-                raise
-            except FOREIGN as error:  # builders may be anybody's code
-                raise GaafError(
-                    f"network {self.network} must be one that can be built, and its builder ended with "
-                    f"{one_line(error)}: correct it"
-                ) from error
+        try:
+            model: object = self._network(factory)
+        except GaafError:
+            raise
+        except FOREIGN as error:  # builders may be anybody's code
+            raise GaafError(
+                f"network {self.network} must be one that can be built, and its builder ended with {one_line(error)}: "
+                "correct it"
+            ) from error
         if not isinstance(model, nn.Module):
             raise GaafError(f"the builder of network {self.network} must return a torch module, got {model!r}")
-        if not asked:
+        if not made:
             raise GaafError(
                 f"network {self.network} must make its activations with activation(channels), which its builder never "
                 "called, so that all functions would train alike: call it once for each binary layer"
+            )
+        if set(made).isdisjoint(model.modules()):
+            raise GaafError(
+                f"network {self.network} must hold the activations that activation(channels) makes, and none of "
+                f"{len(made)} is among its modules, so that all functions would train alike: give each to a binary "
+                "layer, or make it an attribute of a module"
             )
 
     def _network(self, factory: ActivationFactory | None) -> nn.Module:

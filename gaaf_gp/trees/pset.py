@@ -362,6 +362,19 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         self._closure.check()
         return self
 
+    def check_activations(self) -> PrimitiveSet:
+        """Refuse a set whose trees are no activation functions; return the set itself.
+
+        Raises:
+            GaafError: a tree has none or several inputs, or what :meth:`check` refuses.
+        """
+        if len(self.ins) != 1:
+            raise GaafError(
+                f"a set of activation functions must have one input, and {self.name!r} has {len(self.ins)}: make it "
+                f"with PrimitiveSet({self.name!r}, 1)"
+            )
+        return self.check()
+
     def _check_new(self, name: str) -> None:
         if name in self._taken():
             raise GaafError(

@@ -188,6 +188,11 @@ def test_data_cannot_be_changed_and_shows_itself_briefly(bundled: Data) -> None:
         (torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int32)),
         (torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)),
         (torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64, device="meta")),
+        (torch.zeros(2, 1, 2, 2, dtype=torch.uint8).to_sparse(), torch.zeros(2, dtype=torch.int64)),
+        (torch.zeros(2, 1, 0, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)),
+        (torch.full((2, 1, 2, 2), math.nan), torch.zeros(2, dtype=torch.int64)),
+        (torch.zeros(2, 1, 2, 2, dtype=torch.uint8).numpy(), torch.zeros(2, dtype=torch.int64)),
+        (torch.zeros(2, 1, 2, 2, dtype=torch.uint8), [0, 0]),
     ],
 )
 def test_a_split_of_other_tensors_is_refused(images: torch.Tensor, labels: torch.Tensor) -> None:
@@ -249,6 +254,8 @@ IMAGES = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
             r"images of one size .* got \(1, 8, 8\) .* \(1, 8, 4\)",
         ),
         ({"val": IMAGES}, "val must be a Split of images and labels, got Tensor"),
+        ({"mean": 0.4}, r"one finite number for each of the 1 channels, .* got 0\.4 and"),
+        ({"classes": 3}, "names of two or more classes, each once, got 3: name them all"),
     ],
 )
 def test_data_of_ones_own_that_cannot_be_trained_on_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -260,3 +267,5 @@ def test_data_of_ones_own_that_cannot_be_trained_on_are_refused(changes: dict[st
 def test_data_of_ones_own_are_taken() -> None:
     assert own_data().num_classes == 3
     assert own_data(classes=("a", "b", "c", "never seen")).num_classes == 4
+    statistics = own_data(mean=np.array([0.5]), std=torch.tensor([0.25]), classes=["a", "b", "c"])
+    assert (statistics.mean, statistics.std, statistics.classes) == ((0.5,), (0.25,), ("a", "b", "c"))

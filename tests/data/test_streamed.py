@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from gaaf_gp.data.load import open_test_split
-from gaaf_gp.data.streamed import FileSplit, stream_data
+from gaaf_gp.data.streamed import FileSplit, StreamedData, stream_data
 from gaaf_gp.errors import GaafError
 
 
@@ -91,8 +91,8 @@ def test_the_device_is_where_batches_go(photos: Path) -> None:
         ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         ({"val_fraction": 1.0}, r"val_fraction must be above 0 and below 1, and is 1\.0"),
         ({"image_size": 0}, "image_size must be 1 to 4096 pixels, and is 0: 224"),
-        ({"mean": (0.5,)}, r"mean must be three numbers .* got \(0\.5,\)"),
-        ({"std": (0.5, 0.0, 0.5)}, r"three positive ones, one for each colour"),
+        ({"mean": (0.5,)}, r"one finite number for each of the 3 channels, .* got \(0\.5,\)"),
+        ({"std": (0.5, 0.0, 0.5)}, r"std above 0, got .* \(0\.5, 0\.0, 0\.5\)"),
         ({"limit": 5}, "6 for 3 classes, and is 5"),
         ({"workers": -1}, "workers must be a whole number of at least 0, got -1"),
         ({"workers": True}, "workers must be a whole number of at least 0, got True"),
@@ -102,6 +102,48 @@ def test_the_device_is_where_batches_go(photos: Path) -> None:
 def test_settings_out_of_range_are_refused(photos: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(GaafError, match=message):
         stream_data("imagenet", root=photos, **options)  # type: ignore[arg-type]
+
+
+NAMES, LABELS = np.array([b"a.png", b"b.png"]), np.array([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "came"),
+    [
+        (NAMES[:1], LABELS, r"\(1,\) \|S5 of numpy and \(2,\) int64 of numpy"),
+        (NAMES, LABELS.astype(float), r"\(2,\) \|S5 of numpy and \(2,\) float64 of numpy"),
+        (NAMES.astype(str), LABELS, r"\(2,\) <U5 of numpy and"),
+        (NAMES[:, None], LABELS[:, None], r"\(2, 1\) \|S5 of numpy and \(2, 1\) int64"),
+        (["a.png", "b.png"], LABELS, r"list and \(2,\) int64"),
+        (NAMES, torch.tensor([0, 1]), r"and \(2,\) torch\.int64 on cpu"),
+    ],
+)
+def test_a_split_of_other_arrays_is_refused(names, labels, came: str) -> None:
+    with pytest.raises(GaafError, match=rf"names \(N,\) bytes and labels \(N,\) int64, and came as .*{came}"):
+        FileSplit(Path(), names, labels)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ("a",)}, r"names of two or more classes, each once, got \('a',\)"),
+        (
+            {"val": FileSplit(Path(), NAMES, LABELS + 2)},
+            "from 0 to 2 for 3 classes, and those of val go from 2 to 3",
+        ),
+        ({"train": FileSplit(Path(), NAMES[:0], LABELS[:0])}, "train must have one image or more, and is empty"),
+        ({"train": NAMES}, "train must be a FileSplit of names and labels, got ndarray"),
+        ({"mean": (0.5,)}, "one finite number for each of the 3 channels"),
+        ({"std": (0.2, -0.2, 0.2)}, "std above 0"),
+        ({"side": 0}, "image_size must be 1 to 4096 pixels"),
+    ],
+)
+def test_data_of_ones_own_that_cannot_be_trained_on_are_refused(changes: dict[str, object], message: str) -> None:
+    split = FileSplit(Path(), NAMES, LABELS)
+    given = {"train": split, "val": split, "classes": ("a", "b", "c"), "mean": (0.5,) * 3, "std": (0.2,) * 3, "side": 8}
+    assert StreamedData("own", **given, split_seed=0, val_fraction=0.5).num_classes == 3  # type: ignore[arg-type]
+    with pytest.raises(GaafError, match=message):
+        StreamedData("own", **{**given, **changes}, split_seed=0, val_fraction=0.5)  # type: ignore[arg-type]
 
 
 def test_a_wrong_folder_says_what_was_sought_and_found(photos: Path, tmp_path: Path) -> None:

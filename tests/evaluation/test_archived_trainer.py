@@ -4,6 +4,7 @@ import pytest
 
 from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.archive import Archive
+from gaaf_gp.binary import NETWORKS, small_network
 from gaaf_gp.data.load import Split
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.cache import ArchivedFlow, ArchivedTrainer, ArchivedTrainings
@@ -12,6 +13,7 @@ from gaaf_gp.evaluation.racing import Racing
 from gaaf_gp.evaluation.trainer import WORKER_LOST, Job
 from gaaf_gp.parallel.transfer import WorkerLost
 from gaaf_gp.search.evolve import evolve
+from gaaf_gp.training.outcome import WORST_ACCURACY, Outcome
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.training.stacked import Stack
 from gaaf_gp.trees.candidate import Baseline, TwoTrees
@@ -317,3 +319,35 @@ def test_signatures_that_are_known_are_not_computed_again(stub, forced_trees, fo
     outcomes = dict(trainer.run(jobs))
     assert sorted(outcomes) == list(range(18))
     assert {row.signature for row in archive.rows()} == set(behaviours.values())
+
+
+def test_what_a_task_is_refused_for_is_no_result_of_it(tiny_data, forced, archive, behind, monkeypatch):
+    """The network is mended under its name, which no setting tells."""
+    broken = [True]
+
+    def build(num_classes, in_channels, *, activation=None, **binary):
+        model = small_network(num_classes, in_channels, activation=activation, widths=(4, 8), **binary)
+        if broken[0]:
+            model.register_forward_pre_hook(lambda *_: 1 / 0)
+        return model
+
+    monkeypatch.setitem(NETWORKS, "own", build)
+    proxy = Proxy(tiny_data, network="own", batch_size=15)
+    ((failed,),) = behind(proxy).train([None], [0])
+    assert "ZeroDivisionError" in failed.failure
+    assert len(archive) == 0
+    broken[0] = False
+    ((mended,),) = behind(proxy).train([None], [0])
+    assert mended.failure is None
+    assert len(archive) == 1
+    monkeypatch.setattr(proxy, "train", None)
+    assert behind(proxy).train([None], [0])[0][0].accuracy == mended.accuracy
+
+
+def test_a_failure_of_the_plain_sign_in_an_older_archive_is_not_believed(tiny_proxy, forced, archive):
+    trainings = ArchivedTrainings(archive, tiny_proxy, forced, archive.begin("older", {}, {}))
+    trainings.keep(None, None, None, Outcome(0, WORST_ACCURACY, (), 0.1, "ZeroDivisionError: division by zero"))
+    assert trainings.lookup(None, None, 0, None) is None
+    evaluator = Evaluator(tiny_proxy, forced)
+    evaluator.record_in(trainings)
+    assert evaluator.train([None], [0])[0][0].history == tiny_proxy.train(None, 0).history

@@ -452,6 +452,20 @@ def test_what_fails_for_the_plain_sign_too_is_the_fault_of_the_task(tiny_data, f
         WAYS[way](evaluator, trees)
 
 
+@pytest.mark.parametrize("way", ["evaluate", "stream", "evolve"])
+def test_a_task_at_fault_is_refused_each_time(tiny_data, free, monkeypatch, way):
+    """The failures of the first time are known by then, as when a cell of a notebook is run again."""
+    monkeypatch.setitem(NETWORKS, "failing", failing_network)
+    evaluator = Evaluator(Proxy(tiny_data, network="failing", batch_size=15), free)
+    trees = [parse(text, free) for text in ("sin(x)", "add(cos(x), x)")]
+    again = {**WAYS, "evolve": lambda evaluator, _: evolve(free, evaluator, evaluations=5, population_size=4, seed=0)}
+    for _ in range(3):
+        with pytest.raises(GaafError, match="must work for the plain sign"):
+            again[way](evaluator, trees)
+    with pytest.raises(GaafError, match="must work for the plain sign"):
+        evaluator(trees[0])
+
+
 def test_where_candidates_alone_fail_the_plain_sign_is_trained_once(stub_proxy, monkeypatch):
     pset = deadly_set()
     pset.addPrimitive(picky, [Feature], Feature)

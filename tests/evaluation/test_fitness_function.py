@@ -4,14 +4,20 @@ import math
 import random
 
 import pytest
+import torch
 from deap import gp
 
 from gaaf_gp.activations.behaviour import behaviour
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.fitness_function import NOT_FINITE, FitnessFunction, PlainFitness, as_fitness_function
+from gaaf_gp.evaluation.panel import Panel
+from gaaf_gp.evaluation.table import TableEvaluator
 from gaaf_gp.search.evolve import evolve
+from gaaf_gp.search.genetic import random_search
 from gaaf_gp.trees.parser import parse
+from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.types import Feature, Scalar
 
 
 def test_an_evaluator_is_taken_as_it_is(stub_proxy, minimal):
@@ -86,3 +92,22 @@ def test_an_error_of_the_function_is_its_callers(minimal):
 def test_something_else_is_refused(minimal):
     with pytest.raises(GaafError, match="evaluate must be an Evaluator or a function of an individual, got dict"):
         as_fitness_function({}, minimal)
+
+
+STARTS = {
+    "a panel": lambda proxy, _, pset: Panel({"only": proxy}, pset),
+    "a table": lambda _, table, pset: TableEvaluator(table, pset),
+    "a function": lambda _proxy, _table, pset: evolve(pset, len, evaluations=4, population_size=4),
+    "random search": lambda _proxy, _table, pset: random_search(pset, len, evaluations=4),
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("inputs", [0, 2])
+def test_a_set_with_none_or_two_inputs_is_refused(tiny_proxy, tiny_table, start, inputs):
+    pset = PrimitiveSet("some", inputs)
+    pset.addPrimitive(torch.sin, [Feature], Feature)
+    pset.addPrimitive(torch.zeros_like, [Scalar], Feature)
+    pset.addTerminal(1.0, Scalar)
+    with pytest.raises(GaafError, match=f"must have one input, and 'some' has {inputs}: make it with PrimitiveSet"):
+        STARTS[start](tiny_proxy, tiny_table, pset)

@@ -351,6 +351,14 @@ def test_what_the_machine_lacks_is_no_result(known, tmp_path, failure):
     assert len((tmp_path / JOURNAL).read_text().splitlines()) == 1
 
 
+def test_a_plain_sign_that_fails_is_the_fault_of_the_task_and_is_not_kept(known, tmp_path):
+    proxy = known()
+    proxy.train = lambda _candidate, seed, *_, **__: Outcome(seed, WORST_ACCURACY, (), 0.0, "non-finite output")
+    with pytest.raises(GaafError, match=r"must work for the plain sign, but that failed \(non-finite output\)"):
+        explain(tree("bowl(x)"), proxy, some(), seeds=SEEDS, folder=tmp_path)
+    assert len((tmp_path / JOURNAL).read_text().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("candidate", "seeds", "message"),
     [

@@ -584,6 +584,7 @@ class Deaf(nn.Module):
         (lambda c, i, activation=None: Deaf(c, i, activation), "which its builder never called"),
         (lambda c, i, activation=None: 1 / 0, "its builder ended with ZeroDivisionError"),
         (lambda c, i, activation=None: activation(4) and None, "must return a torch module, got None"),
+        (lambda c, i, activation=None: Deaf(c, i, activation(4)), "none of 1 is among its modules"),
     ],
 )
 def test_a_network_of_ones_own_that_cannot_serve_is_refused(tiny_data, monkeypatch, build, message):

@@ -210,6 +210,16 @@ def test_a_root_that_nothing_returns_is_refused() -> None:
         PrimitiveSet("numbers", (Scalar,), Feature).check()
 
 
+def test_trees_of_one_input_are_activations() -> None:
+    pset = PrimitiveSet("pair", 2)
+    assert pset.check() is pset
+    with pytest.raises(GaafError, match=r"one input, and 'pair' has 2: make it with PrimitiveSet\('pair', 1\)"):
+        pset.check_activations()
+    with pytest.raises(GaafError, match="no tree returns Feature"):
+        PrimitiveSet("numbers", (Scalar,), Feature).check_activations()
+    assert (whole := minimal.make_pset()).check_activations() is whole
+
+
 def test_adding_after_the_check_checks_again() -> None:
     pset = minimal.make_pset()
     assert pset.check().check() is pset

@@ -162,7 +162,7 @@ class Teaching(Proxy):
         return model.requires_grad_(False).eval()
 
     def _check_network(self) -> None:
-        """Refuse a network that torchvision does not have; a real one takes no activation."""
+        """Refuse an unknown network, or one that does not take the images; it has no activation to ask for."""
         with torch.random.fork_rng(devices=[]):
             self._build(None)
 
