@@ -16,7 +16,7 @@ import scipy  # its parts are read when they are first used: stats takes most of
 from numpy.typing import NDArray
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.util.checks import number, whole_number
+from gaaf_gp.util.checks import LARGEST, number, plain_number, plain_whole, whole_number
 
 
 def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[int]:
@@ -139,8 +139,7 @@ def bootstrap_interval(
             f'statistic must be "mean" or "median" and method "BCa" or "percentile", got {statistic!r} and {method!r}'
         )
     check_confidence(confidence)
-    if resamples < 100 or seed < 0:
-        raise GaafError(f"resamples must be at least 100 and seed at least 0, got {resamples!r} and {seed!r}")
+    resamples, seed = _resampling(resamples, seed)
     function = _STATISTICS[statistic]
     estimate = float(function(data))
     if data.min() == data.max():
@@ -187,8 +186,19 @@ def check_confidence(confidence: float) -> None:
     Raises:
         GaafError: unless it lies between 0 and 1.
     """
-    if not 0 < confidence < 1:
+    plain = plain_number(confidence)
+    if plain is None or not 0 < plain < 1:
         raise GaafError(f"confidence must lie between 0 and 1, got {confidence!r}: 0.95 is usual")
+
+
+def _resampling(resamples: int, seed: int) -> tuple[int, int]:
+    many, start = plain_whole(resamples), plain_whole(seed)
+    if many is None or start is None or not 100 <= many <= LARGEST or not 0 <= start <= LARGEST:
+        raise GaafError(
+            f"resamples must be at least 100 and seed at least 0, got {resamples!r} and {seed!r}: give "
+            "whole numbers such as 2000 and 0"
+        )
+    return many, start
 
 
 def standard_error(values: Sequence[float], deviation: float | None = None) -> float | None:
@@ -429,8 +439,7 @@ def rank_correlation(
     if not (np.isfinite(one).all() and np.isfinite(two).all()) or 0 in (np.ptp(one), np.ptp(two)):
         raise GaafError("a ranking needs finite values that are not all equal: leave failed candidates out")
     check_confidence(confidence)
-    if resamples < 100 or seed < 0:
-        raise GaafError(f"resamples must be at least 100 and seed at least 0, got {resamples!r} and {seed!r}")
+    resamples, seed = _resampling(resamples, seed)
     result = scipy.stats.kendalltau(one, two, variant="b")
     taus = _resampled_taus(one, two, resamples, np.random.default_rng(seed))
     low, high = np.quantile(taus, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -499,10 +508,11 @@ def evenly_spread(values: Mapping[str, float], number: int) -> list[str]:
         number: how many to take; all of them if there are no more.
 
     Raises:
-        GaafError: there is no candidate.
+        GaafError: there is no candidate, or ``number`` is below 1.
     """
     if not values:
         raise GaafError("candidates to choose from must be at least one, got none: draw more")
+    number = whole_number("the number of candidates", number)
     left = dict(values)
     low, high = min(left.values()), max(left.values())
     chosen = []

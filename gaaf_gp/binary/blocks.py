@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from gaaf_gp.binary import native
 from gaaf_gp.binary.layers import BinaryConv2d
+from gaaf_gp.util.checks import whole_number
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -31,7 +32,7 @@ class BatchNorm(nn.BatchNorm2d):
     num_batches_tracked: Tensor
 
     def __init__(self, channels: int) -> None:
-        super().__init__(channels)
+        super().__init__(whole_number("channels", channels))
         self.kernels = "torch"
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
@@ -134,7 +135,7 @@ class PooledRepeat(nn.Module):
 
     def __init__(self, times: int) -> None:
         super().__init__()
-        self.times = times
+        self.times = whole_number("times", times)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the pooled and repeated ``x``."""

@@ -25,7 +25,7 @@ from gaaf_gp.binary.signs import SignActivation
 from gaaf_gp.binary.tables import SignTables, TableActivation, tabulate
 from gaaf_gp.errors import GaafError
 from gaaf_gp.util.bfloat16 import bfloat16_inputs
-from gaaf_gp.util.checks import positive_number, whole_number
+from gaaf_gp.util.checks import plain_number, positive_number, whole_number
 from gaaf_gp.util.devices import lowers
 
 PAD_VALUES = (0.0, 1.0, -1.0)
@@ -216,7 +216,8 @@ class BinaryConv2d(BinaryLayer):
                 f"groups must divide in_channels and out_channels, got groups={groups} for {in_channels} and "
                 f"{out_channels}; use a common divisor such as 1"
             )
-        if pad_value not in PAD_VALUES:
+        padding_value = plain_number(pad_value)
+        if padding_value not in PAD_VALUES:
             raise GaafError(f"pad_value must be 0, 1 or -1, got {pad_value!r}; use 1 or -1 for packed kernels, else 0")
         kernel = _pair("kernel_size", kernel_size)
         shape = (out_channels, in_channels // groups, *kernel)
@@ -228,7 +229,7 @@ class BinaryConv2d(BinaryLayer):
         self.padding = _pair("padding", padding, least=0)
         self.dilation = _pair("dilation", dilation)
         self.groups = groups
-        self.pad_value = float(pad_value)
+        self.pad_value = float(padding_value)
         self.kernels = "torch"
 
     def result(self, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gaaf_gp.errors import GaafError, listed, one_line, printable
+from gaaf_gp.util.checks import plain_whole
 from gaaf_gp.util.files import open_regular
 
 _SUFFIXES = {
@@ -198,18 +199,20 @@ def _array(pixels: Image.Image, resize: int | None) -> NDArray[np.uint8]:
     return np.asarray(pixels) if resize is None else resized(pixels, resize)
 
 
-def check_size(size: int, usual: int) -> None:
-    """Refuse a size to which images are not resized.
+def check_size(size: int, usual: int) -> int:
+    """Return the size to which images are resized as an int.
 
     Args:
         size: Height and width in pixels.
         usual: The size that the message proposes.
 
     Raises:
-        GaafError: It is below 1 or above ``MOST_PIXELS``.
+        GaafError: It is no whole number, below 1 or above ``MOST_PIXELS``.
     """
-    if not 1 <= size <= MOST_PIXELS:
-        raise GaafError(f"image_size must be 1 to {MOST_PIXELS} pixels, and is {size}: {usual} is usual")
+    plain = plain_whole(size)
+    if plain is None or not 1 <= plain <= MOST_PIXELS:
+        raise GaafError(f"image_size must be 1 to {MOST_PIXELS} pixels, and is {size!r}: {usual} is usual")
+    return plain
 
 
 def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:

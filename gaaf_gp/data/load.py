@@ -217,9 +217,8 @@ def load_data(
     Raises:
         GaafError: The name is unknown, files are missing or damaged, or a setting is out of its range.
     """
-    check_split(seed, val_fraction, usual=0.2)
-    if image_size is not None:
-        check_size(image_size, usual=32)
+    seed, val_fraction, limit = check_split(seed, val_fraction, limit, usual=0.2)
+    image_size = None if image_size is None else check_size(image_size, usual=32)
     check_device(device)
     source = find_source(name_or_path, data_root(root), download, image_size)
     collection = source.open("search")

@@ -5,23 +5,25 @@ from numpy.typing import NDArray
 
 from gaaf_gp.data.source import Collection
 from gaaf_gp.errors import GaafError
-from gaaf_gp.util.checks import whole_number
+from gaaf_gp.util.checks import plain_number, whole_number
 
 
-def check_split(seed: int, val_fraction: float, usual: float) -> None:
-    """Refuse settings by which no split can be drawn.
+def check_split(seed: int, val_fraction: float, limit: int | None, usual: float) -> tuple[int, float, int | None]:
+    """Return the settings of a split as plain numbers.
 
     Args:
         seed: Not negative.
         val_fraction: In (0,1).
+        limit: The most images altogether; None for all.
         usual: The fraction that the message proposes.
 
     Raises:
         GaafError: One is out of its range, or the seed too large for 64 bits.
     """
-    whole_number("seed", seed, 0)
-    if not 0 < val_fraction < 1:
-        raise GaafError(f"val_fraction must be above 0 and below 1, and is {val_fraction}: {usual} is usual")
+    fraction = plain_number(val_fraction)
+    if fraction is None or not 0 < fraction < 1:
+        raise GaafError(f"val_fraction must be above 0 and below 1, and is {val_fraction!r}: {usual} is usual")
+    return whole_number("seed", seed, 0), fraction, None if limit is None else whole_number("limit", limit)
 
 
 def split_places(

@@ -196,8 +196,8 @@ def stream_data(
     Raises:
         GaafError: There is no such folder, files are missing in it, or a setting is out of its range.
     """
-    check_split(seed, val_fraction, usual=0.04)
-    check_size(image_size, usual=224)
+    seed, val_fraction, limit = check_split(seed, val_fraction, limit, usual=0.04)
+    image_size = check_size(image_size, usual=224)
     mean, std = check_normalization(mean, std, StreamedData.channels)
     workers = whole_number("workers", workers, 0)
     place = check_device(device)

@@ -26,7 +26,7 @@ from gaaf_gp.training.outcome import Outcome, check_plain_sign
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import Candidate
 from gaaf_gp.trees.pset import PrimitiveSet
-from gaaf_gp.util.checks import different_seeds, whole_number
+from gaaf_gp.util.checks import any_seed, different_seeds, whole_number
 from gaaf_gp.util.devices import devices_of
 
 __all__ = ["WORKER_LOST", "Evaluator", "OnRecord", "Record"]
@@ -196,6 +196,7 @@ class Evaluator:
             score: the split whose accuracy is returned; the validation split by default.
         """
         texts = [None if individual is None else self._text(individual) for individual in individuals]
+        seeds = [any_seed(seed) for seed in seeds]
         jobs = [Job(text, seed, score) for text in texts for seed in seeds]
         results = dict(self._run(jobs))
         return [[results[row * len(seeds) + place] for place in range(len(seeds))] for row in range(len(texts))]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.util.checks import whole_fields, whole_number
+from gaaf_gp.util.checks import plain_number, whole_fields, whole_number
 
 Curve = Sequence[float]
 """Accuracy after each epoch, the mean over the seeds."""
@@ -45,10 +45,11 @@ class Racing:
     enough: int = 10
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep < 1:
+        keep, safety = plain_number(self.keep), plain_number(self.safety)
+        if keep is None or not 0 < keep < 1:
             raise GaafError(f"keep must be a share between 0 and 1, got {self.keep!r}: 1/3 is usual")
         whole_fields(self, least=1, enough=1)
-        if not self.safety >= 1:
+        if safety is None or not safety >= 1:
             raise GaafError(f"safety must be at least 1, got {self.safety!r}: 1 trusts the largest gain seen")
         if self.rungs is not None:
             rungs = tuple(whole_number("a rung, in epochs,", rung) for rung in self.rungs)

@@ -23,6 +23,7 @@ from gaaf_gp.training.outcome import WORST_ACCURACY, Outcome
 from gaaf_gp.trees.candidate import TwoTrees
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.checks import plain_whole, probability
 
 FILE = TableFile(
     "gaaf_gp function table",
@@ -181,13 +182,30 @@ class FunctionTable:
         Args:
             share: of the entries, 0 to 1.
             seed: rank by the accuracy on this seed instead, as a search sees it.
+
+        Raises:
+            GaafError: ``share`` is none, or not every entry was trained on ``seed``.
         """
-        number = max(1, math.ceil(share * len(self.entries) - 1e-9))
+        number = max(1, math.ceil(probability("share", share) * len(self.entries) - 1e-9))
+        seed = None if seed is None else self.checked(seed)
 
         def rank(one: Entry) -> tuple[int, float, str]:
             return (-len(one.accuracy), -one.value, one.text) if seed is None else (0, -one.accuracy[seed], one.text)
 
         return tuple(sorted(self.entries, key=rank)[:number])
+
+    def checked(self, seed: int) -> int:
+        """Return a seed of the table as an int.
+
+        Raises:
+            GaafError: not every entry was trained on it.
+        """
+        plain = plain_whole(seed)
+        if plain is None or plain not in self.seeds:
+            raise GaafError(
+                f"seed must be one that every function of the table was trained on, {listed(self.seeds)}; got {seed!r}"
+            )
+        return plain
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -215,13 +233,9 @@ class TableEvaluator:
     """
 
     def __init__(self, table: FunctionTable, pset: PrimitiveSet, seed: int | None = None) -> None:
-        if seed is not None and seed not in table.seeds:
-            raise GaafError(
-                f"seed must be one that every function of the table was trained on, {listed(table.seeds)}; got {seed!r}"
-            )
         self.table = table
         self.pset = pset.check_activations()
-        self.seed = table.seeds[0] if seed is None else seed
+        self.seed = table.seeds[0] if seed is None else table.checked(seed)
         self.records: dict[str, Record] = {}
         self._first: dict[str, str] = {}  # signature -> the text that was given first
 

@@ -29,6 +29,7 @@ from gaaf_gp.plots.style import (
     text_width,
     wrapped,
 )
+from gaaf_gp.util.checks import whole_number
 
 Inputs: TypeAlias = NDArray[np.floating[Any]]
 """Of a layer, or of many, in any shape."""
@@ -120,7 +121,7 @@ def plot_activations(
     each = [inputs] * len(functions) if inputs is None or isinstance(inputs, np.ndarray) else list(inputs)
     if len(each) != len(functions):
         raise GaafError(f"there must be inputs for each of {len(functions)} functions, got {len(each)}: or pass one")
-    wide = min(len(functions), 4 if columns is None else columns)
+    wide = min(len(functions), 4 if columns is None else whole_number("columns", columns))
     high = math.ceil(len(functions) / wide)
     figure = Figure(figsize=(PANEL[0] * wide, PANEL[1] * high + 0.5), layout="constrained", facecolor=style.paper)
     grid = figure.subplots(high, wide, squeeze=False, sharex=True, sharey=True).flatten().tolist()

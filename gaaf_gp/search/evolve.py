@@ -25,7 +25,7 @@ from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.trees.pset import PrimitiveSet
-from gaaf_gp.util.checks import LARGEST, probability, whole_number
+from gaaf_gp.util.checks import any_seed, probability, whole_number
 from gaaf_gp.util.console import Show
 
 __all__ = ["evolve"]
@@ -112,10 +112,10 @@ def evolve(
         ("population_size", population_size, 2),
         ("elite", elite, 0),
         ("hall_of_fame", hall_of_fame, 1),
-        ("seed", seed, -LARGEST),
         ("evaluations that tune constants (tune_constants)", tune_constants, 0),
     ):
         whole_number(name, value, least)
+    seed = any_seed(seed)
     if elite >= population_size:
         raise GaafError(f"elite must be below population_size {population_size}, got {elite}: leave room for children")
     for name, rate in (("crossover", crossover), ("mutation", mutation)):

@@ -42,7 +42,7 @@ from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits, gen_half_and_half, 
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.operators import cx_one_point, mut_node_replacement
 from gaaf_gp.trees.pset import PrimitiveSet
-from gaaf_gp.util.checks import LARGEST, probability, whole_number
+from gaaf_gp.util.checks import any_seed, probability, whole_number
 from gaaf_gp.util.console import Show
 from gaaf_gp.util.randomness import as_global
 
@@ -146,7 +146,7 @@ def genetic(
     """
     _check(1, evaluations=evaluations, generations=generations, children=children, hall_of_fame=hall_of_fame)
     _check(2, population_size=population_size)
-    whole_number("seed", seed, -LARGEST)
+    seed = any_seed(seed)
     if evaluations is None and generations is None:
         raise GaafError("evaluations or generations must end the search, got None for both: set one of them")
     total = population_size + (generations or 0) * children if evaluations is None else evaluations
@@ -182,7 +182,7 @@ def random_search(
         GaafError: for settings out of their range.
     """
     _check(1, evaluations=evaluations, batch=batch, hall_of_fame=hall_of_fame)
-    whole_number("seed", seed, -LARGEST)
+    seed = any_seed(seed)
     loop = RandomSearch(batch=batch, repairs=repairs, make=make)
     search = _search(pset, evaluate, evaluations, limits, seed, hall_of_fame, on_evaluation)
     with Progress(evaluations, show=progress, what="random search", formula=formulas(pset)) as search.shown:

@@ -24,6 +24,7 @@ from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits, gen_half_and_half, 
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.operators import MUTATIONS, cx_one_of_two, cx_one_point, init_two_trees, mut_any, mut_one_of_two
 from gaaf_gp.trees.pset import PrimitiveSet
+from gaaf_gp.util.checks import any_seed, whole_number
 
 OBJECTIVES: dict[tuple[str, ...], BloatLike] = {("accuracy",): None, ("accuracy", "size"): "pareto"}
 
@@ -99,9 +100,10 @@ def make_toolbox(
     )
     limits, fitness = controls.limits, controls.selector.fitness
     heights = starting_heights(pset, limits) if heights is None else heights
-    if not 0 <= heights[0] <= heights[1] <= limits.height:
+    lowest, highest = (whole_number("heights", height, 0) for height in heights)
+    if not lowest <= highest <= limits.height:
         raise GaafError(f"heights of new trees must rise and stay within the limit {limits.height}, got {heights}")
-    generator = random.Random(rng) if isinstance(rng, int) else rng
+    generator = rng if isinstance(rng, random.Random) else random.Random(any_seed(rng))
 
     def fresh() -> Individual | TwoTrees:
         if two_trees:
@@ -116,7 +118,7 @@ def make_toolbox(
 
     toolbox = base.Toolbox()
     toolbox.bloat = controls
-    toolbox.register("expr", gen_half_and_half, pset, heights[0], heights[1], rng=generator, max_size=limits.size)
+    toolbox.register("expr", gen_half_and_half, pset, lowest, highest, rng=generator, max_size=limits.size)
     toolbox.register("individual", controls.made, fresh, generator)
     toolbox.register("population", tools.initRepeat, list, toolbox.individual)
     if two_trees:

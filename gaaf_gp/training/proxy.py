@@ -40,7 +40,7 @@ from gaaf_gp.training.epochs import UnreadableError, accuracy, epoch
 from gaaf_gp.training.outcome import WORST_ACCURACY, Epoch, Loss, Outcome, TrainingState
 from gaaf_gp.training.step import LATENT_LIMIT, Training
 from gaaf_gp.trees.candidate import Candidate, text_of
-from gaaf_gp.util.checks import positive_number, whole_fields, whole_number
+from gaaf_gp.util.checks import any_seed, positive_number, whole_fields, whole_number
 from gaaf_gp.util.devices import check_device, check_precision, plain_defaults, threads
 
 __all__ = ["DEFAULT_EPOCHS", "LATENT_LIMIT", "WORST_ACCURACY", "Epoch", "Outcome", "Proxy", "Training", "TrainingState"]
@@ -112,7 +112,7 @@ class Proxy:
     loss: Loss | None = None
 
     def __post_init__(self) -> None:
-        whole_fields(self, epochs=1, batch_size=1, threads=1)
+        whole_fields(self, epochs=1, batch_size=1, threads=1, pad=0)
         self.learning_rate = positive_number("learning_rate", self.learning_rate, finite=True)
         if self.seconds is not None:
             self.seconds = positive_number("the time budget in seconds", self.seconds)
@@ -211,6 +211,7 @@ class Proxy:
             GaafError: if ``state`` is of another training, ``epochs`` not ahead of it and within the schedule, or
                 ``score`` of another kind than the data; or an image cannot be read, which no candidate is to blame for.
         """
+        seed = any_seed(seed)
         last = self.last_epoch(individual, seed, epochs, state)
         started = time.perf_counter() - (0.0 if state is None else state.seconds)
         budget = Budget(started, self.seconds, self.memory, self.data.device)

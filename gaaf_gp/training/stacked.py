@@ -30,7 +30,7 @@ from gaaf_gp.training.outcome import Arrays, Epoch, Outcome, TrainingState
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.training.step import Training, TrainingSteps
 from gaaf_gp.trees.candidate import Candidate, text_of
-from gaaf_gp.util.checks import whole_number
+from gaaf_gp.util.checks import any_seed, whole_number
 from gaaf_gp.util.devices import threads
 
 
@@ -284,7 +284,7 @@ def train_stacked(
         GaafError: ``at_once`` is below 1, there is not one state for each candidate, or :meth:`Proxy.train` refuses
             ``epochs`` or a state.
     """
-    at_once = whole_number("at_once", at_once)
+    seed, at_once = any_seed(seed), whole_number("at_once", at_once)
     if states is not None and len(states) != len(individuals):
         raise GaafError(f"there must be a state or None for each of {len(individuals)} candidates, got {len(states)}")
     pairs = list(zip(individuals, [None] * len(individuals) if states is None else states, strict=True))

@@ -17,6 +17,7 @@ from deap import gp
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.statistics import check_confidence, holm
 from gaaf_gp.trees.individual import Individual
+from gaaf_gp.util.checks import plain_whole
 
 TAGS = ("periodic", "learnable")
 """Tags that an individual has if any of its nodes has it; nearly every tree has something commutative."""
@@ -141,7 +142,8 @@ def _groups(
         if individual.canonical not in distinct:
             distinct[individual.canonical] = features(individual), fitness if math.isfinite(fitness) else -math.inf
     values = sorted((fitness for _, fitness in distinct.values()), reverse=True)
-    cut = values[k - 1] if isinstance(k, int) and 0 < k < len(values) else None
+    number = plain_whole(k)
+    cut = values[number - 1] if number is not None and 0 < number < len(values) else None
     if cut is None or values[-1] == cut:
         raise GaafError(
             f"k must leave a best and a rest among {len(values)} distinct individuals, and those that equal the k-th "

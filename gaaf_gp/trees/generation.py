@@ -13,7 +13,7 @@ from typing import Any
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.trees.pset import PrimitiveSet
-from gaaf_gp.util.checks import whole_fields
+from gaaf_gp.util.checks import LARGEST, whole_fields, whole_number
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ def generate(
         GaafError: if no tree of that type fits into ``max_height`` and ``max_size``.
     """
     pset.check()
+    min_height = whole_number("min_height", min_height, -LARGEST)
+    max_height = whole_number("max_height", max_height, -LARGEST)
     root = pset.ret if marker is None else marker
     if pset.least_height(root) > max_height:
         raise GaafError(

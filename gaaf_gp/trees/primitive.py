@@ -19,7 +19,7 @@ from torch import Tensor
 from gaaf_gp.errors import FOREIGN, GaafError, listed, one_line
 from gaaf_gp.trees.contract import check_contract, check_holdings
 from gaaf_gp.types import Feature, Scalar, kind_of
-from gaaf_gp.util.checks import number
+from gaaf_gp.util.checks import number, whole_number
 from gaaf_gp.util.devices import plain_defaults
 from gaaf_gp.util.randomness import undisturbed
 
@@ -82,6 +82,7 @@ def check_traits(name: str, traits: Traits, in_types: Sequence[type]) -> None:
         GaafError: naming the primitive, what came and what is allowed.
     """
     number(f"the cost of primitive {name!r}", traits.cost, 0, finite=True)
+    whole_number(f"the precedence of primitive {name!r}", traits.precedence, 0)
     vectors = {f"s{i}": "" for i in range(len(traits.learnable))} | ({"s": ""} if traits.learnable else {})
     for kind, template in (("infix", traits.infix), ("latex", traits.latex)):
         try:

@@ -131,9 +131,9 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
         ret_type: type = Feature,
         arguments: Sequence[str] = ("x",),
     ) -> None:
-        if isinstance(in_types, int) and in_types != 1 and tuple(arguments) == ("x",):
-            arguments = tuple(f"ARG{place}" for place in range(in_types))
-        in_types = _types(in_types)
+        counted, in_types = not isinstance(in_types, Sequence), _types(in_types)
+        if counted and len(in_types) != 1 and tuple(arguments) == ("x",):
+            arguments = tuple(f"ARG{place}" for place in range(len(in_types)))
         check_types(f"set {name!r}", [*in_types, ret_type])
         super().__init__(name, list(in_types), ret_type)
         # DEAP lists a type once something returns or takes it; a whole tree may be asked for a base of those.
@@ -400,7 +400,9 @@ class PrimitiveSet(gp.PrimitiveSetTyped):  # type: ignore[misc]
 
 def _types(in_types: Sequence[type] | int) -> Sequence[type]:
     """Return types of arguments; a number, as DEAP's untyped sets take it, stands for so many Features."""
-    return (Feature,) * whole_number("the number of arguments", in_types, 0) if isinstance(in_types, int) else in_types
+    if isinstance(in_types, Sequence):
+        return in_types
+    return (Feature,) * whole_number("the number of arguments", in_types, 0)
 
 
 def _try_drawing(name: str, maker: Callable[[], Constant]) -> None:

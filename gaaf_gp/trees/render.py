@@ -9,9 +9,12 @@ from typing import Any
 from gaaf_gp.trees.primitive import ATOM, Traits
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.trees.tree import Constant, Nodes, fold
+from gaaf_gp.util.checks import whole_number
 
 INFIX_PARENTHESES = ("(", ")")
 LATEX_PARENTHESES = (r"\left(", r"\right)")
+MOST_DIGITS = 50
+"""Digits of a constant; a float64 has no more than 17."""
 
 
 class Piece:
@@ -68,7 +71,7 @@ def _arguments(traits: Traits, arity: int) -> str:
 
 
 def _render(nodes: Nodes, pset: PrimitiveSet, template: Any, parentheses: tuple[str, str], digits: int) -> str:
-    names = vector_names(nodes, pset)
+    names, digits = vector_names(nodes, pset), whole_number("digits", digits, 0, MOST_DIGITS)
 
     def piece(index: int, node: Any, children: list[Piece]) -> Piece:
         if isinstance(node, Constant):

@@ -33,7 +33,7 @@ def whole_number(name: str, value: object, least: int = 1, most: int = LARGEST) 
     Raises:
         GaafError: it is no whole number from ``least`` to ``most``.
     """
-    number = _index(value)
+    number = plain_whole(value)
     if number is not None and least <= number <= most:
         return number
     if most < LARGEST or (number is not None and number > most):
@@ -75,13 +75,22 @@ def different_seeds(seeds: Sequence[int], least: int = 1) -> tuple[int, ...]:
     return numbers
 
 
+def any_seed(value: object) -> int:
+    """Return the seed of a search or of a training as an int.
+
+    Raises:
+        GaafError: it is no whole number of 64 bits.
+    """
+    return whole_number("seed", value, -LARGEST)
+
+
 def any_number(name: str, value: object) -> float:
     """Return ``value`` as an int or a float; infinity and NaN are welcome.
 
     Raises:
         GaafError: it is no number.
     """
-    plain = _real(value)
+    plain = plain_number(value)
     if plain is None:
         raise GaafError(f"{name} must be a number, got {value!r}: give an int or a float")
     return plain
@@ -102,7 +111,7 @@ def number(
     Raises:
         GaafError: it is no number from ``least`` to ``most``.
     """
-    plain = _real(value)
+    plain = plain_number(value)
     if plain is not None and least <= plain <= most and not (finite and math.isinf(plain)):
         return plain
     kind = "a finite number" if finite else "a number"
@@ -118,7 +127,7 @@ def positive_number(name: str, value: object, *, finite: bool = False) -> float:
     Raises:
         GaafError: it is no number above 0, or infinite where ``finite`` is asked.
     """
-    plain = _real(value)
+    plain = plain_number(value)
     if plain is None or not plain > 0 or (finite and math.isinf(plain)):
         allowed = "a finite number above 0" if finite else "a number above 0 (math.inf for no limit)"
         raise GaafError(f"{name} must be {allowed}, got {value!r}: give for example 1.0")
@@ -131,7 +140,7 @@ def probability(name: str, value: object) -> float:
     Raises:
         GaafError: it is none.
     """
-    plain = _real(value)
+    plain = plain_number(value)
     if plain is None or not 0 <= plain <= 1:
         raise GaafError(f"{name} must be a probability from 0 to 1, got {value!r}: give for example 0.5")
     return plain
@@ -149,8 +158,10 @@ def choice(name: str, value: object, allowed: Collection[Chosen]) -> Chosen:
     raise GaafError(f"{name} must be one of {listed(allowed, 99)}, got {value!r}: choose one of them")
 
 
-def _index(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+def plain_whole(value: object) -> int | None:
+    """Return a whole number of any kind as an int, None for what is none."""
+    truth = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")  # torch counts it as 0 or 1
+    if truth or not isinstance(value, SupportsIndex):
         return None
     try:
         return operator.index(value)
@@ -158,7 +169,7 @@ def _index(value: object) -> int | None:
         return None
 
 
-def _real(value: object) -> float | None:
+def plain_number(value: object) -> float | None:
     """Return a number of any kind as an int or a float, None for what is none."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return None

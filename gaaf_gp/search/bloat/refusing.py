@@ -96,6 +96,11 @@ class DynamicLimit(Control):
     limit: float | None = None
     best: float = field(default=-math.inf, repr=False)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.limit is not None:
+            self.limit = number("limit", self.limit, 0)
+
     def learn(self, population: Sequence[Evolved]) -> None:
         """Start the limit, and remember the best."""
         if population:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -12,7 +11,7 @@ from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.training.outcome import Loss
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.training.retraining.distillation import Distillation
-from gaaf_gp.util.checks import whole_fields
+from gaaf_gp.util.checks import plain_number, whole_fields
 
 _OWN = ("data", "epochs", "real_weights", "loss")
 """Settings of a Proxy that follow from those of the retraining."""
@@ -40,7 +39,8 @@ class RetrainSettings:
 
     def __post_init__(self) -> None:
         whole_fields(self, epochs=1)
-        if not (math.isfinite(self.two_stage) and 0 <= self.two_stage < 1):
+        share = plain_number(self.two_stage)
+        if share is None or not 0 <= share < 1:
             raise GaafError(
                 f"two_stage must be a share of the epochs, from 0 to below 1, got {self.two_stage!r}: 0.5 for half"
             )
