@@ -22,7 +22,7 @@ from gaaf_gp.trees.candidate import Baseline, Candidate
 from gaaf_gp.trees.compile import Activation, evaluate
 from gaaf_gp.trees.grid import compared, in_full, place_of_one, vector_settings, visited
 from gaaf_gp.trees.individual import Individual
-from gaaf_gp.util.devices import plain_defaults
+from gaaf_gp.util.devices import gradients, plain_defaults
 
 CONSTANT_SIGN = "constant sign"
 NOT_A_NUMBER = "not a number"
@@ -51,9 +51,7 @@ class Behaviour:
     failure: str | None
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
-@plain_defaults()
+@gradients()
 def behaviour(candidate: Candidate, surrogate: Surrogate = PAPER_SURROGATE, negation: bool = True) -> Behaviour:
     """Evaluate a candidate once, on the bfloat16 values v that layers see, and judge it.
 

@@ -24,6 +24,7 @@ from gaaf_gp.errors import FOREIGN, GaafError, one_line
 from gaaf_gp.trees.candidate import Baseline, Candidate, TwoTrees
 from gaaf_gp.trees.compile import Activation, formula
 from gaaf_gp.trees.individual import Individual
+from gaaf_gp.util.devices import gradients, plain_defaults
 
 Drawn: TypeAlias = Candidate | nn.Module | None
 """What has a picture: a candidate, whose vectors are as they start, None for the plain sign, or a trained module, such
@@ -57,6 +58,7 @@ class Response:
     positive: tuple[tuple[float, float], ...]
 
 
+@plain_defaults()
 def response(function: Drawn, x: Array, surrogate: Surrogate = PAPER_SURROGATE) -> Response:
     """Compute what a layer makes of ``x``.
 
@@ -74,10 +76,9 @@ def response(function: Drawn, x: Array, surrogate: Surrogate = PAPER_SURROGATE) 
     if points.ndim != 1 or len(points) < 2 or not (np.diff(points) > 0).all():
         raise GaafError(f"inputs of a picture must be two or more rising numbers, got shape {points.shape}")
     name, forward, backward, channels, surrogate = _parts(function, surrogate)
-    inputs = torch.from_numpy(points)[:, None].repeat(1, channels)
     try:
-        with torch.inference_mode(False), torch.enable_grad():
-            inputs.requires_grad_()
+        with gradients():
+            inputs = torch.from_numpy(points)[:, None].repeat(1, channels).requires_grad_()
             values = forward(inputs)
             through = values if backward is None else backward(inputs)
             slope = windowed_slope(through, inputs, surrogate)

@@ -21,7 +21,7 @@ from gaaf_gp.binary.native import packed_table
 from gaaf_gp.binary.signs import SignActivation
 from gaaf_gp.errors import GaafError
 from gaaf_gp.util.bfloat16 import VALUES, bfloat16_inputs
-from gaaf_gp.util.devices import plain_defaults
+from gaaf_gp.util.devices import gradients
 
 
 def _signs(table: Tensor, dtype: torch.dtype) -> Tensor:
@@ -186,7 +186,7 @@ def windowed_slope(values: Tensor, inputs: Tensor, surrogate: Surrogate) -> Tens
     return slope.masked_fill(surrogate.derivative(values) == 0, 0.0)
 
 
-@plain_defaults()
+@gradients()
 def tabulate(function: Callable[[Tensor], Tensor], surrogate: Surrogate) -> SignTables:
     """Return the tables of ``function``, computed in float32 on the CPU and rounded once.
 
@@ -203,17 +203,16 @@ def tabulate(function: Callable[[Tensor], Tensor], surrogate: Surrogate) -> Sign
             f"tables hold functions without parameters, got a module with {names}; call binarize(f(x), surrogate) for "
             "functions that learn"
         )
-    with torch.inference_mode(False), torch.enable_grad():
-        inputs = bfloat16_inputs().clone().requires_grad_()
-        values = function(inputs)
-        if values.shape != inputs.shape:
-            if values.numel() != 1:
-                raise GaafError(
-                    f"a function for tables must keep the shape of its input, got {tuple(values.shape)} from "
-                    f"{tuple(inputs.shape)}; use a function of single values"
-                )
-            values = values.expand_as(inputs)
-        slope = windowed_slope(values, inputs, surrogate)
+    inputs = bfloat16_inputs().clone().requires_grad_()
+    values = function(inputs)
+    if values.shape != inputs.shape:
+        if values.numel() != 1:
+            raise GaafError(
+                f"a function for tables must keep the shape of its input, got {tuple(values.shape)} from "
+                f"{tuple(inputs.shape)}; use a function of single values"
+            )
+        values = values.expand_as(inputs)
+    slope = windowed_slope(values, inputs, surrogate)
     return SignTables((values.detach() >= 0).flatten(), slope.to(torch.bfloat16).flatten(), surrogate)
 
 

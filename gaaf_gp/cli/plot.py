@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_pdf import PdfPages
 
 from gaaf_gp.cli.options import FREE, ExpressionArgument, JsonOption, PrimitivesOption, evolved, examples
 from gaaf_gp.cli.output import print_json
@@ -21,6 +19,9 @@ from gaaf_gp.plots import plot_activation, plot_activations, plot_evolved
 from gaaf_gp.plots.style import ENDINGS, LIGHT, own_settings, save_figure
 from gaaf_gp.trees.candidate import parse_candidate
 from gaaf_gp.trees.load import load_primitives
+
+if TYPE_CHECKING:  # gaaf_gp.plots.backend goes ahead of all that imports matplotlib
+    from matplotlib.axes import Axes
 
 FIGURES_FOLDER = "figures"
 """In the folder of a run."""
@@ -84,6 +85,8 @@ def write_run(drawn: Mapping[str, Axes], files: Mapping[str, Path], target: Path
 def _write_pages(drawn: Mapping[str, Axes], target: Path) -> Path:
     if not target.parent.is_dir():
         raise GaafError(f"a figure needs an existing folder, got {str(target.parent)!r}: make it, or name another")
+    from matplotlib.backends.backend_pdf import PdfPages  # noqa: PLC0415  see above
+
     try:
         with own_settings(), PdfPages(target) as pages:
             for axes in drawn.values():

@@ -23,7 +23,7 @@ from gaaf_gp.data.source import Source, check_classes
 from gaaf_gp.data.splitting import check_split, split_places
 from gaaf_gp.data.streamed import FileSplit, StreamedData
 from gaaf_gp.errors import GaafError
-from gaaf_gp.util.devices import check_device
+from gaaf_gp.util.devices import check_device, plain_defaults
 
 __all__ = [
     "DATASETS",
@@ -183,6 +183,7 @@ AnyData = Data | StreamedData
 """The data of a search: in memory, or in files."""
 
 
+@plain_defaults()
 def load_data(
     name_or_path: str | os.PathLike[str] = "fashion10k",
     *,
@@ -234,6 +235,7 @@ def load_data(
 def open_test_split(data: Data) -> Split: ...
 @overload
 def open_test_split(data: StreamedData) -> FileSplit: ...
+@plain_defaults()
 def open_test_split(data: Data | StreamedData) -> Split | FileSplit:
     """Open the official test images of a data set, for the final report. Nothing else opens them.
 

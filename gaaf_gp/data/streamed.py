@@ -24,7 +24,7 @@ from gaaf_gp.data.source import Collection
 from gaaf_gp.data.splitting import check_split, split_places
 from gaaf_gp.errors import GaafError
 from gaaf_gp.util.checks import whole_number
-from gaaf_gp.util.devices import check_device
+from gaaf_gp.util.devices import check_device, plain_defaults
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of ImageNet's training images per channel, 0..1, as it is used everywhere."""
@@ -162,6 +162,7 @@ class StreamedData:
         }
 
 
+@plain_defaults()
 def stream_data(
     name_or_path: str | os.PathLike[str] = "imagenet",
     *,

@@ -85,6 +85,7 @@ from gaaf_gp.trees.parser import parse
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.checks import different_seeds, number, positive_number, whole_number
 from gaaf_gp.util.console import EpochProgress, Show
+from gaaf_gp.util.devices import gradients
 from gaaf_gp.util.files import finite, read_mapping, replacing
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
@@ -353,7 +354,7 @@ def mean_slope(tree: Individual, surrogate: Surrogate) -> float:
         E|g(f(x)) f'(x)| at 10,000 quantiles of x; NaN or infinite if a slope is.
     """
     places = (torch.arange(POINTS, dtype=torch.float64) + 0.5) / POINTS
-    with torch.inference_mode(False), torch.enable_grad():
+    with gradients():
         x = torch.special.ndtri(places).float().view(-1, 1).requires_grad_()
         slope = windowed_slope(Activation(tree, 1)(x), x, surrogate)
     return float(slope.abs().double().mean())

@@ -37,6 +37,7 @@ Without ``ax`` a function makes a new figure, which is not registered in pyplot,
 - ``save_figure``: a figure -> a file
 """
 
+import gaaf_gp.plots.backend  # noqa: F401  ahead of what imports matplotlib
 from gaaf_gp.plots.activation import plot_activation, plot_activations
 from gaaf_gp.plots.front import plot_front
 from gaaf_gp.plots.genealogy import ancestry, plot_genealogy

@@ -129,7 +129,7 @@ def tree_layout(
 def _computes(name: str, traits: Traits, references: Mapping[int, Sequence[Callable[..., Tensor]]], arity: int) -> bool:
     """Return whether a function is one of these, but for what protects it from a division by zero."""
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(arity, 64, generator=generator, dtype=torch.float64).unbind()
+    inputs = torch.randn(arity, 64, generator=generator, dtype=torch.float64, device="cpu").unbind()
     try:
         values = try_out(name, traits, [Feature] * arity, inputs)
     except GaafError:  # what cannot be tried is nothing that we know

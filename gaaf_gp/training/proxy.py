@@ -41,7 +41,7 @@ from gaaf_gp.training.outcome import WORST_ACCURACY, Epoch, Loss, Outcome, Train
 from gaaf_gp.training.step import LATENT_LIMIT, Training
 from gaaf_gp.trees.candidate import Candidate, text_of
 from gaaf_gp.util.checks import any_seed, positive_number, whole_fields, whole_number
-from gaaf_gp.util.devices import check_device, check_precision, plain_defaults, threads
+from gaaf_gp.util.devices import check_device, check_precision, gradients, threads
 
 __all__ = ["DEFAULT_EPOCHS", "LATENT_LIMIT", "WORST_ACCURACY", "Epoch", "Outcome", "Proxy", "Training", "TrainingState"]
 
@@ -174,7 +174,7 @@ class Proxy:
         # Only where padding adds zeros do negated signs and negated weights give the same sums.
         return behaviour(individual, self.surrogate, negation=not {**PAPER, **self.network_settings}["pad_value"])
 
-    @plain_defaults()
+    @gradients()
     def train(
         self,
         individual: Candidate | None,
@@ -235,6 +235,7 @@ class Proxy:
             failure = failure_reason(error)
         return Outcome.of(seed, tuple(history), time.perf_counter() - started, failure, kept)
 
+    @gradients()
     def training(self, individual: Candidate | None, seed: int) -> Training:
         """Return a training at its start: the network on its device, the optimiser and the schedule.
 
@@ -249,6 +250,7 @@ class Proxy:
         """
         return self._built(individual, seed, 1 if individual is None else self.behaviour(individual).orientation)
 
+    @gradients()
     def score(self, individual: Candidate | None, state: TrainingState, split: AnySplit) -> float:
         """Return the accuracy (0 to 1) of a trained network.
 

@@ -31,7 +31,7 @@ from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.training.step import Training, TrainingSteps
 from gaaf_gp.trees.candidate import Candidate, text_of
 from gaaf_gp.util.checks import any_seed, whole_number
-from gaaf_gp.util.devices import threads
+from gaaf_gp.util.devices import gradients, threads
 
 
 class Stack(TrainingSteps):
@@ -336,7 +336,7 @@ def _in_one(proxy: Proxy, members: Sequence[_Member], how: _How, at_once: int) -
         (one,) = members
         return {one.place: proxy.train(one.individual, how.seed, how.score, epochs=how.epochs, state=one.state)}
     try:
-        with threads(proxy.threads):
+        with threads(proxy.threads), gradients():
             return _Run(proxy, members, how.seed, size).outcomes(proxy.scored(how.score), how.epochs)
     except FOREIGN as error:
         if failure_reason(error) != OUT_OF_MEMORY:

@@ -20,7 +20,7 @@ from gaaf_gp.errors import FOREIGN, GaafError, listed, one_line
 from gaaf_gp.trees.contract import check_contract, check_holdings
 from gaaf_gp.types import Feature, Scalar, kind_of
 from gaaf_gp.util.checks import number, whole_number
-from gaaf_gp.util.devices import plain_defaults
+from gaaf_gp.util.devices import gradients, plain_defaults
 from gaaf_gp.util.randomness import undisturbed
 
 NONFINITE = ("value", "gradient")
@@ -135,7 +135,7 @@ def probe(name: str, traits: Traits, in_types: Sequence[type], nonfinite: frozen
     """
     assert traits.function is not None
     check_holdings(name, traits.function)
-    with undisturbed(), plain_defaults():
+    with undisturbed(), gradients():
         for dtype in DTYPES:
             for arguments in _arguments(in_types, traits.learnable, dtype):
                 result = _called(name, traits, in_types, arguments)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import psutil
 import torch
@@ -107,12 +107,29 @@ def lowers(device: torch.device) -> bool:
 
 @contextmanager
 def plain_defaults() -> Iterator[None]:
-    """Let tensors be made in float32 on the CPU inside the block, whatever the user's defaults of torch are."""
+    """Let torch compute as it does by default inside the block, whatever the user has set.
+
+    Tensors are made in float32 on the CPU, nothing is lowered by autocast, and a gradient may be NaN, which autograd's
+    detection of anomalies would not let pass.
+    """
     dtype, device = torch.get_default_dtype(), torch.get_default_device()
     torch.set_default_dtype(torch.float32)
     try:
-        # a device as context slows every call down
-        with nullcontext() if device.type == "cpu" else torch.device("cpu"):
+        with ExitStack() as stack:
+            if device.type != "cpu":  # a device as context slows every call down
+                stack.enter_context(torch.device("cpu"))
+            if torch.is_anomaly_enabled():
+                stack.enter_context(torch.autograd.set_detect_anomaly(False))
+            for kind in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(kind):
+                    stack.enter_context(torch.autocast(kind, enabled=False))
             yield
     finally:
         torch.set_default_dtype(dtype)
+
+
+@contextmanager
+def gradients() -> Iterator[None]:
+    """Let torch compute as it does by default inside the block, with gradients, whatever the user has set."""
+    with torch.inference_mode(False), torch.enable_grad(), plain_defaults():
+        yield

@@ -92,8 +92,8 @@ def signs(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
     """
     x = x.contiguous(memory_format=torch.channels_last)
     pixels, channels = x.numel() // x.shape[1], x.shape[1]
-    slopes = torch.empty(x.numel(), dtype=torch.int16)
-    bits = torch.empty(pixels * -(-channels // 64), dtype=torch.int64)
+    slopes = torch.empty(x.numel(), dtype=torch.int16, device="cpu")
+    bits = torch.empty(pixels * -(-channels // 64), dtype=torch.int64, device="cpu")
     places = address(slopes), address(bits)
     library().sign_by_table(address(x), address(table), pixels, channels, *places, torch.get_num_threads())
     return slopes, bits
@@ -106,7 +106,7 @@ def convolve(bits: Tensor, weight: Tensor, shape: Shape) -> Tensor:
         MemoryError: there is no memory for what the kernels need.
     """
     size = (shape.images, shape.out_channels, shape.out_height, shape.out_width)
-    y = torch.empty(size, memory_format=torch.channels_last)
+    y = torch.empty(size, memory_format=torch.channels_last, dtype=torch.float32, device="cpu")
     sources = address(bits), address(weight), _in_c(weight.stride())
     check(library().convolve(*sources, ctypes.byref(shape), address(y), torch.get_num_threads()))
     return y
@@ -144,7 +144,7 @@ def gradients(
     kernels, threads, form, strides = library(), torch.get_num_threads(), ctypes.byref(shape), _in_c(weight.stride())
     of_x = of_weight = None
     if wanted[1]:
-        of_weight = torch.empty(weight.shape, memory_format=torch.channels_last)
+        of_weight = torch.empty(weight.shape, memory_format=torch.channels_last, dtype=torch.float32, device="cpu")
         make = kernels.weight_gradient_fixed if whole else kernels.weight_gradient
         arguments = (address(bits), address(gradient), address(weight), strides, weight_window)
         check(make(*arguments, form, address(of_weight), threads))
@@ -153,7 +153,7 @@ def gradients(
         if more is not None:
             require("more", more, torch.float32, *size)
             more = more.contiguous(memory_format=torch.channels_last)
-        of_x = torch.empty(size, memory_format=torch.channels_last)
+        of_x = torch.empty(size, memory_format=torch.channels_last, dtype=torch.float32, device="cpu")
         make = kernels.input_gradient_fixed if whole else kernels.input_gradient
         sources = (address(gradient), address(weight), strides, address(slopes), address(more))
         check(make(*sources, form, address(of_x), threads))

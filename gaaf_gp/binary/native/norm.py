@@ -102,8 +102,8 @@ def normalize(x: Tensor, norm: Norm, shortcut: Tensor | None) -> tuple[Tensor, T
     given = norm.momentum is None
     running = tuple(vector.contiguous() for vector in norm.running)
     weight, bias = norm.weight.contiguous(), norm.bias.contiguous()
-    moments = running if given else torch.empty(2, channels).unbind()
-    kept, y = torch.empty(3, channels, dtype=torch.float64), torch.empty_like(x)
+    moments = running if given else torch.empty(2, channels, dtype=torch.float32, device="cpu").unbind()
+    kept, y = torch.empty(3, channels, dtype=torch.float64, device="cpu"), torch.empty_like(x)
     failed = library().norm_forward(
         *(address(x), address(shortcut), 0 if shortcut is None else shortcut.shape[1]),
         *(address(weight), address(bias), norm.epsilon, given),
@@ -136,7 +136,8 @@ def normalize_backward(
     """
     pixels, channels = x.numel() // x.shape[1], x.shape[1]
     weight = weight.contiguous()
-    of_x, of_weight, of_bias = torch.empty_like(x), torch.empty(channels), torch.empty(channels)
+    of_x = torch.empty_like(x)
+    of_weight, of_bias = torch.empty(2, channels, dtype=torch.float32, device="cpu").unbind()
     failed = library().norm_backward(
         *(address(gradient), address(x), address(weight), address(kept), given, pixels, channels),
         *(address(of_x), address(of_weight), address(of_bias), torch.get_num_threads()),
@@ -152,7 +153,7 @@ def halve(x: Tensor) -> Tensor:
     """
     images, channels, height, width = x.shape
     size = (images, channels, -(-height // 2), -(-width // 2))
-    y = torch.empty(size, memory_format=torch.channels_last)
+    y = torch.empty(size, memory_format=torch.channels_last, dtype=torch.float32, device="cpu")
     library().halve(address(x), images, height, width, channels, address(y), torch.get_num_threads())
     return y
 
@@ -163,7 +164,7 @@ def halve_backward(gradient: Tensor, shape: torch.Size, times: int) -> Tensor:
     ``gradient`` is (N, times C, ceil(H/2), ceil(W/2)) float32, dense channels last.
     """
     images, channels, height, width = shape
-    of_x = torch.empty(shape, memory_format=torch.channels_last)
+    of_x = torch.empty(shape, memory_format=torch.channels_last, dtype=torch.float32, device="cpu")
     sizes = images, height, width, channels, times
     library().spread_halves(address(gradient), *sizes, address(of_x), torch.get_num_threads())
     return of_x

@@ -94,13 +94,13 @@ def _program(recorded: Trace, vectors: int) -> Program:
                 raise NotElementary(f"{step.name} has no form as a program")
             read = [register(argument) for argument in step.arguments]
             rows.append([number, registers[step.result], *read, *[read[0] if read else 0] * (3 - len(read))])
-        return torch.tensor(rows, dtype=torch.int32).reshape(-1, 5)
+        return torch.tensor(rows, dtype=torch.int32, device="cpu").reshape(-1, 5)
 
     return Program(
         written(recorded.forward),
         written(recorded.backward),
-        torch.tensor([*constants.values()], dtype=torch.float32),
-        torch.tensor([register(value) for value in recorded.gradients], dtype=torch.int32),
+        torch.tensor([*constants.values()], dtype=torch.float32, device="cpu"),
+        torch.tensor([register(value) for value in recorded.gradients], dtype=torch.int32, device="cpu"),
         count,
         register(recorded.value),
     )
@@ -151,7 +151,7 @@ class ProgramSigns:
         """Return the packed signs of f(x), and ``x`` and the vectors."""
         pixels, channels = x.numel() // x.shape[1], x.shape[1]
         stacked = torch.stack([vector.detach() for vector in vectors])
-        bits = torch.empty(pixels * -(-channels // 64), dtype=torch.int64)
+        bits = torch.empty(pixels * -(-channels // 64), dtype=torch.int64, device="cpu")
         sources = _in_c(self.program), address(x), address(stacked)
         check(library().program_signs(*sources, pixels, channels, address(bits), torch.get_num_threads()))
         return bits, (x, stacked)
@@ -164,7 +164,7 @@ class ProgramSigns:
         of_x, of_weight = convolved(None, None)
         if of_x is None:
             return None, of_weight, (None,) * len(stacked)
-        totals = torch.empty(stacked.shape, dtype=torch.float64)
+        totals = torch.empty(stacked.shape, dtype=torch.float64, device="cpu")
         pixels, channels = x.numel() // x.shape[1], x.shape[1]
         sources = _in_c(self.program), address(x), address(stacked)
         places = address(of_x), address(more), address(totals), torch.get_num_threads()

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch._decomp import core_aten_decompositions
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gaaf_gp.util.devices import gradients
+
 _EXAMPLES = 4
 """Elements of each example tensor; a tensor of another size, except a single number, is not element by element."""
 _SAME = {"alias", "clone", "contiguous", "detach", "expand", "lift_fresh", "lift_fresh_copy", "view", "_to_copy", "to"}
@@ -76,6 +78,7 @@ class Trace:
     gradients: tuple[int | float, ...]
 
 
+@gradients()
 def trace(function: Callable[..., Tensor], vectors: int) -> Trace:
     """Return the steps of ``function(x, s0, s1, ...)`` and of its gradients.
 
@@ -88,14 +91,13 @@ def trace(function: Callable[..., Tensor], vectors: int) -> Trace:
     """
     examples = [torch.linspace(0.1, 0.9, _EXAMPLES) + 0.01 * place for place in range(2 + vectors)]
     gradient = examples.pop(1)
-    with torch.inference_mode(False), torch.enable_grad():
-        leaves = [example.requires_grad_() for example in examples]
-        with _Recorder([leaves[0], gradient, *leaves[1:]]) as recorder:
-            value = function(*leaves).expand_as(leaves[0])
-            made = len(recorder.steps)
-            gradients: Sequence[Tensor | None] = [None] * len(leaves)
-            if value.requires_grad:
-                gradients = torch.autograd.grad(value, leaves, gradient, allow_unused=True)
+    leaves = [example.requires_grad_() for example in examples]
+    with _Recorder([leaves[0], gradient, *leaves[1:]]) as recorder:
+        value = function(*leaves).expand_as(leaves[0])
+        made = len(recorder.steps)
+        gradients: Sequence[Tensor | None] = [None] * len(leaves)
+        if value.requires_grad:
+            gradients = torch.autograd.grad(value, leaves, gradient, allow_unused=True)
     gradient_numbers = tuple(0.0 if gradient is None else recorder.number(gradient) for gradient in gradients)
     result, steps = recorder.number(value), recorder.steps
     needed = _needed(steps[:made], result)

@@ -9,6 +9,7 @@
 - ``PageServer``: serves it on this machine
 """
 
+import gaaf_gp.plots  # noqa: F401  ahead of what imports matplotlib
 from gaaf_gp.experiments.report.figures import FIGURES, RunFigure
 from gaaf_gp.experiments.report.page import MOST, Builder, build_page
 from gaaf_gp.experiments.report.serving import LivePage, PageServer
