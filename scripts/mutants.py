@@ -11,6 +11,7 @@ import contextlib
 import copy
 import importlib
 import itertools
+import math
 import os
 import random
 import shutil
@@ -30,6 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("torch", "scipy.stats", "deap.gp", "networkx", "matplotlib.figure", "typer")
 ROOMS = ("gaaf_gp", "primitives")
 
+LONGEST = 3600
+"""Seconds after which tests end in any case."""
 OWN_TESTS = {
     "gaaf_gp/statistics.py": ["test_statistics", "test_comparison", "test_winners_curse"],
     "gaaf_gp/archive/births.py": ["test_store", "test_register"],
@@ -52,6 +55,7 @@ OWN_TESTS = {
     "gaaf_gp/experiments/compare.py": ["../cli/test_compare"],
     "gaaf_gp/experiments/plan.py": ["test_experiment", "test_settings"],
     "gaaf_gp/experiments/run_result.py": ["test_results", "test_run_folder"],
+    "gaaf_gp/plots/backend.py": ["../test_surroundings"],
     "gaaf_gp/trees/holdings.py": ["test_contract"],
     "gaaf_gp/util/spawning.py": ["../parallel/test_starting"],
     "gaaf_gp/experiments/resume.py": ["test_resume", "../cli/test_resume"],
@@ -299,6 +303,7 @@ def passes(tree: Path, tests: list[str], seconds: float) -> bool | None:
     """
     process = os.fork()
     if not process:
+        signal.alarm(math.ceil(min(seconds, LONGEST)) + 5)  # if this process is killed, an endless mutant ends as well
         _run_tests(tree, tests)
     begin = time.monotonic()
     while os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:

@@ -8,6 +8,7 @@ its reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 
 from deap import gp
@@ -19,7 +20,7 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.asynchronous import Pipeline, stream
 from gaaf_gp.evaluation.cache import ArchivedTrainer, ArchivedTrainings
 from gaaf_gp.evaluation.racing import Curve, Racing, race
-from gaaf_gp.evaluation.records import Evaluated, OnRecord, Record
+from gaaf_gp.evaluation.records import Evaluated, OnRecord, Record, evaluate_new, to_train
 from gaaf_gp.evaluation.trainer import WORKER_LOST, Job, Trainer
 from gaaf_gp.parallel.executors import ExecutorLike
 from gaaf_gp.training.outcome import Outcome, check_plain_sign
@@ -133,16 +134,9 @@ class Evaluator:
             GaafError: all candidates that were trained until now failed, and so did the plain sign: the task is at
                 fault. It is raised again for the same candidates.
         """
-        texts = [self._text(individual) for individual in individuals]
-        new = {t: individual for t, individual in zip(texts, individuals, strict=True) if t not in self.records}
-        if new:
-            try:
-                self._evaluate_new(new, on_record or _ignore)
-            finally:
-                for text in new:  # the order of the records does not depend on which worker was quicker
-                    if text in self.records:
-                        self.records[text] = self.records.pop(text)
-        records = [self.records[text] for text in texts]
+        candidates = [self._known.individual(individual) for individual in individuals]
+        evaluate = partial(self._evaluate_new, on_record=on_record or _ignore)
+        records = evaluate_new(self.records, candidates, evaluate)
         self._check_task(records)
         return records
 
@@ -201,18 +195,10 @@ class Evaluator:
         results = dict(self._run(jobs))
         return [[results[row * len(seeds) + place] for place in range(len(seeds))] for row in range(len(texts))]
 
-    def _evaluate_new(self, new: Mapping[str, gp.PrimitiveTree | Candidate], on_record: OnRecord) -> None:
-        fresh: dict[str, str] = {}
-        twins: dict[str, str] = {}
+    def _evaluate_new(self, new: Mapping[str, Candidate], on_record: OnRecord) -> None:
         memory = self._known
-        for text, individual in new.items():
-            judged = memory.behaves(memory.individual(individual))
-            if judged.failure is not None:
-                memory.reject(text, judged.failure, on_record)
-            elif (first := memory.first.get(judged.signature, fresh.get(judged.signature))) is not None:
-                twins[text] = first
-            else:
-                fresh[judged.signature] = text
+        behaviours = {text: memory.behaves(candidate) for text, candidate in new.items()}
+        fresh, twins = to_train(behaviours, memory.first, partial(memory.reject, on_record=on_record))
         try:
             self._compete(list(fresh.values()), on_record)
         finally:

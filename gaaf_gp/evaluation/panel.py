@@ -6,6 +6,7 @@ import hashlib
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 
 from deap import gp
@@ -17,7 +18,7 @@ from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evaluation.cache import ArchivedTrainings
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.racing import Racing, ceilings, race
-from gaaf_gp.evaluation.records import OnRecord, Record, as_candidate
+from gaaf_gp.evaluation.records import OnRecord, Record, as_candidate, evaluate_new, to_train
 from gaaf_gp.parallel.executors import ExecutorLike
 from gaaf_gp.statistics import standard_error
 from gaaf_gp.training.outcome import WORST_ACCURACY, Outcome, check_plain_sign
@@ -194,15 +195,7 @@ class Panel:
     ) -> list[Record]:
         """Return a record for each individual, training those that are new; see :meth:`gaaf_gp.Evaluator.evaluate`."""
         candidates = [as_candidate(individual, self.pset) for individual in individuals]
-        new = {known.canonical: known for known in candidates if known.canonical not in self.records}
-        if new:
-            try:
-                self._evaluate_new(new, on_record or (lambda _record: None))
-            finally:
-                for text in new:
-                    if text in self.records:
-                        self.records[text] = self.records.pop(text)
-        return [self.records[known.canonical] for known in candidates]
+        return evaluate_new(self.records, candidates, partial(self._evaluate_new, on_record=on_record or _ignore))
 
     def train(
         self,
@@ -227,16 +220,11 @@ class Panel:
         ]
 
     def _evaluate_new(self, new: Mapping[str, Candidate], on_record: OnRecord) -> None:
-        fresh: dict[str, str] = {}
-        twins: dict[str, str] = {}
-        for text, candidate in new.items():
-            known = self.behaviour(candidate)
-            if known.failure is not None:
-                self._keep(Record(text, WORST_ACCURACY, (), known.failure, fidelity=0.0), on_record)
-            elif (first := self._first.get(known.signature, fresh.get(known.signature))) is not None:
-                twins[text] = first
-            else:
-                fresh[known.signature] = text
+        def reject(text: str, failure: str) -> None:
+            self._keep(Record(text, WORST_ACCURACY, (), failure, fidelity=0.0), on_record)
+
+        behaviours = {text: self.behaviour(candidate) for text, candidate in new.items()}
+        fresh, twins = to_train(behaviours, self._first, reject)
         try:
             self._compete({text: new[text] for text in fresh.values()}, on_record)
         finally:
@@ -251,14 +239,18 @@ class Panel:
         names, scale = list(self.evaluators), self.scale
         results: dict[str, list[Record]] = {text: [] for text in fresh}
 
+        def arrived(record: Record, place: int) -> None:
+            reached = results[record.text]
+            if len(reached) == place:
+                reached.append(record)
+                if len(reached) == len(names) or record.failure:
+                    self._keep(self._record(record.text, reached), on_record)  # at once: Ctrl-C may come
+
         def advance(texts: list[str], last: int) -> dict[str, list[float]]:
             for place in range(len(results[texts[0]]), last):
-                alive = [text for text in texts if not (results[text] and results[text][-1].failure)]
-                for record in self.evaluators[names[place]].evaluate([fresh[text] for text in alive]):
-                    results[record.text].append(record)
-            for text in texts:
-                if len(results[text]) == len(names) or results[text][-1].failure:
-                    self._keep(self._record(text, results[text]), on_record)
+                alive = [fresh[text] for text in texts if not (results[text] and results[text][-1].failure)]
+                for record in self.evaluators[names[place]].evaluate(alive, partial(arrived, place=place)):
+                    arrived(record, place)
             return {
                 text: [
                     scale.fitness([record.accuracy for record in results[text][: place + 1]]) for place in range(last)
@@ -339,3 +331,7 @@ class Panel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _ignore(_record: Record) -> None:
+    pass

@@ -179,6 +179,53 @@ def contenders(
     return [name for name in order if name in contending]
 
 
+def evaluate_new(
+    records: dict[str, Record], candidates: Sequence[Candidate], evaluate: Callable[[dict[str, Candidate]], None]
+) -> list[Record]:
+    """Return a record for each candidate, in their order, having those evaluated that ``records`` lacks.
+
+    Args:
+        records: canonical text -> record; new ones end up in the order of ``candidates``, also after an interruption,
+            so that it does not depend on which worker was quicker.
+        candidates: any number, duplicates allowed.
+        evaluate: gets canonical text -> candidate of those that are new, and puts their records into ``records``.
+    """
+    new = {candidate.canonical: candidate for candidate in candidates if candidate.canonical not in records}
+    if new:
+        try:
+            evaluate(new)
+        finally:
+            for text in new:
+                if text in records:
+                    records[text] = records.pop(text)
+    return [records[candidate.canonical] for candidate in candidates]
+
+
+def to_train(
+    behaviours: Mapping[str, Behaviour], trained: Mapping[str, str], reject: Callable[[str, str], object]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return which of several new candidates are to be trained, and which train as another one.
+
+    Args:
+        behaviours: canonical text -> behaviour.
+        trained: signature -> canonical text of what is trained already.
+        reject: is told of each text that is not worth training, and why.
+
+    Returns:
+        Signature -> text of those to train; text -> the text that it trains as.
+    """
+    fresh: dict[str, str] = {}
+    twins: dict[str, str] = {}
+    for text, judged in behaviours.items():
+        if judged.failure is not None:
+            reject(text, judged.failure)
+        elif (first := trained.get(judged.signature, fresh.get(judged.signature))) is not None:
+            twins[text] = first
+        else:
+            fresh[judged.signature] = text
+    return fresh, twins
+
+
 class Memory:
     """The records of a search and what ties them together: races, and candidates that behave alike.
 

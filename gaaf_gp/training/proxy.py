@@ -248,7 +248,8 @@ class Proxy:
             individual: the candidate; None for the plain sign.
             seed: of the initial weights, the order of the batches and the augmentation.
         """
-        return self._built(individual, seed, 1 if individual is None else self.behaviour(individual).orientation)
+        orientation = 1 if individual is None else self.behaviour(individual).orientation
+        return self._built(individual, any_seed(seed), orientation)
 
     @gradients()
     def score(self, individual: Candidate | None, state: TrainingState, split: AnySplit) -> float:

@@ -190,3 +190,24 @@ def test_a_plain_sign_that_fails_is_the_fault_of_the_task(tiny_data, tiny_settin
 def test_what_is_no_panel_is_refused(tasks, free, given, more, message):
     with pytest.raises(GaafError, match=message):
         Panel(tasks if given is None else given, free, **more)
+
+
+def test_what_was_evaluated_before_ctrl_c_is_known(tasks, trees, whole, free, monkeypatch):
+    panel, calls, plain = Panel(tasks, free, seeds=(3,)), [], Proxy.train
+    panel.scale  # noqa: B018  the plain sign is trained now
+
+    def train(self, individual, *args, **kwargs):
+        calls.append(self.network)
+        if calls.count("resnet20") == 3:
+            raise KeyboardInterrupt
+        return plain(self, individual, *args, **kwargs)
+
+    monkeypatch.setattr(Proxy, "train", train)
+    told = []
+    with pytest.raises(KeyboardInterrupt):
+        panel.evaluate(trees, told.append)
+    finished = [record.text for record in panel.records.values() if len(record.tasks) == 2]
+    assert finished == [TEXTS[0], TEXTS[1]]
+    assert sorted(record.text for record in told) == sorted(panel.records)
+    monkeypatch.undo()
+    assert [record.text for record in panel.evaluate(trees)] == [tree.canonical for tree in trees]

@@ -24,7 +24,7 @@ from gaaf_gp.training.checkpoint import ENDING
 from gaaf_gp.training.outcome import Epoch
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.trees.candidate import Candidate
-from gaaf_gp.util.checks import positive_number
+from gaaf_gp.util.checks import plain_number, positive_number, whole_fields
 
 SMALL = 64
 """Images with fewer pixels a side keep their size through the first layers of a teacher."""
@@ -55,9 +55,12 @@ class Distillation:
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not 0 < self.weight <= 1:
+        whole_fields(self, epochs=1)
+        weight = plain_number(self.weight)
+        if weight is None or not 0 < weight <= 1:
             raise GaafError(f"the teacher's weight in the loss must be above 0 and at most 1, got {self.weight!r}")
         positive_number("temperature", self.temperature, finite=True)
+        positive_number("learning_rate", self.learning_rate, finite=True)
 
     @property
     def file(self) -> Path | None:
