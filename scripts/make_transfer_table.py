@@ -17,7 +17,7 @@ from rich.table import Table
 from gaaf_gp import GaafError
 from gaaf_gp.cli import script
 from gaaf_gp.evaluation import TransferTable, load_transfer, save_transfer
-from gaaf_gp.evaluation.transfer import FILE, By, Cell, Curve
+from gaaf_gp.evaluation.transfer_table import FILE, By, Cell, Curve
 from gaaf_gp.util.jsonl import read_journal
 from gaaf_gp.util.provenance import versions
 

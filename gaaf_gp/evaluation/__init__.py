@@ -30,7 +30,7 @@ from gaaf_gp.evaluation.racing import Racing, simulate
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.evaluation.table import FunctionTable, TableEvaluator, load_table, save_table
 from gaaf_gp.evaluation.trainer import WORKER_LOST, Job, Trainer
-from gaaf_gp.evaluation.transfer import TransferTable, load_transfer, save_transfer
+from gaaf_gp.evaluation.transfer_table import TransferTable, load_transfer, save_transfer
 
 __all__ = [
     "WORKER_LOST",

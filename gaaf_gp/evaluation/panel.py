@@ -53,9 +53,8 @@ class Scale:
 
     def fitness(self, accuracies: Sequence[float]) -> float:
         """Return the fitness of the accuracies in the first tasks, one or more, as if the others agreed with them."""
-        units = [(own - sign) / noise for own, sign, noise in zip(accuracies, self.sign, self.noise, strict=False)]
         centre = statistics.fmean(self.sign, weights=[1 / noise for noise in self.noise])
-        return centre + statistics.harmonic_mean(self.noise) * statistics.fmean(units)
+        return centre + statistics.harmonic_mean(self.noise) * statistics.fmean(self.differences(accuracies))
 
     def differences(self, accuracies: Sequence[float]) -> tuple[float, ...]:
         """Return the difference to the plain sign in each of the first tasks, in units of noise."""

@@ -18,7 +18,7 @@ from gaaf_gp.activations.behaviour import Behaviour
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.evaluation.records import OnRecord, Record
 from gaaf_gp.evaluation.table_file import TableFile
-from gaaf_gp.evaluation.transfer import TransferTable, load_transfer
+from gaaf_gp.evaluation.transfer_table import TransferTable, load_transfer
 from gaaf_gp.training.outcome import WORST_ACCURACY, Outcome
 from gaaf_gp.trees.candidate import TwoTrees
 from gaaf_gp.trees.individual import Individual

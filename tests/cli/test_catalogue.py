@@ -8,16 +8,9 @@ from gaaf_gp import cli
 from gaaf_gp.activations.catalogue import CatalogueEntry, catalogue, gain_of, save_catalogue
 from gaaf_gp.trees.parser import parse
 from primitives import gaaf
+from tests.cli.calls import call
 
 NAME = "wave"
-
-
-def call(capsys, *arguments):
-    """Run a command here; return its status, standard output and standard error."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,10 @@ import pytest
 
 from gaaf_gp import cli
 from gaaf_gp.experiments.explanation import read_explanation
+from tests.cli.calls import call
 
 TINY = ("--epochs", "8", "--batch-size", "6", "--workers", "1", "--quiet")
 """A short training on images of tests that learns."""
-
-
-def call(capsys, *arguments):
-    """Run a command here; return its status, standard output and standard error."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from gaaf_gp.activations.catalogue import CatalogueEntry, gain_of, save_catalogu
 from gaaf_gp.cli import application, main
 from gaaf_gp.trees.parser import parse
 from primitives import gaaf
+from tests.cli.calls import call
 from tests.cli.tree import leaves
 
 SMALL = ("--workers", "1", "--batch-size", "8", "--quiet")
@@ -33,14 +34,6 @@ SEARCH = (
 
 
 COMMANDS = dict(leaves(typer.main.get_command(application())))
-
-
-def call(capsys, *arguments):
-    """Run a command here; return its status, standard output and standard error."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
 
 
 def document(capsys, *arguments):

@@ -4,18 +4,10 @@ import re
 
 import pytest
 
-from gaaf_gp import cli
 from gaaf_gp.cli.plot import _write_pages
 from gaaf_gp.errors import GaafError
 from gaaf_gp.plots.style import new_axes
-
-
-def call(capsys, *arguments):
-    """Run the command line in this process and return status, output and errors."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
+from tests.cli.calls import call
 
 
 @pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG\r\n"), ("svg", b"<?xml"), ("pdf", b"%PDF-")])

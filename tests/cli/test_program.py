@@ -11,17 +11,9 @@ import time
 import pytest
 from PIL import Image
 
-from gaaf_gp import cli
+from tests.cli.calls import call
 
 TINY = ("--epochs", "1", "--batch-size", "8", "--population", "3", "--fresh-seeds", "2", "--quiet")
-
-
-def call(capsys, *arguments):
-    """Run a command here; return its status, standard output and standard error."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
 
 
 def process(*arguments, **environment):

@@ -10,20 +10,12 @@ import pytest
 from matplotlib import rc_context
 from PIL import Image
 
-from gaaf_gp import cli
 from gaaf_gp.experiments.report import FIGURES
+from tests.cli.calls import call
 from tests.experiments.report.conftest import Run, fill
 
 SET = "primitives.gaaf:free"
 NAMES = [one.name for one in FIGURES]
-
-
-def call(capsys, *arguments):
-    """Run a command here; return its status, standard output and standard error."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([*map(str, arguments)])
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
 
 
 @pytest.fixture(scope="module")

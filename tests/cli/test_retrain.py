@@ -15,20 +15,13 @@ from gaaf_gp import cli
 from gaaf_gp.cli.retrain import best_of, chosen
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.table import save_table
+from tests.cli.calls import call
 
 TINY = (
     "--epochs", "8", "--batch-size", "6", "--learning-rate", "0.03", "--pad", "0", "--seeds", "2",
     "--val-fraction", "0.25", "--quiet",
 )  # fmt: skip
 """A short training that learns: one that guesses may call every image the same, which is a failure."""
-
-
-def call(capsys, *arguments):
-    """Run a command here; return its status, standard output and standard error."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
 
 
 def started(*arguments):

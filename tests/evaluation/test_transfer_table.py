@@ -9,7 +9,7 @@ import scipy.stats
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation import TransferTable, load_table, load_transfer, save_transfer
-from gaaf_gp.evaluation.transfer import FILE, Cell, Curve
+from gaaf_gp.evaluation.transfer_table import FILE, Cell, Curve
 
 TARGET = {0: (0.9, 0.7, 0.8, 0.5, 0.6, 0.4), 1: (0.8, 0.9, 0.7, 0.6, 0.5, 0.3)}
 PROXY = (0.5, 0.6, 0.55, 0.2, 0.3, None)
