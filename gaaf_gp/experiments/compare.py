@@ -7,21 +7,19 @@ archive of its trainings.
 from __future__ import annotations
 
 import json
-import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gaaf_gp.archive import RUNNING, VALIDATION, Archive, RunEntry
+from gaaf_gp.archive import RUNNING, Archive
 from gaaf_gp.errors import GaafError, one_line
 from gaaf_gp.evaluation.records import reasons
-from gaaf_gp.experiments import resume, run_folder
-from gaaf_gp.experiments.confirm import confirmation_from
-from gaaf_gp.experiments.run_data import archive_of, read_result
+from gaaf_gp.experiments import resume, run_data, run_folder
+from gaaf_gp.experiments.run_data import RunData, archive_of, find_run, read_result
+from gaaf_gp.experiments.run_result import RunResult
 from gaaf_gp.statistics import Interval, paired_difference
-from gaaf_gp.trees.candidate import MARK, PLAIN_SIGN
 
 OPEN = "running or killed"
 """The status of a run whose end is not known."""
@@ -110,17 +108,18 @@ def read_run(folder: Path) -> RunSummary:
         GaafError: it holds no run of ``gaaf-gp evolve``, or what it holds is damaged.
     """
     config, result = resume.read_config(folder), read_result(folder)
-    archived = _archived(folder, config)
-    if result is None and archived is None:
+    data = _archived(folder, config)
+    if result is None and data is None:
         raise GaafError(
             f"a run must have {run_folder.RESULT} or its archive, and {folder} has neither: name another folder"
         )
+    running = data is not None and data.run.status == RUNNING
     try:
-        if result is not None and not (result["interrupted"] and archived is not None and archived.status == RUNNING):
-            outcome = _of_result(folder, result, archived)
+        if result is not None and not (result.interrupted and running):
+            outcome = _of_result(folder, result, running)
         else:
-            assert archived is not None
-            outcome = archived.found(int(config["proxy"]["epochs"]))
+            assert data is not None
+            outcome = _of_archive(data)
         return RunSummary(
             folder=str(folder), settings=_flat(config), seed=config["seed"], budget=config["evaluations"], **outcome
         )
@@ -169,75 +168,47 @@ def _group(members: Sequence[RunSummary]) -> Group:
     return Group(tuple(member.folder for member in members), tuple(member.seed for member in members), figures)
 
 
-@dataclass(frozen=True)
-class _Archived:
-    """What an archive knows of a run: how it ended, and what it asked for."""
-
-    status: str
-    entries: Sequence[RunEntry]
-
-    def found(self, epochs: int) -> dict[str, Any]:
-        """Return what the run has found, as :class:`RunSummary` has it."""
-        entries_of: dict[str, list[RunEntry]] = {}
-        for entry in self.entries:
-            if entry.evaluation is not None and entry.evaluation.split == VALIDATION:
-                entries_of.setdefault(entry.text, []).append(entry)
-        sign = _mean(entries_of.pop(PLAIN_SIGN, []), epochs)
-        entries_of = {text: entries for text, entries in entries_of.items() if not text.startswith(MARK)}
-        means = {text: mean for text, entries in entries_of.items() if (mean := _mean(entries, epochs)) is not None}
-        best = max(means, key=lambda text: means[text], default=None)
-        evaluation = None if best is None else entries_of[best][0].evaluation
-        failed = Counter(
-            next((why for entry in entries if (why := _failure(entry))), None) for entries in entries_of.values()
-        )
-        return {
-            "status": OPEN if self.status == RUNNING else self.status,
-            "trained": len(entries_of),
-            "failures": reasons({why: count for why, count in failed.items() if why is not None}),
-            "best": best,
-            "formula": evaluation and evaluation.formula,
-            "size": None if evaluation is None else _whole(evaluation.metrics.get("nodes")),
-            "validation": None if best is None else means[best],
-            "sign": sign,
-            "test": None,
-            "competitors": {},
-        }
-
-
-def _failure(entry: RunEntry) -> str | None:
-    return entry.failure if entry.evaluation is None else entry.evaluation.failure
-
-
-def _mean(entries: Sequence[RunEntry], epochs: int) -> float | None:
-    """Return the mean over the seeds of full trainings; None if there is none, or one failed."""
-    full = [entry for entry in entries if entry.epochs == epochs]
-    if not full or any(_failure(entry) for entry in full):
-        return None
-    return statistics.fmean(entry.accuracy for entry in full if entry.accuracy is not None)
-
-
-def _archived(folder: Path, config: Mapping[str, Any]) -> _Archived | None:
+def _archived(folder: Path, config: Mapping[str, Any]) -> RunData | None:
+    """Return the run as its archive has it, None where that is missing or does not know the run."""
     path, key = archive_of(folder, config), config.get(resume.RUN)
     if path is None or not isinstance(key, str):
         return None
     with Archive(path, readonly=True, verify=False) as archive:
-        statuses = {run.key: run.status for run in archive.runs()}
-        return _Archived(statuses[key], list(archive.history(key))) if key in statuses else None
+        if key not in (run.key for run in archive.runs()):
+            return None
+    return run_data.read_run(find_run(folder), verify=False)
 
 
-def _of_result(folder: Path, result: Mapping[str, Any], archived: _Archived | None) -> dict[str, Any]:
-    test = confirmation_from(result["test"])
-    ended = "interrupted" if result["interrupted"] else "finished"
+def _of_archive(data: RunData) -> dict[str, Any]:
+    judged = [record for record in data.records.values() if record.outcomes]
+    best = data.best
+    about = None if best is None else data.about(best.text)
+    return {
+        "status": OPEN if data.run.status == RUNNING else data.run.status,
+        "trained": len(judged),
+        "failures": reasons(Counter(record.failure for record in judged if record.failure is not None)),
+        "best": best and best.text,
+        "formula": about and about.formula,
+        "size": about and about.size,
+        "validation": best and best.accuracy,
+        "sign": data.baseline if best is None else data.sign_beside(best),
+        "test": None,
+        "competitors": {},
+    }
+
+
+def _of_result(folder: Path, result: RunResult, running: bool) -> dict[str, Any]:
+    test, ended = result.test, "interrupted" if result.interrupted else "finished"
     hall = run_folder.hall_rows(folder) if (folder / run_folder.HALL).is_file() else []
     return {
-        "status": OPEN if archived is not None and archived.status == RUNNING else ended,
-        "trained": result["evaluations"],
-        "failures": reasons(result["failures"]),
-        "best": result["best"],
-        "formula": result["best_infix"],
+        "status": OPEN if running else ended,
+        "trained": result.evaluations,
+        "failures": reasons(result.failures),
+        "best": result.best,
+        "formula": result.best_infix,
         "size": int(hall[0]["size"]) if hall else None,
-        "validation": result["validation"]["best"],
-        "sign": result["validation"]["sign"],
+        "validation": result.validation.best,
+        "sign": result.validation.sign,
         "test": None if test is None else test.best_mean,
         "competitors": {
             name: Against(competitor.mean, competitor.gain.difference, competitor.gain.p_value, competitor.gain.p_holm)
@@ -257,7 +228,3 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             settings[prefix + name] = value
     return settings
-
-
-def _whole(number: float | None) -> int | None:
-    return None if number is None else int(number)

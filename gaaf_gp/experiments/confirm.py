@@ -117,8 +117,8 @@ def confirmation_from(content: Mapping[str, Any] | None) -> Confirmation | None:
         seeds=tuple(content["seeds"]),
         best=tuple(content["best"]),
         sign=tuple(content["sign"]),
-        best_mean=_number(content["best_mean"]),
-        sign_mean=_number(content["sign_mean"]),
+        best_mean=number_from(content["best_mean"]),
+        sign_mean=number_from(content["sign_mean"]),
         difference=_interval(content["difference"]),
         failures=tuple(content["failures"]),
         competitors={name: _competitor(competitor) for name, competitor in content["competitors"].items()},
@@ -131,7 +131,7 @@ def _competitor(content: Mapping[str, Any]) -> Competitor:
         text=str(content["text"]),
         infix=str(content["infix"]),
         accuracies=tuple(content["accuracies"]),
-        mean=None if content["mean"] is None else _number(content["mean"]),
+        mean=None if content["mean"] is None else number_from(content["mean"]),
         failures=tuple(content["failures"]),
         gain=gain_from(content),
     )
@@ -147,18 +147,23 @@ def gain_from(content: Mapping[str, Any]) -> Gain:
         return Gain()
     return Gain(
         _interval(content["difference"]),
-        _number(content["p_value"]),
-        _number(content["p_holm"]),
+        number_from(content["p_value"]),
+        number_from(content["p_holm"]),
         bool(content["significant"]),
     )
 
 
 def _interval(content: Mapping[str, Any]) -> Interval:
-    mean, low, high, confidence = (_number(content[name]) for name in ("mean", "low", "high", "confidence"))
+    mean, low, high, confidence = (number_from(content[name]) for name in ("mean", "low", "high", "confidence"))
     return Interval(mean, low, high, int(content["n"]), confidence)
 
 
-def _number(value: Any) -> float:
+def number_from(value: Any) -> float:
+    """Return a finite number as JSON has it.
+
+    Raises:
+        ValueError: it is something else.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError("no number")
     return value

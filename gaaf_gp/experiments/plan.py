@@ -16,7 +16,6 @@ from gaaf_gp.experiments.settings import Settings
 from gaaf_gp.search.bloat import Bloat, Control, measured_in
 from gaaf_gp.search.constraints import Constraint, as_constraints
 from gaaf_gp.search.loops import Loop, Steady, as_loop
-from gaaf_gp.search.stopping import Stop
 from gaaf_gp.training.proxy import Proxy
 from gaaf_gp.training.stacked import AT_ONCE
 from gaaf_gp.trees.candidate import parse_candidate
@@ -130,7 +129,6 @@ def rules_of(settings: Settings, pset: PrimitiveSet) -> Rules:
     constraints = as_constraints(settings.constraints, pset)
     rules = Rules(as_loop(settings.loop), measured_in(settings.bloat, settings.measure), constraints, settings.limits)
     rules.bloat()
-    Stop(settings.evaluations, settings.search_seconds, settings.target, settings.stagnation)
     if rules.steady and settings.racing:
         raise GaafError(f"racing needs generations, which the loop {settings.loop!r} has not: leave one of them out")
     for text in settings.initial:

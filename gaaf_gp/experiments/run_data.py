@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from gaaf_gp.archive import VALIDATION, Archive, Birth, Evaluation, Generation, Register, Run, RunEntry
-from gaaf_gp.errors import GaafError
+from gaaf_gp.errors import GaafError, one_line
 from gaaf_gp.evaluation.records import Memory, Record, record_of
 from gaaf_gp.experiments import resume, run_folder
 from gaaf_gp.experiments.explanation import EXPLANATION
+from gaaf_gp.experiments.run_result import RunResult
 from gaaf_gp.training.outcome import WORST_ACCURACY, Outcome
 from gaaf_gp.trees.candidate import MARK, PLAIN_SIGN, Candidate, TwoTrees, parse_candidate
 from gaaf_gp.trees.individual import Individual
@@ -72,7 +73,7 @@ def _revalued(
 def search_texts(
     entries: Sequence[RunEntry],
     births: Sequence[Birth],
-    result: Mapping[str, Any] | None,
+    result: RunResult | None,
     config: Mapping[str, Any],
 ) -> Collection[str]:
     """Return the texts that the search itself judged, and not random search after it.
@@ -83,8 +84,8 @@ def search_texts(
     if births:
         return {birth.text for birth in births}
     texts = list(dict.fromkeys(entry.text for entry in entries))
-    counts = [None if result is None else result.get("evaluations"), config.get("evaluations")]
-    number = next((count for count in counts if isinstance(count, int)), len(texts))
+    budget = config.get("evaluations") if result is None else result.evaluations
+    number = budget if isinstance(budget, int) else len(texts)
     return set(texts[:number])
 
 
@@ -143,16 +144,24 @@ def archive_of(folder: Path, config: Mapping[str, Any]) -> Path | None:
     return next((path for path in (*candidates, folder / run_folder.ARCHIVE) if path.is_file()), None)
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """Return what ``result.json`` of a run holds, None while there is none.
+def read_result(folder: Path) -> RunResult | None:
+    """Return the result of a run, None while it has none.
 
     Raises:
-        GaafError: it is damaged.
+        GaafError: ``result.json`` is damaged.
     """
+    path = folder / run_folder.RESULT
     try:
-        return read_mapping(folder / run_folder.RESULT, "results")
+        content = read_mapping(path, "results")
     except FileNotFoundError:
         return None
+    try:
+        return RunResult.from_json(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise GaafError(
+            f"{path} must hold the results of a run of gaaf-gp evolve, and reading them ended with {one_line(error)}: "
+            "restore a copy"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -179,7 +188,7 @@ class RunData:
     Attributes:
         place: where it is.
         run: of the archive: key, command, settings, versions, status.
-        result: what ``result.json`` holds; None while there is none.
+        result: what it found; None while it has no result.
         pset: the set of its candidates; None where it may not be loaded: then there are no trees, only texts.
         records: what the search judged, in order, text by text; seeds added later are in them.
         drawn: the same of random search, without what the search had before.
@@ -194,7 +203,7 @@ class RunData:
 
     place: Place
     run: Run
-    result: Mapping[str, Any] | None
+    result: RunResult | None
     pset: PrimitiveSet | None
     records: Mapping[str, Record]
     drawn: Mapping[str, Record]

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gaaf_gp.errors import GaafError, one_line
-from gaaf_gp.experiments.confirm import COMPETITORS, Confirmation, Gain, confirmation_from
+from gaaf_gp.experiments.confirm import COMPETITORS, Confirmation, Gain
 from gaaf_gp.experiments.run_result import RunResult, sign_accuracy
 from gaaf_gp.search.result import SearchResult
 from gaaf_gp.trees.candidate import Evolved
@@ -97,18 +97,15 @@ def write(folder: Path, result: RunResult, found: SearchResult, sign: Mapping[in
                 warnings.warn(f"{name} was not drawn ({one_line(error)}); all tables are written", stacklevel=2)
 
 
-def print_summary(
-    outcome: RunResult | Mapping[str, Any], found_rows: Sequence[dict[str, str]], folder: Path, console: Console
-) -> None:
+def print_summary(result: RunResult, found_rows: Sequence[dict[str, str]], folder: Path, console: Console) -> None:
     """Print the best candidates beside the baselines, how the winner compares, and where everything is.
 
     Args:
-        outcome: the result of a run, or what its ``result.json`` holds.
+        result: of the run.
         found_rows: of its hall of fame, see :func:`hall_rows`.
         folder: of the run.
         console: where to.
     """
-    result = outcome.as_json() if isinstance(outcome, RunResult) else outcome
     table = Table(title="Best candidates of the search")
     for column, justify in (
         ("rank", "right"),
@@ -118,32 +115,32 @@ def print_summary(
         ("vs sign", "right"),
     ):
         table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    sign = result["validation"]["sign"]
+    sign = result.validation.sign
     for row in found_rows[:TABLE_ROWS]:
         accuracy = float(row["accuracy"])
         error = f" ± {100 * float(row['standard_error']):.2f}" if row.get("standard_error") else ""
-        over = accuracy - float(row.get("sign") or sign)
-        table.add_row(row["rank"], row["infix"], row["size"], f"{accuracy:.2%}{error}", signed(100 * over))
+        beside = row.get("sign") or sign
+        over = "" if beside is None else signed(100 * (accuracy - float(beside)))
+        table.add_row(row["rank"], row["infix"], row["size"], f"{accuracy:.2%}{error}", over)
     table.add_row("", "x (plain sign)", "1", "" if sign is None else f"{sign:.2%}", "", style="dim")
-    drawn = result.get("random_search")
-    if drawn and drawn["validation"] is not None:
-        gain = "" if sign is None else signed(100 * (drawn["validation"] - sign))
-        table.add_row("", f"{drawn['best_infix']} (random search)", "", f"{drawn['validation']:.2%}", gain, style="dim")
+    drawn = result.random_search
+    if drawn is not None and drawn.validation is not None:
+        gain = "" if sign is None else signed(100 * (drawn.validation - sign))
+        table.add_row("", f"{drawn.best_infix} (random search)", "", f"{drawn.validation:.2%}", gain, style="dim")
     console.print(table)
-    rejected = sum(result["rejected"].values())
-    failed = sum(result["failures"].values())
+    rejected = sum(result.rejected.values())
+    failed = sum(result.failures.values())
     console.print(
-        f"{result['evaluations']} candidates trained ({failed} failed), {rejected} rejected without training, "
-        f"{result['seconds']:.0f} s",
+        f"{result.evaluations} candidates trained ({failed} failed), {rejected} rejected without training, "
+        f"{result.seconds:.0f} s",
         highlight=False,
     )
     for line in _savings(result):
         console.print(line, highlight=False, soft_wrap=True)
-    test = confirmation_from(result.get("test"))
-    if test is not None:
-        console.print(_comparisons(test))
-    words = (result.get("luck") or {}).get("words")
-    for line in (*_separation(test), result["verdict"], result.get("standing"), words):
+    if result.test is not None:
+        console.print(_comparisons(result.test))
+    luck = "" if result.luck is None else str(result.luck["words"])
+    for line in (*_separation(result.test), result.verdict, result.standing or "", luck):
         if line:
             console.print(line, highlight=False, markup=False)
     console.print(f"Everything is in {folder}", highlight=False, markup=False, soft_wrap=True)
@@ -176,12 +173,12 @@ def _separation(test: Confirmation | None) -> Iterable[str]:
         yield f"{ALONE[name]}: {words}"
 
 
-def _savings(result: Mapping[str, Any]) -> Iterable[str]:
-    if result.get("duplicates"):
-        yield f"{result['duplicates']} would have trained as an earlier one and were not"
-    if result.get("dropped"):
-        counts = [f"{count} after epoch {epochs}" for epochs, count in result["dropped"].items()]
-        yield f"dropped out of races: {', '.join(counts)}; {result['epochs_trained']} epochs trained in all"
+def _savings(result: RunResult) -> Iterable[str]:
+    if result.duplicates:
+        yield f"{result.duplicates} would have trained as an earlier one and were not"
+    if result.dropped:
+        counts = [f"{count} after epoch {epochs}" for epochs, count in result.dropped.items()]
+        yield f"dropped out of races: {', '.join(counts)}; {result.epochs_trained} epochs trained in all"
 
 
 def hall_rows(folder: Path) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from gaaf_gp.evaluation.records import Record
-from gaaf_gp.experiments.confirm import COMPETITORS, Confirmation
+from gaaf_gp.experiments.confirm import COMPETITORS, Confirmation, confirmation_from, number_from
 from gaaf_gp.search.result import SearchResult
 from gaaf_gp.statistics import additive_fit
 from gaaf_gp.util.provenance import versions
@@ -117,6 +117,33 @@ class RunResult(Mapping[str, Any]):
             "test": None if self.test is None else self.test.as_json(),
             "random_search": None if self.random_search is None else asdict(self.random_search),
         }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> RunResult:
+        """Return the result that :meth:`as_json` gave.
+
+        Raises:
+            ValueError, TypeError, LookupError, AttributeError: it is something else.
+        """
+        plain = {field.name: content[field.name] for field in fields(cls)}
+        for field in fields(cls):
+            if field.type in ("int", "float"):
+                number_from(plain[field.name])
+            elif field.type == "str" and not isinstance(plain[field.name], str):
+                raise TypeError(f"{field.name} is no text")
+            elif field.type == "dict[str, int]":
+                plain[field.name] = {why: int(count) for why, count in plain[field.name].items()}
+        luck, drawn = plain["luck"], plain["random_search"]
+        if luck is not None and not isinstance(luck["words"], str):
+            raise TypeError("no words")
+        return cls(
+            **{
+                **plain,
+                "validation": Validation(**plain["validation"]),
+                "test": confirmation_from(plain["test"]),
+                "random_search": None if drawn is None else RandomSearchResult(**drawn),
+            }
+        )
 
     def __getitem__(self, name: str) -> Any:
         warnings.warn(

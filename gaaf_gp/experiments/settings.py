@@ -21,7 +21,7 @@ from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.search.bloat import CONTROLS, SEARCH_DEFAULT, SIZES
 from gaaf_gp.training.proxy import DEFAULT_EPOCHS
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
-from gaaf_gp.util.checks import LARGEST, check_text, number, whole_fields, whole_number
+from gaaf_gp.util.checks import LARGEST, check_text, number, positive_number, whole_fields, whole_number
 from gaaf_gp.util.devices import PRECISIONS, available_cores
 from gaaf_gp.util.files import read_mapping
 
@@ -261,9 +261,10 @@ class Settings:
         least = {option.setting: option.least for option in OPTIONS.values() if option.least is not None}
         whole_fields(self, **least)
         object.__setattr__(self, "seed", whole_number("seed", self.seed, 0, MOST_SEED))
-        for name in ("search_seconds", "target"):
-            if (value := getattr(self, name)) is not None:
-                object.__setattr__(self, name, number(name, value))
+        if self.search_seconds is not None:
+            object.__setattr__(self, "search_seconds", positive_number("search_seconds", self.search_seconds))
+        if self.target is not None:
+            object.__setattr__(self, "target", number("target", self.target, finite=True))
         if self.stagnation is not None:
             whole_fields(self, stagnation=1)
 

@@ -197,7 +197,7 @@ def test_the_table_fits_whatever_the_width(capsys, runs, monkeypatch, columns):
         ("first nowhere", "nowhere has none"),
         ("first empty", "must have result.json or its archive, and .*empty has neither"),
         ("first torn", "torn/result.json must be JSON"),
-        ("first foreign", "must hold a run of gaaf-gp evolve"),
+        ("first foreign", "must hold the results of a run of gaaf-gp evolve"),
     ],
 )
 def test_what_is_no_run_is_one_line(capsys, runs, tmp_path, names, message):

@@ -9,6 +9,7 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.experiments.run_folder import check_free, next_free, print_summary, start, write
 from gaaf_gp.experiments.run_result import result_of
 from gaaf_gp.search import evolve
+from tests.made_results import drawn, made
 
 
 def test_a_new_and_an_empty_folder_are_free(tmp_path):
@@ -44,14 +45,11 @@ def test_the_summary_names_the_best_the_baseline_and_the_verdict(tmp_path):
     rows = [
         {"rank": str(i), "infix": f"sin(x) + {i}", "size": "4", "accuracy": str(0.8 - i / 100)} for i in range(1, 8)
     ]
-    result = {
-        "validation": {"sign": 0.75, "best": 0.79},
-        "rejected": {"constant sign": 3},
-        "failures": {"out of memory": 1},
-        "evaluations": 9,
-        "seconds": 12.3,
-        "verdict": "The evolved activation is NOT shown to be better.",
-    }
+    result = made(
+        rejected={"constant sign": 3},
+        failures={"out of memory": 1},
+        verdict="The evolved activation is NOT shown to be better.",
+    )
     text = io.StringIO()
     print_summary(result, rows, tmp_path, Console(file=text, width=100))
     lines = text.getvalue()
@@ -62,23 +60,19 @@ def test_the_summary_names_the_best_the_baseline_and_the_verdict(tmp_path):
     assert "+4.00" in lines
     assert "75.00%" in lines
     assert "9 candidates trained (1 failed), 3 rejected without training, 12 s" in lines
-    assert result["verdict"] in lines
+    assert result.verdict in lines
     assert str(tmp_path) in lines
 
 
 def test_the_summary_gives_errors_and_what_was_saved(tmp_path):
     row = {"rank": "1", "infix": "sin(x)", "size": "2", "accuracy": "0.8", "standard_error": "0.00345", "sign": "0.78"}
-    result = {
-        "validation": {"sign": 0.75, "best": 0.8},
-        "rejected": {"constant sign": 3, "same behaviour": 4},
-        "failures": {},
-        "evaluations": 30,
-        "duplicates": 4,
-        "dropped": {"1": 20, "3": 6},
-        "epochs_trained": 68,
-        "seconds": 12.3,
-        "verdict": "None.",
-    }
+    result = made(
+        rejected={"constant sign": 3, "same behaviour": 4},
+        evaluations=30,
+        duplicates=4,
+        dropped={"1": 20, "3": 6},
+        epochs_trained=68,
+    )
     text = io.StringIO()
     print_summary(result, [row, {**row, "rank": "2", "standard_error": "", "sign": ""}], tmp_path, Console(file=text))
     shown = text.getvalue()
@@ -90,18 +84,17 @@ def test_the_summary_gives_errors_and_what_was_saved(tmp_path):
 
 
 def test_a_run_that_ended_early_has_a_summary_too(tmp_path):
-    result = {
-        "validation": {"sign": None, "best": None},
-        "rejected": {},
-        "failures": {},
-        "evaluations": 0,
-        "seconds": 1.0,
-        "verdict": "Not compared on the test split: the run was interrupted.",
-    }
+    result = made(
+        best=None,
+        best_infix=None,
+        validation={"sign": None, "best": None, "best_standard_error": None, "seeds": []},
+        evaluations=0,
+        verdict="Not compared on the test split: the run was interrupted.",
+    )
     text = io.StringIO()
     print_summary(result, [], tmp_path, Console(file=text, width=100))
     assert "0 candidates trained" in text.getvalue()
-    assert result["verdict"] in text.getvalue()
+    assert result.verdict in text.getvalue()
 
 
 def _one(mean, difference=None, p_holm=None):
@@ -120,14 +113,9 @@ def _one(mean, difference=None, p_holm=None):
 
 
 def test_the_summary_compares_the_winner_with_all(tmp_path):
-    result = {
-        "validation": {"sign": 0.75, "best": 0.79},
-        "random_search": {"validation": 0.77, "best_infix": "cos(x) - 0.2"},
-        "rejected": {},
-        "failures": {},
-        "evaluations": 9,
-        "seconds": 12.3,
-        "test": {
+    result = made(
+        random_search=drawn(best_infix="cos(x) - 0.2"),
+        test={
             "seeds": [1, 2, 3],
             "best": [0.8123] * 3,
             "sign": [0.78] * 3,
@@ -142,9 +130,8 @@ def test_the_summary_compares_the_winner_with_all(tmp_path):
             },
             "separation": {"forward": _one(0, (0.002, 0.02, 0.04), 0.03), "backward": _one(0)},
         },
-        "verdict": "The evolved activation is better.",
-        "standing": "Against 3 competitors: better than plain sign.",
-    }
+        standing="Against 3 competitors: better than plain sign.",
+    )
     text = io.StringIO()
     print_summary(result, [], tmp_path, Console(file=text, width=150))
     lines = text.getvalue()
@@ -161,7 +148,7 @@ def test_the_summary_compares_the_winner_with_all(tmp_path):
     gain = "+2.00 points over the plain sign (95 % interval +0.20 to +4.00, p 0.03)"
     assert f"The forward tree with the clipped identity: {gain}" in lines
     assert "The backward tree with the plain sign: too few trainings" in lines
-    assert result["standing"] in lines
+    assert result.standing in lines
 
 
 def test_a_figure_that_fails_is_a_warning_and_all_else_is_written(tmp_path, monkeypatch, minimal):

@@ -18,6 +18,9 @@ from gaaf_gp.util.devices import available_cores
         ({"fresh_seeds": 1}, "fresh_seeds must be a whole number of at least 2"),
         ({"extra_seeds": -1}, "extra_seeds must be a whole number of at least 0, got -1"),
         ({"population": True}, "population must be a whole number of at least 2"),
+        ({"search_seconds": 0}, "search_seconds must be a number above 0"),
+        ({"target": float("inf")}, "target must be a finite number, got inf"),
+        ({"stagnation": 0}, "stagnation must be a whole number of at least 1, got 0"),
     ],
 )
 def test_bad_settings_are_refused(tmp_path, change, message):

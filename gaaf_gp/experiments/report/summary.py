@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from gaaf_gp.archive import FAILED, FINISHED, INTERRUPTED, RUNNING
-from gaaf_gp.errors import GaafError
 from gaaf_gp.experiments import run_folder
-from gaaf_gp.experiments.confirm import COMPETITORS, Gain, confirmation_from
+from gaaf_gp.experiments.confirm import COMPETITORS, Gain
 from gaaf_gp.experiments.run_data import RunData
 
 STATES = {
@@ -92,47 +89,31 @@ class Summary:
 
 
 def summarise(data: RunData) -> Summary:
-    """Return the summary of a run.
-
-    Raises:
-        GaafError: ``result.json`` holds something else than results.
-    """
-    result = data.result or {}
-    try:
-        test = confirmation_from(result.get("test"))
-        competitors = {} if test is None else test.competitors
-        against = tuple(
-            compared(COMPETITORS.get(name, name), competitor.infix, competitor.mean, competitor.gain)
-            for name, competitor in competitors.items()
-        )
-        parts = (test and test.separation) or {}
-        separation = tuple(compared(run_folder.ALONE.get(name, name), "", None, gain) for name, gain in parts.items())
-        return Summary(
-            status=data.run.status,
-            state=STATES.get(data.run.status, data.run.status),
-            confirmed=test is not None,
-            verdict=str(result["verdict"]) if result.get("verdict") else _open(data),
-            standing=str(result.get("standing") or ""),
-            luck=str((result.get("luck") or {}).get("words", "")),
-            test_mean=None if test is None else test.best_mean,
-            seeds=0 if test is None else len(test.seeds),
-            against=against,
-            separation=separation,
-            reach=reach_of((*against, *separation)),
-            counts=_counts(data, result),
-            seconds=_seconds(data, result),
-        )
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        if isinstance(error, GaafError):
-            raise
-        raise GaafError(
-            f"{data.place.folder / run_folder.RESULT} must hold the results of a run, and reading them ended with "
-            f"{type(error).__name__}: restore a copy"
-        ) from error
-
-
-def _open(data: RunData) -> str:
-    return NO_RESULT if data.run.status == FINISHED else NOT_CONFIRMED
+    """Return the summary of a run."""
+    result, test = data.result, None if data.result is None else data.result.test
+    competitors = {} if test is None else test.competitors
+    against = tuple(
+        compared(COMPETITORS.get(name, name), competitor.infix, competitor.mean, competitor.gain)
+        for name, competitor in competitors.items()
+    )
+    parts = (test and test.separation) or {}
+    separation = tuple(compared(run_folder.ALONE.get(name, name), "", None, gain) for name, gain in parts.items())
+    unconfirmed = NO_RESULT if data.run.status == FINISHED else NOT_CONFIRMED
+    return Summary(
+        status=data.run.status,
+        state=STATES.get(data.run.status, data.run.status),
+        confirmed=test is not None,
+        verdict=unconfirmed if result is None else result.verdict,
+        standing=(result and result.standing) or "",
+        luck=result.luck["words"] if result is not None and result.luck is not None else "",
+        test_mean=None if test is None else test.best_mean,
+        seeds=0 if test is None else len(test.seeds),
+        against=against,
+        separation=separation,
+        reach=reach_of((*against, *separation)),
+        counts=_counts(data),
+        seconds=_seconds(data),
+    )
 
 
 def compared(name: str, formula: str, mean: float | None, gain: Gain, said: str = "") -> Against:
@@ -144,34 +125,28 @@ def compared(name: str, formula: str, mean: float | None, gain: Gain, said: str 
     return Against(name, formula, mean, middle, low, high, gain.p_holm, said)
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError("no number")
-    return float(value)
-
-
 def reach_of(every: tuple[Against, ...]) -> float:
     """Return half the width of a scale that all intervals fit in, points."""
     ends = [abs(end) for item in every for end in (item.low, item.high) if end is not None]
     return 1.08 * max(ends, default=1.0) or 1.0
 
 
-def _counts(data: RunData, result: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
-    records = data.records.values()
+def _counts(data: RunData) -> tuple[tuple[int, str], ...]:
+    records, rejected = data.records.values(), {} if data.result is None else data.result.rejected
     dropped = Counter(record.outcomes[0].epochs for record in records if not record.complete and record.outcomes)
     found = [
         (sum(record.complete and record.failure is None for record in records), "trained in full"),
         *((count, f"dropped out of a race after epoch {epochs}") for epochs, count in sorted(dropped.items())),
         (sum(record.failure is not None for record in records), "failed"),
         (sum(birth.text not in data.records for birth in data.births), "bred and not judged yet"),
-        *((int(count), f"rejected untrained: {why}") for why, count in (result.get("rejected") or {}).items()),
+        *((count, f"rejected untrained: {why}") for why, count in rejected.items()),
         (len(data.drawn), "more of random search"),
     ]
     return tuple((count, words) for count, words in found if count)
 
 
-def _seconds(data: RunData, result: Mapping[str, Any]) -> float | None:
-    if result.get("seconds") is not None:
-        return _number(result["seconds"])
+def _seconds(data: RunData) -> float | None:
+    if data.result is not None:
+        return data.result.seconds
     spent = [outcome.seconds for record in data.records.values() for outcome in record.outcomes]
     return sum(one for one in spent if math.isfinite(one)) if spent else None

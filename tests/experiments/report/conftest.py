@@ -21,6 +21,7 @@ from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.parser import parse
 from gaaf_gp.util.provenance import versions
 from primitives import gaaf
+from tests.made_results import content
 
 EPOCHS = 3
 TASK = {"proxy": {"epochs": EPOCHS}, "at_once": 1}
@@ -107,12 +108,12 @@ class Run:
         test = {"seeds": [1_000_000, 1_000_001], "best": [0.55, 0.55], "sign": [0.5, 0.5], "best_mean": 0.55,
                 "sign_mean": 0.5, "difference": difference, "failures": [], "separation": None,
                 "competitors": {"sign": one, "rsign": {**one, "infix": "x + s0", "mean": None, **none}}}  # fmt: skip
-        self.write("result.json", {
-            "best": best, "test": test, "verdict": verdict(confirmation_from(test), ""),
-            "standing": "Against 2 competitors: better than plain sign.",
-            "luck": {"words": "About 1.20 points of that are luck."},
-            "evaluations": len({*self.judged}), "rejected": {"constant sign": 4}, "seconds": 123.4,
-        })  # fmt: skip
+        self.write("result.json", content(
+            best=best, test=test, verdict=verdict(confirmation_from(test), ""),
+            standing="Against 2 competitors: better than plain sign.",
+            luck={"words": "About 1.20 points of that are luck."},
+            evaluations=len({*self.judged}), rejected={"constant sign": 4}, seconds=123.4,
+        ))  # fmt: skip
 
     def explain(self, text: str, infix: str, failure: str = "", alike: bool = True) -> Explanation:
         """Write ``explain.json``: the shape of the slope makes all of the gain; by default no threshold differs."""

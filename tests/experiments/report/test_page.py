@@ -11,6 +11,7 @@ import pytest
 from gaaf_gp.errors import GaafError
 from gaaf_gp.experiments.report import Builder, build_page, page
 from gaaf_gp.experiments.run_data import find_run, read_run
+from tests import made_results
 from tests.experiments.report.parsed import Page
 
 MOST_BYTES = 5_000_000
@@ -244,7 +245,7 @@ def test_hostile_texts_stay_texts(tmp_path, make_run):
         run.train("@sign", seed=place)
     run.register.generation(0, 5, list(HOSTILE))
     run.train("rejected", failure=script)
-    run.write("result.json", {"verdict": script, "standing": script, "rejected": {script: 3}})
+    run.write("result.json", made_results.content(verdict=script, standing=script, rejected={script: 3}))
     html, found = built(run.end())
     assert len(found.find("script")) == len(found.find("style")) == 1
     assert not found.find("img")

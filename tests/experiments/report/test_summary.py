@@ -8,10 +8,10 @@ import pytest
 
 from gaaf_gp.archive import FAILED, FINISHED, INTERRUPTED, RUNNING
 from gaaf_gp.archive.births import Birth
-from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.experiments.report.summary import NO_RESULT, NOT_CONFIRMED, STATES, Against, summarise
 from gaaf_gp.training.outcome import Epoch, Outcome
+from tests.made_results import made
 
 
 def gain(mean=None, low=None, high=None, significant=True, p_holm=0.01):
@@ -60,7 +60,7 @@ def test_a_difference_is_better_worse_or_not_significant():
         random=competitor(0.001, -0.01, 0.02, significant=False, p_holm=0.7, infix="sin(x)", mean=None),
         rprelu=competitor(infix="p", mean=None),
     )
-    found = summarise(run({"test": test}))
+    found = summarise(run(made(test=test)))
     assert [one.said for one in found.against] == ["better", "worse", "not significant", "too few trainings"]
     sign, rsign, random, rprelu = found.against
     assert (sign.difference, sign.low, sign.high) == pytest.approx((5.0, 1.0, 9.0)), "points of per cent"
@@ -71,18 +71,18 @@ def test_a_difference_is_better_worse_or_not_significant():
 
 
 def test_the_scale_reaches_over_both_ends_of_all_intervals():
-    results = {"test": confirmed(sign=competitor(-0.04, -0.09, 0.01), rsign=competitor(0.0, -0.02, 0.03))}
-    assert summarise(run(results)).reach == pytest.approx(1.08 * 9)
-    results["test"]["separation"] = {"forward": gain(0.05, -0.01, 0.12)}
-    assert summarise(run(results)).reach == pytest.approx(1.08 * 12)
-    assert summarise(run({"test": confirmed(sign=competitor())})).reach == pytest.approx(1.08)
-    assert summarise(run({"test": confirmed(sign=competitor(0.0, 0.0, 0.0))})).reach == 1.0
+    results = confirmed(sign=competitor(-0.04, -0.09, 0.01), rsign=competitor(0.0, -0.02, 0.03))
+    assert summarise(run(made(test=results))).reach == pytest.approx(1.08 * 9)
+    results["separation"] = {"forward": gain(0.05, -0.01, 0.12)}
+    assert summarise(run(made(test=results))).reach == pytest.approx(1.08 * 12)
+    assert summarise(run(made(test=confirmed(sign=competitor())))).reach == pytest.approx(1.08)
+    assert summarise(run(made(test=confirmed(sign=competitor(0.0, 0.0, 0.0))))).reach == 1.0
     assert summarise(run()).reach == pytest.approx(1.08)
 
 
 def test_two_trees_are_compared_by_either_alone():
     parts = {"forward": gain(0.05, 0.01, 0.12), "backward": gain(-0.05, -0.1, -0.01)}
-    found = summarise(run({"test": confirmed(parts, sign=competitor(0.1, 0.05, 0.15))}))
+    found = summarise(run(made(test=confirmed(parts, sign=competitor(0.1, 0.05, 0.15)))))
     assert [(one.difference, one.said) for one in found.separation] == [
         (pytest.approx(5.0), "better"),
         (pytest.approx(-5.0), "worse"),
@@ -102,7 +102,7 @@ def test_what_became_of_the_candidates_is_counted():
         record("out early", outcome(epochs=1), fidelity=0.1),
     ]
     births = ["good 0", "good 1", "waiting", "bad", "also waiting"]
-    result = {"rejected": {"same": 7, "too large": 2, "never": 0}}
+    result = made(rejected={"same": 7, "too large": 2, "never": 0})
     found = summarise(run(result, records=records, births=births, drawn=["a", "b"]))
     assert found.counts == (
         (3, "trained in full"),
@@ -119,10 +119,9 @@ def test_what_became_of_the_candidates_is_counted():
 
 def test_seconds_are_those_of_the_run_or_else_of_its_trainings():
     records = [record("a", outcome(2.0), outcome(3.0)), record("b", outcome(math.inf)), record("c", outcome(0.5))]
-    assert summarise(run({"seconds": 77}, records=records)).seconds == 77
-    assert summarise(run({"seconds": 0.0}, records=records)).seconds == 0
-    assert summarise(run({}, records=records)).seconds == 5.5, "what is not finite is left out"
-    assert summarise(run(None, records=records)).seconds == 5.5
+    assert summarise(run(made(seconds=77), records=records)).seconds == 77
+    assert summarise(run(made(seconds=0.0), records=records)).seconds == 0
+    assert summarise(run(None, records=records)).seconds == 5.5, "what is not finite is left out"
     assert summarise(run()).seconds is None
 
 
@@ -142,25 +141,16 @@ def test_what_is_not_confirmed_says_why(status, state, words):
     assert (found.confirmed, found.test_mean, found.seeds, found.against) == (False, None, 0, ())
     assert (found.standing, found.luck) == ("", "")
     assert set(STATES) == {RUNNING, INTERRUPTED, FAILED, FINISHED}
-    assert summarise(run({"verdict": "It is better."}, status)).verdict == "It is better."
+    assert summarise(run(made(), status)).verdict == "It is better."
 
 
 def test_what_is_confirmed_is_told_as_it_was():
-    result = {
-        "test": confirmed(sign=competitor(0.1, 0.05, 0.15)),
-        "verdict": "sin(x) is better.", "standing": "Better than all.", "luck": {"words": "Half is luck."},
-    }  # fmt: skip
+    result = made(
+        test=confirmed(sign=competitor(0.1, 0.05, 0.15)),
+        verdict="sin(x) is better.",
+        standing="Better than all.",
+        luck={"words": "Half is luck."},
+    )
     found = summarise(run(result))
     assert (found.confirmed, found.test_mean, found.seeds) == (True, 0.6, 3)
     assert (found.verdict, found.standing, found.luck) == ("sin(x) is better.", "Better than all.", "Half is luck.")
-
-
-@pytest.mark.parametrize(
-    "result",
-    [{"test": {}}, {"test": 3}, {"seconds": "long"}, {"seconds": True}, {"seconds": math.nan}, {"rejected": [1]}],
-)
-def test_results_that_are_none_are_refused(result):
-    with pytest.raises(
-        GaafError, match=r"folder/result\.json must hold the results of a run, and reading them ended with"
-    ):
-        summarise(run(result))

@@ -1,20 +1,24 @@
 """The verdict is honest, and figures that are compared are of the same seeds."""
 
+import json
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
+from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.experiments.confirm import Competitor, Confirmation, Gain
-from gaaf_gp.experiments.run_result import luck, result_of, sign_accuracy, standing, verdict
+from gaaf_gp.experiments.run_data import read_result
+from gaaf_gp.experiments.run_result import RunResult, luck, result_of, sign_accuracy, standing, verdict
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.genetic import random_search
 from gaaf_gp.search.result import SearchResult
 from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.statistics import Interval
 from gaaf_gp.training.outcome import Outcome
+from tests.made_results import content, drawn, made
 
 
 def _compared(low, mean, high):
@@ -148,3 +152,36 @@ def test_a_result_is_read_as_a_dict_with_a_warning_until_users_change_their_scri
         assert result.get("seed") == result.seed == 3
     with pytest.raises(KeyError), pytest.warns(DeprecationWarning, match="no dict any more"):
         result["nothing"]
+
+
+def test_a_result_is_read_as_it_was_written(minimal):
+    found = evolve(minimal, lambda tree: 1 / len(tree), evaluations=6, population_size=4)
+    assert RunResult.from_json(json.loads(json.dumps(result_of(found, {0: 0.5}, None).as_json()))) == result_of(
+        found, {0: 0.5}, None
+    )
+    whole = made(
+        test=Confirmation(
+            (1, 2), (0.5, 0.6), (0.4, 0.5), 0.55, 0.45, Interval(0.1, 0.0, 0.2, 2, 0.95), (),
+            {"sign": Competitor("@sign", "x", (0.4, 0.5), 0.45, (), Gain())}, {"forward": Gain()},
+        ).as_json(),
+        random_search=drawn(),
+    )  # fmt: skip
+    assert RunResult.from_json(json.loads(json.dumps(whole.as_json()))) == whole
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"test": {}}, {"test": 3}, {"seconds": "long"}, {"seconds": True}, {"rejected": [1]},
+        {"rejected": {"same": "many"}}, {"luck": {}}, {"luck": {"words": 3}}, {"verdict": None}, {"validation": 3},
+        {"validation": {"best": 1.0}}, {"random_search": {"best": "x"}}, {"random_search": 7}, {"evaluations": None},
+    ],
+)  # fmt: skip
+def test_a_result_that_is_none_is_refused_in_one_line(tmp_path, damage):
+    (tmp_path / "result.json").write_text(json.dumps(content(**damage)))
+    with pytest.raises(GaafError, match=r"result\.json must hold the results of a run of gaaf-gp evolve, .*restore"):
+        read_result(tmp_path)
+
+
+def test_a_folder_without_a_result_has_none(tmp_path):
+    assert read_result(tmp_path) is None
