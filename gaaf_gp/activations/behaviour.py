@@ -155,7 +155,7 @@ def _gradients(values: Tensor, leaves: Sequence[Tensor], surrogate: Surrogate) -
     if not values.requires_grad:
         return [torch.zeros_like(leaf) for leaf in leaves]
     signs = binarize(values, surrogate)
-    return torch.autograd.grad(signs, leaves, torch.ones_like(signs), allow_unused=True, materialize_grads=True)
+    return torch.autograd.grad(signs.sum(), leaves, allow_unused=True, materialize_grads=True)
 
 
 def _signs(values: Tensor, inputs: Tensor) -> Tensor:

@@ -181,8 +181,8 @@ def windowed_slope(values: Tensor, inputs: Tensor, surrogate: Surrogate) -> Tens
     """
     if not values.requires_grad:
         return torch.zeros_like(inputs)
-    signs = binarize(values, surrogate)
-    (slope,) = torch.autograd.grad(signs, inputs, torch.ones_like(signs), allow_unused=True, materialize_grads=True)
+    signs = binarize(values, surrogate).sum()  # a sum, because torch loads sympy to look at a gradient that it is given
+    (slope,) = torch.autograd.grad(signs, inputs, allow_unused=True, materialize_grads=True)
     return slope.masked_fill(surrogate.derivative(values) == 0, 0.0)
 
 

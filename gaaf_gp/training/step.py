@@ -238,7 +238,7 @@ class TrainingSteps(ABC):
         self.optimizer.zero_grad()
         # no candidate of a stack meets another, so each loss gets its own gradients
         if self._scale is None:
-            losses.backward(torch.ones_like(losses))
+            losses.sum().backward()
             self.optimizer.step(learning_rate)
         else:
             scale = self._scale.value

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import math
 import pickle
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -120,6 +122,20 @@ def test_candidates_start_alike_and_see_the_same_batches(tiny_proxy, free, monke
     assert len(batches[0]) == tiny_proxy.epochs * (60 // BATCH)
     assert batches[0] == batches[1]
     assert batches[0] != batches[2]
+
+
+def test_a_training_does_without_sympy():
+    """Loading it takes half a second of every process that trains."""
+    code = (
+        "import sys\n"
+        "from gaaf_gp import Proxy, load_data, parse\n"
+        "from primitives import gaaf\n"
+        "outcome = Proxy(load_data('fashion10k', limit=100), epochs=1).train(parse('max(sin(x), x)', gaaf.free()), 0)\n"
+        "assert outcome.failure is None, outcome\n"
+        "assert 'sympy' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_global_random_numbers_and_threads_are_left_alone(tiny_proxy):
