@@ -76,6 +76,8 @@ def searches(folder: Path) -> dict[str, Any]:
                        checkpoint=path)  # fmt: skip
         state = json.loads(path.read_text())
         del state["sha256"], state["gaaf-gp"]  # the version is none of a search
+        for entry in state["primitives"]:
+            entry["values"] = len(entry["values"])  # a sine differs in its last bits from processor to processor
         content[loop] = {**shown(found), "checkpoint": digest(state)}
     content["genetic"] = shown(genetic(pset, TableEvaluator(table, pset), evaluations=60, seed=3))
     content["random"] = shown(random_search(pset, TableEvaluator(table, pset), evaluations=40, seed=3))
