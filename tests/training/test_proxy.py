@@ -130,7 +130,8 @@ def test_a_training_does_without_sympy():
         "import sys\n"
         "from gaaf_gp import Proxy, load_data, parse\n"
         "from primitives import gaaf\n"
-        "outcome = Proxy(load_data('fashion10k', limit=100), epochs=1, batch_size=40).train(parse('max(sin(x), x)', gaaf.free()), 0)\n"
+        "proxy = Proxy(load_data('fashion10k', limit=100), epochs=1, batch_size=40)\n"
+        "outcome = proxy.train(parse('max(sin(x), x)', gaaf.free()), 0)\n"
         "assert outcome.failure is None, outcome\n"
         "assert 'sympy' not in sys.modules\n"
     )

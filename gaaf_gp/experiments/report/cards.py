@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from gaaf_gp.archive import Birth
 from gaaf_gp.errors import GaafError
@@ -196,9 +197,17 @@ def coordinate(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def filters() -> dict[str, Callable[..., str]]:
+def marks(reach: float) -> list[tuple[float, str]]:
+    """Return the numbers below a scale of differences that reaches equally far to both sides, and their texts."""
+    most = 0.9 * reach  # so that a text at either end has room
+    size = 10.0 ** math.floor(math.log10(most))
+    end = max(step * size for step in (1, 2, 5) if step * size <= most)
+    return [(-end, f"\N{MINUS SIGN}{end:g}"), (0.0, "0"), (end, f"+{end:g}")]
+
+
+def filters() -> dict[str, Callable[..., Any]]:
     """Return all of them by the names that templates use."""
     return {
         "per_cent": per_cent, "signed": signed, "number": number, "p_value": p_value, "duration": duration,
-        "moment": moment, "clipped": clipped, "c": coordinate,
+        "moment": moment, "clipped": clipped, "c": coordinate, "marks": marks,
     }  # fmt: skip

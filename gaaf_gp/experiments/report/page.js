@@ -1,61 +1,60 @@
 "use strict";
 (() => {
-  const state = { column: 0, down: false, filter: "", kind: "" };
+  const state = { key: "rank", down: false, filter: "", kind: "" };
   const all = (selector, from = document) => [...from.querySelectorAll(selector)];
+  const TEXTS = ["formula", "state"];
 
-  // the table: headers become buttons that sort
-  function key(row, column) {
-    const cell = row.cells[column];
-    if (cell.dataset.value !== undefined) return cell.dataset.value === "" ? null : Number(cell.dataset.value);
-    const text = cell.textContent.trim();
-    return column === 0 ? Number(text) : text;
+  // the list of candidates: its heads become buttons that sort it
+  function value(card, key) {
+    const text = card.dataset[key];
+    return TEXTS.includes(key) ? text : text === "" ? null : Number(text);
   }
   function sort() {
-    const table = document.getElementById("table");
-    if (!table) return;
-    const body = table.tBodies[0];
-    const rows = [...body.rows].map((row) => [key(row, state.column), Number(row.cells[0].textContent), row]);
-    rows.sort(([a, i], [b, j]) => {
+    const list = document.getElementById("list");
+    if (!list) return;
+    const cards = all(".card", list).map((card) => [value(card, state.key), Number(card.dataset.rank), card]);
+    cards.sort(([a, i], [b, j]) => {
       if (a === null || b === null) return (a === null) - (b === null) || i - j; // what is not known stays last
       const order = typeof a === "number" ? a - b : a.localeCompare(b);
       return (state.down ? -order : order) || i - j;
     });
-    body.append(...rows.map(([, , row]) => row));
-    all("th", table.tHead).forEach((head, place) => {
-      if (place === state.column) head.setAttribute("aria-sort", state.down ? "descending" : "ascending");
-      else head.removeAttribute("aria-sort");
-    });
+    list.append(...cards.map(([, , card]) => card));
+    for (const head of all(".heads [data-key]", list)) {
+      const order = state.down ? "descending" : "ascending", button = head.firstElementChild;
+      if (head.dataset.key === state.key) head.dataset.order = order;
+      else delete head.dataset.order;
+      button.setAttribute("aria-pressed", head.dataset.key === state.key);
+      button.title = head.dataset.key === state.key ? `sorted, ${order}` : "sort";
+    }
   }
   function filter() {
-    const table = document.getElementById("table");
-    if (!table) return;
+    const cards = all("#list .card");
     const words = state.filter.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
-    for (const row of table.tBodies[0].rows) {
-      const card = document.getElementById(row.dataset.card);
-      const text = (row.textContent + " " + card.dataset.text).toLowerCase();
-      const fits = words.every((word) => text.includes(word)) && (!state.kind || row.dataset.kind.split(" ").includes(state.kind));
-      row.hidden = card.hidden = !fits;
+    for (const card of cards) {
+      const text = (card.querySelector("summary").textContent + " " + card.dataset.text + " " + card.dataset.state).toLowerCase();
+      const fits = words.every((word) => text.includes(word)) && (!state.kind || card.dataset.kind.split(" ").includes(state.kind));
+      card.hidden = !fits;
       shown += fits;
     }
-    document.getElementById("count").textContent = `${shown} of ${table.tBodies[0].rows.length} shown`;
+    document.getElementById("count").textContent = `${shown} of ${cards.length} shown`;
     document.getElementById("none").hidden = shown > 0;
   }
-  function prepareTable() {
-    const table = document.getElementById("table");
-    if (!table) return;
-    all("th", table.tHead).forEach((head, place) => {
+  function prepareList() {
+    const list = document.getElementById("list");
+    if (!list) return;
+    for (const head of all(".heads [data-key]", list)) {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = head.textContent;
       button.addEventListener("click", () => {
-        const again = state.column === place;
+        const again = state.key === head.dataset.key;
         state.down = again ? !state.down : head.dataset.first === "down";
-        state.column = place;
+        state.key = head.dataset.key;
         sort();
       });
       head.replaceChildren(button);
-    });
+    }
     const form = document.querySelector(".filters");
     form.hidden = false;
     form.addEventListener("submit", (event) => event.preventDefault());
@@ -116,7 +115,7 @@
   window.addEventListener("hashchange", unfold);
 
   function prepare() {
-    prepareTable();
+    prepareList();
     prepareFront();
   }
   prepare();
@@ -134,8 +133,8 @@
     const others = all("details:not(.card)").map((one) => one.open);
     const active = document.activeElement;
     const focused = active && active.id, selection = active && active.id === "filter" ? active.selectionStart : null;
-    const header = active && active.closest && active.closest("#table th");
-    const column = header ? header.cellIndex : null;
+    const header = active && active.closest && active.closest(".heads [data-key]");
+    const key = header ? header.dataset.key : null;
     const card = active && active.closest && active.closest("details.card");
     const text = card ? card.dataset.text : null;
     const [x, y] = [scrollX, scrollY];
@@ -144,7 +143,7 @@
     all("details:not(.card)").forEach((one, place) => { one.open = others[place] || false; });
     prepare();
     const same = text !== null && all("details.card").find((one) => one.dataset.text === text);
-    const target = column !== null ? document.querySelectorAll("#table thead button")[column]
+    const target = key !== null ? document.querySelector(`.heads [data-key="${key}"] button`)
       : same ? same.querySelector("summary") : focused ? document.getElementById(focused) : null;
     if (target) target.focus({ preventScroll: true });
     if (selection !== null && target) target.setSelectionRange(selection, selection);

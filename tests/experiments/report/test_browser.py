@@ -99,16 +99,14 @@ def page(hundred: Path, pset: Any, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def rows(driver: Any) -> list[str]:
-    """Return the ranks that the table shows, from above."""
-    shown = driver.find_elements(By.CSS_SELECTOR, "#table tbody tr:not([hidden]) td:first-child")
+    """Return the ranks that the list shows, from above."""
+    shown = driver.find_elements(By.CSS_SELECTOR, "#list .card:not([hidden]) summary > :first-child")
     return [one.text for one in shown]
 
 
-def column(driver: Any, place: int) -> list[str]:
-    script = (
-        "return [...document.querySelectorAll('#table tbody tr')].map((row) => row.cells[arguments[0]].dataset.value)"
-    )
-    return list(driver.execute_script(script, place))
+def column(driver: Any, key: str) -> list[str]:
+    script = "return [...document.querySelectorAll('#list .card')].map((card) => card.dataset[arguments[0]])"
+    return list(driver.execute_script(script, key))
 
 
 @pytest.mark.parametrize(("width", "theme"), SIZES)
@@ -151,18 +149,69 @@ def test_axe_checks_contrast(driver: Any, view: Set, page: str) -> None:
 def test_headers_sort(driver: Any, view: Set, page: str) -> None:
     driver.get(page)
     assert rows(driver) == [str(rank) for rank in range(1, 26)]
-    head = {one.text.split("\n")[0]: one for one in driver.find_elements(By.CSS_SELECTOR, "#table th")}
-    for name, place, first in (("Size", 5, "ascending"), ("Accuracy", 2, "descending")):
-        button = head[name].find_element(By.TAG_NAME, "button")
+    for key, first in (("size", "ascending"), ("accuracy", "descending"), ("generation", "ascending")):
+        head = driver.find_element(By.CSS_SELECTOR, f".heads [data-key={key}]")
+        button = head.find_element(By.TAG_NAME, "button")
         for order in (first, {"ascending": "descending", "descending": "ascending"}[first]):
             button.click()
-            assert head[name].get_attribute("aria-sort") == order
-            values = [float(one) for one in column(driver, place) if one != ""]
+            assert head.get_attribute("data-order") == order
+            assert button.get_attribute("title") == f"sorted, {order}"
+            values = [float(one) for one in column(driver, key) if one != ""]
             assert values == sorted(values, reverse=order == "descending")
             assert len(set(values)) > 3
-            unknown = [one == "" for one in column(driver, place)]
+            unknown = [one == "" for one in column(driver, key)]
             assert unknown == sorted(unknown), "what is not known stays last"
-    assert len(driver.find_elements(By.CSS_SELECTOR, "#table th[aria-sort]")) == 1
+        pressed = driver.find_elements(By.CSS_SELECTOR, ".heads button[aria-pressed=true]")
+        assert [one.text for one in pressed] == [button.text]
+
+
+def test_a_row_opens_in_place(driver: Any, view: Set, page: str) -> None:
+    driver.get(page)
+    third = driver.find_element(By.ID, "c3")
+    assert not third.find_element(By.CSS_SELECTOR, ".body").is_displayed()
+    third.find_element(By.TAG_NAME, "summary").click()
+    assert third.find_element(By.CSS_SELECTOR, ".body svg").is_displayed()
+    assert third.get_attribute("data-text") in third.find_element(By.CSS_SELECTOR, ".body").text
+    below = driver.find_element(By.ID, "c4").rect["y"]
+    assert below >= third.rect["y"] + third.rect["height"] - 1
+    driver.find_element(By.CSS_SELECTOR, ".heads [data-key=size] button").click()
+    assert third.get_attribute("open") is not None, "it stays open where sorting puts it"
+
+
+def test_on_a_telephone_a_comparison_is_a_card(driver: Any, view: Set, page: str) -> None:
+    """No difference and no p-value is cut off."""
+    driver.get(page)
+    heads = [one.text for one in driver.find_elements(By.CSS_SELECTOR, "#summary .against thead th")]
+    cells = driver.find_elements(By.CSS_SELECTOR, "#summary .against tbody td[data-label]")
+    assert {one.get_attribute("data-label") for one in cells} == {*heads} - {"Against", "Interval as a line"}
+    view(400, "light")
+    boxes = driver.execute_script(
+        "return [...document.querySelectorAll('.against tbody th, .against tbody td')]"
+        ".map((one) => one.getBoundingClientRect()).filter((box) => box.width).map((box) => [box.left, box.right])"
+    )
+    assert len(boxes) > 10
+    assert min(left for left, _ in boxes) >= 0
+    assert max(right for _, right in boxes) <= 400
+    label = "return getComputedStyle(arguments[0], '::before').content"
+    assert driver.execute_script(label, cells[1]) == '"Difference"'
+
+
+def test_names_of_settings_break_between_words_only(driver: Any, view: Set, page: str) -> None:
+    view(400, "light")
+    driver.get(page)
+    broken = driver.execute_script("""
+        const found = [];
+        for (const cell of document.querySelectorAll("#settings .pairs th")) {
+            const walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+            for (let part = walk.nextNode(); part; part = walk.nextNode()) {
+                const range = document.createRange();
+                range.selectNodeContents(part);
+                if (!part.data.includes(" ") && range.getClientRects().length > 1) found.push(part.data);
+            }
+        }
+        return found;
+    """)
+    assert broken == []
 
 
 def test_the_filter_keeps_what_fits(driver: Any, view: Set, page: str) -> None:
@@ -171,7 +220,7 @@ def test_the_filter_keeps_what_fits(driver: Any, view: Set, page: str) -> None:
     assert driver.find_element(By.CSS_SELECTOR, "label[for=filter]").text == "Filter by formula, text or reason"
     texts = [one.get_attribute("data-text") for one in driver.find_elements(By.CSS_SELECTOR, "details.card")]
     field.send_keys("sin(")
-    shown = driver.find_elements(By.CSS_SELECTOR, "#table tbody tr:not([hidden])")
+    shown = rows(driver)
     fitting = [text for text in texts if "sin(" in text]
     assert 0 < len(shown) < 25
     assert len(shown) >= len(fitting)
@@ -242,7 +291,7 @@ def test_all_of_it_works_by_keyboard(driver: Any, view: Set, page: str) -> None:
         assert visible != "none" or point, f"the focus cannot be seen on {kind}"
         if kind == "sort Size":
             press(Keys.SPACE)
-            assert element.find_element(By.XPATH, "..").get_attribute("aria-sort") == "ascending"
+            assert element.find_element(By.XPATH, "..").get_attribute("data-order") == "ascending"
         if kind == "summary" and "card" in element.find_element(By.XPATH, "..").get_attribute("class"):
             press(Keys.ENTER)
             assert element.find_element(By.XPATH, "..").get_attribute("open") is not None

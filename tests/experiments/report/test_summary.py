@@ -9,6 +9,7 @@ import pytest
 from gaaf_gp.archive import FAILED, FINISHED, INTERRUPTED, RUNNING
 from gaaf_gp.archive.births import Birth
 from gaaf_gp.evaluation.records import Record
+from gaaf_gp.experiments.report.cards import marks
 from gaaf_gp.experiments.report.summary import NO_RESULT, NOT_CONFIRMED, STATES, Against, summarise
 from gaaf_gp.training.outcome import Epoch, Outcome
 from tests.made_results import made
@@ -154,3 +155,15 @@ def test_what_is_confirmed_is_told_as_it_was():
     found = summarise(run(result))
     assert (found.confirmed, found.test_mean, found.seeds) == (True, 0.6, 3)
     assert (found.verdict, found.standing, found.luck) == ("sin(x) is better.", "Better than all.", "Half is luck.")
+
+
+@pytest.mark.parametrize(
+    ("reach", "end"),
+    [(30.2, 20), (9.72, 5), (1.08, 0.5), (1.0, 0.5), (12.96, 10), (0.05, 0.02), (112.0, 100), (2.3, 2)],
+)
+def test_the_scale_below_intervals_has_round_numbers(reach, end):
+    assert marks(reach) == [
+        (pytest.approx(-end), f"\N{MINUS SIGN}{end:g}"),
+        (0.0, "0"),
+        (pytest.approx(end), f"+{end:g}"),
+    ]

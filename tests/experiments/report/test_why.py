@@ -42,7 +42,7 @@ def test_the_section_has_the_figures_of_the_file(run):
     assert said[:3] == ["significant", "trained alike", "significant"]
     html = section(build_page(data))
     assert found.verdict() in html
-    assert html.count("<svg") == sum(one != "trained alike" for one in said)
+    assert html.count("<svg") == sum(one != "trained alike" for one in said) + 1, "and one scale"
     assert html.count("sign(f)") == 4
     assert "m = 1.5 " in html
     assert "Failures" not in html
