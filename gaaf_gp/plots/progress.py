@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from deap import tools
@@ -21,12 +21,15 @@ from gaaf_gp.util.checks import choice
 
 QUANTITIES = {
     "fitness": "validation accuracy (%)",
-    "size": "mean size (nodes)",
+    "size": "size (nodes)",
     "diversity": "distinct (%)",
 }
 """Quantity -> label of its axis."""
 
-DEVIATIONS = {"mean": "deviation", "size": "size_deviation"}
+Quartiles: TypeAlias = tuple[float, float, float]
+"""First, second and third."""
+
+SPREADS = {"mean": "spread", "size": "size_spread"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Snapshot:
         size: mean number of nodes.
         size_deviation: standard deviation of it.
         diversity: share of the population that is distinct, 0 to 1; None where that is not known.
+        quartiles: first, second and third quartile of the fitness of the population; None where only its mean is known.
+        size_quartiles: the same of the number of nodes.
     """
 
     evaluations: int
@@ -50,6 +55,25 @@ class Snapshot:
     size: float
     size_deviation: float = 0.0
     diversity: float | None = None
+    quartiles: Quartiles | None = None
+    size_quartiles: Quartiles | None = None
+
+    @property
+    def spread(self) -> Quartiles:
+        """What is drawn of the fitness: quartiles, or mean and one deviation to either side, not above the best."""
+        return self.quartiles or (self.mean - self.deviation, self.mean, min(self.mean + self.deviation, self.best))
+
+    @property
+    def size_spread(self) -> Quartiles:
+        """The same of the number of nodes, not below 1."""
+        low, high = max(self.size - self.size_deviation, 1.0), self.size + self.size_deviation
+        return self.size_quartiles or (low, self.size, high)
+
+
+def quartiles(values: Sequence[float]) -> Quartiles:
+    """Return the first, second and third quartile of one or more finite values."""
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    return low, middle, high
 
 
 def snapshots(
@@ -105,9 +129,11 @@ def plot_progress(
 ) -> Axes:
     """Draw one quantity of a search over its evaluations.
 
-    Fitness has two lines, the best so far and the mean of the population. Of one run bands are one standard deviation
-    within the population to either side. Of several runs lines are medians and bands reach from the first to the third
-    quartile; a run that has ended keeps its last values.
+    Fitness has two lines, the best so far and the middle of the population. Of one run that is the median, and a band
+    reaches from the first to the third quartile of the population; where snapshots have no quartiles it is the mean
+    with one standard deviation to either side, but never above the best. Of several runs lines are medians over the
+    runs of their means, and bands reach from the first to the third quartile; a run that has ended keeps its last
+    values.
 
     Args:
         runs: at least one, each as :func:`snapshots` returns it.
@@ -129,15 +155,16 @@ def plot_progress(
         raise GaafError("diversity is known of runs whose populations were kept: pass them to snapshots")
     axes = new_axes(ax, style=style)
     names = {"fitness": ("best", "mean")}.get(quantity, (quantity,))
-    labels = {"best": "best so far", "mean": "mean of the population"}
+    alone = runs[0] if len(runs) == 1 else []
+    middle_name = "median" if alone and all(snapshot.quartiles for snapshot in alone) else "mean"
+    labels = {"best": "best so far", "mean": f"{middle_name} of the population"}
     factor = 1.0 if quantity == "size" else 100.0
     for name, colour in zip(names, style.lines, strict=False):
         x, rows = _aligned(runs, name)
         middle = factor * np.median(rows, axis=0)
         low, high = factor * np.quantile(rows, (0.25, 0.75), axis=0)
-        if len(runs) == 1 and name in DEVIATIONS:
-            spread = factor * _aligned(runs, DEVIATIONS[name])[1][0]
-            low, high = middle - spread, middle + spread
+        if alone and name in SPREADS:
+            low, middle, high = factor * np.array([getattr(snapshot, SPREADS[name]) for snapshot in alone]).T
         axes.step(x, middle, where="post", color=colour, linewidth=1.7, label=labels.get(name), gid=name)
         if (high > low).any():
             look: dict[str, Any] = {"color": colour, "alpha": 0.2, "linewidth": 0, "step": "post"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from gaaf_gp.errors import GaafError
-from gaaf_gp.plots.progress import QUANTITIES, Snapshot, plot_progress, plot_run, snapshots
+from gaaf_gp.plots.progress import QUANTITIES, Snapshot, plot_progress, plot_run, quartiles, snapshots
 from gaaf_gp.search.evolve import evolve
 from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.trees.pset import PrimitiveSet
@@ -70,6 +71,27 @@ def test_several_runs_have_medians_and_quartiles_at_their_common_evaluations() -
     assert spread(axes, "best", 40) == pytest.approx((low.min(), high.max()))
     sizes = plot_progress(runs, quantity="size")
     assert steps(sizes, "size") == pytest.approx({12: 5, 20: 6, 25: 7, 40: 7})
+
+
+def test_one_run_shows_the_quartiles_of_its_population() -> None:
+    values, sizes = [0.1, 0.2, 0.4, 0.9], [3.0, 5.0, 5.0, 31.0]
+    kept = Snapshot(10, 0.9, 0.4, 0.3, 11.0, 11.6, 1.0, quartiles(values), quartiles(sizes))
+    axes = plot_progress([[kept, replace(kept, evaluations=20)]])
+    assert steps(axes, "mean") == pytest.approx({10: 30.0, 20: 30.0}), "the median"
+    assert spread(axes, "mean", 20) == pytest.approx((17.5, 52.5))
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [one.get_text() for one in legend.get_texts()] == ["best so far", "median of the population"]
+    nodes = plot_progress([[kept, replace(kept, evaluations=20)]], quantity="size")
+    assert steps(nodes, "size") == pytest.approx({10: 5.0, 20: 5.0})
+    assert spread(nodes, "size", 20) == pytest.approx((4.5, 11.5))
+
+
+def test_a_deviation_reaches_neither_above_the_best_nor_below_one_node() -> None:
+    wide = Snapshot(10, 0.5, 0.45, 0.2, 2.0, 3.0)
+    assert spread(plot_progress([[wide, replace(wide, evaluations=20)]]), "mean", 20) == pytest.approx((25, 50))
+    axes = plot_progress([[wide, replace(wide, evaluations=20)]], quantity="size")
+    assert spread(axes, "size", 20) == pytest.approx((1, 5))
 
 
 def test_panels_below_each_other_show_what_is_known() -> None:

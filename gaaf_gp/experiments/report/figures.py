@@ -19,7 +19,7 @@ from gaaf_gp.plots.front import plot_front
 from gaaf_gp.plots.genealogy import plot_genealogy
 from gaaf_gp.plots.learning import plot_fidelities, plot_learning_curves
 from gaaf_gp.plots.primitives import plot_primitive_use
-from gaaf_gp.plots.progress import QUANTITIES, Snapshot, plot_history, plot_progress
+from gaaf_gp.plots.progress import QUANTITIES, Snapshot, plot_history, plot_progress, quartiles
 from gaaf_gp.plots.style import LEGEND_POINTS, LIGHT, Style, literal, new_axes, own_settings, shortened
 from gaaf_gp.statistics import pareto_front, rank_correlation
 from gaaf_gp.trees.candidate import PLAIN_SIGN, Evolved
@@ -58,6 +58,7 @@ def run_snapshots(data: RunData) -> list[Snapshot]:
                 Snapshot(
                     generation.evaluations, best, statistics.fmean(values), statistics.pstdev(values),
                     statistics.fmean(sizes), statistics.pstdev(sizes), len(set(texts)) / len(texts),
+                    quartiles(values), quartiles(sizes),
                 )
             )  # fmt: skip
     return found
@@ -181,9 +182,12 @@ def progress(data: RunData, style: Style = LIGHT) -> Drawing:
     found = run_snapshots(data)
     if not found:
         return NO_REGISTER if data.records and not data.births else "no generation has ended yet"
-    figure = Figure(figsize=(SIZE[0], 5.4), layout="constrained", facecolor=style.paper)
-    grid = figure.subplots(3, 1, sharex=True, height_ratios=(1.6, 1, 1)).tolist()
-    for ax, name in zip(grid, QUANTITIES, strict=True):
+    alike = any(snapshot.diversity != 1 for snapshot in found)
+    shown = [name for name in QUANTITIES if name != "diversity" or alike]  # a line at 100 % says nothing
+    ratios = [1.6 if name == "fitness" else 1.0 for name in shown]
+    figure = Figure(figsize=(SIZE[0], 1.5 * sum(ratios)), layout="constrained", facecolor=style.paper)
+    grid = figure.subplots(len(shown), 1, sharex=True, height_ratios=ratios).tolist()
+    for ax, name in zip(grid, shown, strict=True):
         plot_progress([found], ax, quantity=name, baseline=data.baseline, style=style)
         ax.set_xlabel("evaluations" if ax is grid[-1] else "")
         if name == "fitness":
@@ -278,6 +282,8 @@ def ancestors(data: RunData, style: Style = LIGHT) -> Drawing:
     number, known = number_of(data, data.best.text), genealogy(data)
     if number is None or number not in known.genealogy_history:
         return NO_REGISTER
+    if not known.genealogy_tree[number]:
+        return "the winner was not bred of others: it was made at random or given"
     values = {
         text: record.accuracy for text, record in data.records.items() if record.failure is None and record.complete
     }
@@ -303,8 +309,8 @@ def ranks(data: RunData, style: Style = LIGHT) -> Drawing:
 FIGURES = (
     RunFigure(
         "progress", "Fitness, size and diversity",
-        "Best so far, and the mean of the population with one standard deviation to either side. Diversity is the "
-        "share of the population that is distinct.", progress,
+        "Best so far, and the median of the population with its quartiles. Diversity is the share of the population "
+        "that is distinct; it is left out where all were.", progress,
     ),
     RunFigure(
         "front", "Accuracy against cost",
