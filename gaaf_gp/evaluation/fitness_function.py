@@ -120,7 +120,11 @@ class PlainFitness:
 
     def _record(self, text: str, individual: Individual | TwoTrees) -> Record:
         value = self.function(individual)
-        number = float(value[0] if isinstance(value, tuple) else value)
+        return self.record(text, float(value[0] if isinstance(value, tuple) else value))
+
+    @staticmethod
+    def record(text: str, number: float) -> Record:
+        """Return the record of a candidate of this fitness, which may be none."""
         if not math.isfinite(number):
             return Record(text, -math.inf, (), NOT_FINITE)
         return Record(text, number, (), None)

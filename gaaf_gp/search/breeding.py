@@ -18,6 +18,7 @@ from gaaf_gp.search.bloat import Bloat, Pareto
 from gaaf_gp.search.result import SAME, TOO_LARGE, value
 from gaaf_gp.trees.candidate import Evolved, TwoTrees, parse_candidate
 from gaaf_gp.trees.individual import Individual
+from gaaf_gp.trees.operators import only_child
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.trees.simplify import simplify
 
@@ -157,12 +158,13 @@ class Breeder:
             parents = self.toolbox.select(self.population, 2)
         first, second = map(self.toolbox.clone, parents)
         mated = self._rng.random() < self._crossover
+        kind = type(first.fitness)
         child: Evolved = self.toolbox.mate(first, second)[0] if mated else first
         mutated = not mated or self._rng.random() < self._mutation
         if mutated:
-            (child,) = self.toolbox.mutate(child)
+            child = only_child(self.toolbox.mutate(child), self.toolbox.mutate)
         self._origin = (BOTH if mutated else CROSSOVER, parents) if mated else (MUTATION, parents[:1])
-        del child.fitness.values
+        child.fitness = kind()
         return child
 
     def _new(self, make: Callable[[], Evolved]) -> Evolved | None:

@@ -13,15 +13,16 @@ from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.fitness_function import FitnessFunction, Measure, as_fitness_function
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.search.bloat import SEARCH_DEFAULT, Bloat, BloatLike
+from gaaf_gp.search.bloat.objectives import ObjectiveLike
 from gaaf_gp.search.breeding import Breeder, known
 from gaaf_gp.search.checkpoint import RunCheckpoint
 from gaaf_gp.search.constants import tune_best
 from gaaf_gp.search.constraints import ConstraintLike
 from gaaf_gp.search.loops import Loop, Search, as_loop
 from gaaf_gp.search.progress import Progress, formulas
-from gaaf_gp.search.result import SearchResult, new_hall
+from gaaf_gp.search.result import SearchResult, Values, new_hall
 from gaaf_gp.search.stopping import Stop
-from gaaf_gp.search.toolbox import make_toolbox
+from gaaf_gp.search.toolbox import OwnEvaluate, make_toolbox, own_evaluate, several
 from gaaf_gp.trees.candidate import Evolved
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
 from gaaf_gp.trees.pset import PrimitiveSet
@@ -29,6 +30,14 @@ from gaaf_gp.util.checks import any_seed, probability, whole_number
 from gaaf_gp.util.console import Show
 
 __all__ = ["evolve"]
+
+
+def _values(fitness_function: FitnessFunction, controls: Bloat) -> Values:
+    """Return what gives an individual DEAP's values: the toolbox's own ``evaluate``, or the controls."""
+    if isinstance(fitness_function, OwnEvaluate):
+        known = fitness_function.values
+        return lambda individual, _: known[individual.canonical]
+    return controls.selector.values
 
 
 def evolve(
@@ -42,6 +51,7 @@ def evolve(
     crossover: float = 0.6,
     mutation: float = 0.6,
     limits: Limits = DEFAULT_LIMITS,
+    objectives: Sequence[ObjectiveLike] = ("accuracy",),
     two_trees: bool = False,
     bloat: BloatLike = None,
     constraints: ConstraintLike | Sequence[ConstraintLike] = (),
@@ -79,6 +89,8 @@ def evolve(
         crossover: probability of mating.
         mutation: probability of mutating a mated child.
         limits: static limits of every tree.
+        objectives: "accuracy" and further ones, see :func:`gaaf_gp.make_toolbox`; ``SearchResult.front`` then has the
+            candidates that no other one dominates.
         two_trees: whether a candidate has a forward and a backward tree, see :func:`gaaf_gp.make_toolbox`.
         bloat: what keeps trees small: one or several controls of :mod:`gaaf_gp.search.bloat`, or their names; the
             Tarpeian method by default, which throws some of the larger children away unevaluated.
@@ -124,6 +136,7 @@ def evolve(
     fitness_function = as_fitness_function(evaluator, pset)
     given = {
         "toolbox": toolbox is not None,
+        "objectives": tuple(objectives) != ("accuracy",),
         "bloat": bloat not in (None, "none"),
         "constraints": bool(constraints),
         "initial": bool(initial),
@@ -135,9 +148,14 @@ def evolve(
             f"{type(loop).__name__} makes candidates in its own way and cannot use {ignored}: leave that out, or "
             "choose another loop"
         )
-    if toolbox is not None and (bloat is not None or constraints):
-        raise GaafError("a toolbox has its own controls and constraints: give them to make_toolbox, not to evolve")
-    chosen = SEARCH_DEFAULT if bloat is None else bloat
+    if toolbox is not None and (bloat is not None or constraints or given["objectives"]):
+        raise GaafError(
+            "a toolbox has its own objectives, controls and constraints: give them to make_toolbox, not to evolve"
+        )
+    chosen = several(objectives, bloat)
+    chosen = SEARCH_DEFAULT if chosen is None else chosen
+    if toolbox is not None:
+        fitness_function = own_evaluate(toolbox, fitness_function, pset)
     kept = None
     if checkpoint is not None:
         kept = RunCheckpoint(Path(checkpoint), pset, repeatable=getattr(loop, "in_order", True))
@@ -169,7 +187,7 @@ def evolve(
             seed=seed,
             population_size=population_size,
             elite=elite,
-            values=controls.selector.values,
+            values=_values(fitness_function, controls),
             on_evaluation=on_evaluation,
             on_generation=on_generation,
             checkpoint=kept,

@@ -90,6 +90,16 @@ class SearchResult:
         return next((record for record in self.records if record.text == first), None)
 
     @property
+    def front(self) -> list[Evolved]:
+        """The individuals, judged to the end and without a failure, that no other one dominates; best first.
+
+        With one objective that is the best, or several that are equal.
+        """
+        sound = [one for one in self.complete if math.isfinite(value(one))]
+        fronts = tools.sortNondominated(sound, len(sound), first_front_only=True) if sound else [[]]
+        return sorted(fronts[0], key=value, reverse=True)
+
+    @property
     def complete(self) -> list[Evolved]:
         """The individuals that were judged to the end, in the order of the records."""
         return [individual for text, individual in self._individuals.items() if self._known[text].complete]

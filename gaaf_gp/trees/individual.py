@@ -30,6 +30,11 @@ class Fitness(base.Fitness):  # type: ignore[misc]
     wvalues: tuple[float, ...] = ()
 
     def _set_values(self, values: Sequence[float]) -> None:
+        if len(values) != len(self.weights):
+            raise GaafError(
+                f"a fitness of {len(self.weights)} objective(s) must get as many values, got {len(values)}: name all "
+                'objectives, as in make_toolbox(..., objectives=("accuracy", "size"))'
+            )
         self.setValues(values)
         if not all(map(math.isfinite, self.wvalues)):
             self.wvalues = (-math.inf,) * len(self.wvalues)

@@ -8,12 +8,17 @@ process.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deap import gp
+
+from gaaf_gp.errors import GaafError
 from gaaf_gp.trees.candidate import TwoTrees
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits, generate
 from gaaf_gp.trees.individual import Fitness, Individual
@@ -294,13 +299,53 @@ def mut_any(
     limits: Limits = DEFAULT_LIMITS,
     mutations: Sequence[Callable[..., tuple[Individual]]] = MUTATIONS,
 ) -> tuple[Individual]:
-    """Apply one random mutation; when it changes nothing, try the others in random order."""
-    before = list(individual)
+    """Apply one random mutation; when it changes nothing, try the others in random order.
+
+    Args:
+        individual: changed in place, or not, as the mutation does; what that returns is the child.
+        rng: of the choice, and of mutations that take ``rng``.
+        limits: given to mutations that take ``limits``.
+        mutations: functions of an individual, perhaps with ``rng`` and ``limits``, that return ``(individual,)``, as
+            those of DEAP do.
+
+    Raises:
+        GaafError: a mutation returns something else.
+    """
+    before, pset, fitness = list(individual), individual.pset, individual.fitness
+    child = individual
     for mutation in rng.sample(list(mutations), len(mutations)):
-        mutation(individual, rng=rng, limits=limits)
-        if individual != before:
+        given = {"rng": rng, "limits": limits}
+        own = {name: value for name, value in given.items() if name in _keywords(mutation)}
+        child = only_child(mutation(child, **own), mutation)
+        if not isinstance(child, Individual):
+            child = Individual(child, pset, fitness)
+        if child != before:
             break
-    return (individual,)
+    return (child,)
+
+
+@functools.lru_cache(maxsize=256)
+def _keywords(mutation: Callable[..., Any]) -> frozenset[str]:
+    """Return which of ``rng`` and ``limits`` a mutation takes."""
+    parameters = inspect.signature(mutation).parameters.values()
+    everything = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    names = {one.name for one in parameters if one.kind is not one.POSITIONAL_ONLY}
+    return frozenset(name for name in ("rng", "limits") if everything or name in names)
+
+
+def only_child(returned: object, operator: Callable[..., Any]) -> Any:
+    """Return the child in what a mutation returned.
+
+    Raises:
+        GaafError: that is no tuple of one.
+    """
+    if not isinstance(returned, tuple | list) or isinstance(returned, gp.PrimitiveTree) or len(returned) != 1:
+        name = getattr(operator, "__name__", repr(operator))
+        raise GaafError(
+            f"a mutation must return a tuple of one individual, got {returned!r} of {name}: end it with a "
+            "comma, as in return (individual,)"
+        )
+    return returned[0]
 
 
 def init_two_trees(expr: Callable[[], list[Any]], pset: PrimitiveSet, fitness: type[Fitness] = Fitness) -> TwoTrees:
@@ -317,7 +362,8 @@ def cx_one_of_two(
     Both pairs are changed in place, and the limits hold for each tree. Where one side allows no exchange that changes
     anything the other one is tried.
     """
-    for first_tree, second_tree in _sides(first, second, rng):
+    for side in rng.sample(SIDES, len(SIDES)):
+        first_tree, second_tree = getattr(first, side), getattr(second, side)
         before = str(first_tree), str(second_tree)
         cx_one_point(first_tree, second_tree, rng=rng, limits=limits)
         if (str(first_tree), str(second_tree)) != before:
@@ -333,14 +379,11 @@ def mut_one_of_two(
     mutations: Sequence[Callable[..., tuple[Individual]]] = MUTATIONS,
 ) -> tuple[TwoTrees]:
     """Apply one random mutation to one of the two trees, or to the other one where it changes nothing."""
-    for tree, _ in _sides(individual, individual, rng):
+    for side in rng.sample(SIDES, len(SIDES)):
+        tree = getattr(individual, side)
         before = list(tree)
-        mut_any(tree, rng=rng, limits=limits, mutations=mutations)
-        if tree != before:
+        (changed,) = mut_any(tree, rng=rng, limits=limits, mutations=mutations)
+        setattr(individual, side, changed)
+        if changed != before:
             break
     return (individual,)
-
-
-def _sides(first: TwoTrees, second: TwoTrees, rng: random.Random) -> Iterator[tuple[Individual, Individual]]:
-    for side in rng.sample(SIDES, len(SIDES)):
-        yield getattr(first, side), getattr(second, side)

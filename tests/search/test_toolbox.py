@@ -1,5 +1,6 @@
 """The toolbox under DEAP's own algorithms, unchanged, with real training."""
 
+import pickle
 import random
 
 import pytest
@@ -8,6 +9,9 @@ from deap import algorithms, tools
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.evaluator import Evaluator
+from gaaf_gp.search.bloat import Objective
+from gaaf_gp.search.evolve import evolve
+from gaaf_gp.search.loops import Steady
 from gaaf_gp.search.toolbox import make_toolbox
 from gaaf_gp.trees.candidate import TwoTrees, parse_candidate
 from gaaf_gp.trees.generation import Limits
@@ -110,8 +114,12 @@ def test_the_seed_decides_the_population(stub_proxy, free):
 
 def test_bad_objectives_and_heights_are_refused(stub_proxy, free):
     evaluator = Evaluator(stub_proxy, free)
-    with pytest.raises(GaafError, match=r"objectives must be one of: accuracy, accuracy and size; got \['speed'\]"):
+    with pytest.raises(GaafError, match=r"objectives must begin with 'accuracy', .* got \['speed'\]"):
         make_toolbox(free, evaluator, objectives=["speed"])
+    with pytest.raises(GaafError, match=r"one of size, nodes, height, cost, thresholds; got 'speed'"):
+        make_toolbox(free, evaluator, objectives=["accuracy", "speed"])
+    with pytest.raises(GaafError, match="one control at most may choose the parents, got Pareto, Lexicographic"):
+        make_toolbox(free, evaluator, objectives=["accuracy", "size"], bloat="lexicographic")
     with pytest.raises(GaafError, match=r"within the limit 2, got \(1, 3\)"):
         make_toolbox(free, evaluator, limits=Limits(height=2), heights=(1, 3))
     assert all(tree.height <= 2 for tree in make_toolbox(free, evaluator, limits=Limits(height=2)).population(30))
@@ -170,3 +178,118 @@ def test_all_operators_keep_two_trees(stub_proxy, free):
     for one in (*toolbox.mate(first, second), *toolbox.mutate(toolbox.clone(first))):
         assert isinstance(one, TwoTrees)
     assert str(make_toolbox(free, Evaluator(stub_proxy, free), rng=5, two_trees=True).individual()).count(" | ") == 1
+
+
+def _sizes(individual):
+    return (float(len(individual)),)
+
+
+def test_a_plain_function_is_a_fitness_function(free):
+    toolbox = make_toolbox(free, lambda individual: 2.0 * len(individual), rng=3)
+    population = toolbox.population(6)
+    assert toolbox.map(toolbox.evaluate, population) == [(2.0 * len(one),) for one in population]
+    assert toolbox.evaluate(population[0]) == (2.0 * len(population[0]),)
+
+
+def test_an_evaluate_of_your_own_is_what_eas_run(stub_proxy, free):
+    random.seed(1)
+    evaluator, asked = Evaluator(stub_proxy, free), []
+    toolbox = make_toolbox(free, evaluator, rng=1, limits=LIMITS)
+    toolbox.register("evaluate", lambda individual: (asked.append(individual), _sizes(individual))[1])
+    population, _ = algorithms.eaSimple(toolbox.population(6), toolbox, 0.5, 0.4, 2, verbose=False)
+    assert len(asked) >= 6
+    assert all(one.fitness.values == _sizes(one) for one in population)
+    assert evaluator.records == {}
+
+
+def test_an_evaluate_of_your_own_may_have_several_values(stub_proxy, free):
+    random.seed(1)
+    toolbox = make_toolbox(free, Evaluator(stub_proxy, free), rng=1, objectives=("accuracy", "size"))
+    toolbox.register("evaluate", lambda individual: (float(individual.height), individual.cost))
+    population, _ = algorithms.eaMuPlusLambda(toolbox.population(6), toolbox, 6, 6, 0.5, 0.4, 2, verbose=False)
+    assert all(one.fitness.values == (one.height, one.cost) for one in population)
+    toolbox.register("evaluate", lambda _: (1.0, 2.0, 3.0))
+    with pytest.raises(GaafError, match=r"a fitness of 2 objective\(s\) must get as many values, got 3: name all"):
+        algorithms.eaSimple(toolbox.population(2), toolbox, 0.5, 0.4, 1, verbose=False)
+
+
+def _minus_size(evaluate):
+    return lambda individual: (evaluate(individual)[0] - len(individual),)
+
+
+def test_a_decorated_evaluate_runs_and_still_trains_side_by_side(stub_proxy, free, monkeypatch):
+    evaluator, batches = Evaluator(stub_proxy, free), []
+    toolbox = make_toolbox(free, evaluator)
+    toolbox.decorate("evaluate", _minus_size)
+    toolbox.decorate("evaluate", _minus_size)
+    real = evaluator.evaluate
+    monkeypatch.setattr(evaluator, "evaluate", lambda trees, *rest: (batches.append(len(trees)), real(trees, *rest))[1])
+    population = toolbox.population(5)
+    values = toolbox.map(toolbox.evaluate, population)
+    assert batches[0] == 5  # then they come from memory
+    assert values == [(evaluator(one)[0] - 2 * len(one),) for one in population]
+    toolbox.register("evaluate", _sizes)
+    toolbox.decorate("evaluate", _minus_size)
+    assert toolbox.map(toolbox.evaluate, population) == [(0.0,)] * 5
+
+
+def test_our_loops_run_the_evaluate_of_a_toolbox(stub_proxy, free):
+    for loop in ("generations", Steady()):
+        evaluator = Evaluator(stub_proxy, free)
+        toolbox = make_toolbox(free, evaluator, rng=1)
+        toolbox.decorate("evaluate", _minus_size)
+        found = evolve(free, evaluator, toolbox=toolbox, loop=loop, evaluations=12, population_size=5)
+        assert len(found.records) == 12
+        for one in found.complete:
+            trained = evaluator.records[one.canonical]
+            assert one.fitness.values == (trained.fitness - len(one),)
+        assert found.best.fitness == max(record.fitness for record in found.records)
+        assert found.best.outcomes == evaluator.records[found.best.text].outcomes != ()
+        toolbox.register("evaluate", _sizes)
+        sizes = evolve(free, evaluator, toolbox=toolbox, loop=loop, evaluations=8, population_size=4)
+        assert all(one.fitness.values == _sizes(one) for one in sizes.hall_of_fame)
+
+
+def test_our_loops_use_a_pool_that_is_registered(free):
+    toolbox, calls = make_toolbox(free, _sizes), []
+    toolbox.register("evaluate", lambda individual: _sizes(individual))
+    toolbox.register("map", lambda function, items: (calls.append(len(items)), list(map(function, items)))[1])
+    evolve(free, _sizes, toolbox=toolbox, evaluations=8, population_size=4)
+    assert calls[0] == 4
+
+
+def test_an_evaluator_registered_as_in_deap_stays_parallel(stub_proxy, free):
+    evaluator = Evaluator(stub_proxy, free)
+    toolbox = make_toolbox(free, evaluator)
+    toolbox.register("evaluate", evaluator)
+    found = evolve(free, evaluator, toolbox=toolbox, evaluations=4, population_size=4)
+    assert {record.text for record in found.records} == set(evaluator.records)
+
+
+def test_objectives_may_be_several_and_your_own(stub_proxy, free):
+    random.seed(4)
+    objectives = ("accuracy", "cost", lambda one: one.height, Objective(len, weight=2.0))
+    toolbox = make_toolbox(free, Evaluator(stub_proxy, free), rng=4, objectives=objectives)
+    population, _ = algorithms.eaMuPlusLambda(toolbox.population(8), toolbox, 8, 8, 0.5, 0.4, 2, verbose=False)
+    for one in population:
+        assert one.fitness.weights == (1.0, -1.0, -1.0, 2.0)
+        assert one.fitness.values[1:] == (one.cost, one.height, len(one))
+        assert pickle.loads(pickle.dumps(one)).fitness == one.fitness
+        assert pickle.loads(pickle.dumps(one)).fitness.weights == one.fitness.weights
+
+
+def test_evolve_takes_several_objectives_and_returns_their_front(free):
+    def fitness(individual):
+        return float(len(set(str(individual))))
+
+    found = evolve(free, fitness, objectives=("accuracy", "cost"), evaluations=40, population_size=10, seed=2)
+    assert all(one.fitness.values == (fitness(one), one.cost) for one in found.complete)
+    points = [one.fitness.values for one in found.complete]
+    dominated = [any(q != p and q[0] >= p[0] and q[1] <= p[1] for q in points) for p in points]
+    assert {str(one) for one in found.front} == {
+        str(one) for one, worse in zip(found.complete, dominated, strict=True) if not worse
+    }
+    assert len(found.front) > 1
+    assert found.front[0].fitness.values[0] == max(points)[0]
+    with pytest.raises(GaafError, match="a toolbox has its own objectives"):
+        evolve(free, fitness, objectives=("accuracy", "cost"), toolbox=make_toolbox(free, fitness))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import math
 import os
@@ -17,10 +18,13 @@ from typing import Any
 
 import pytest
 import torch
+from deap import gp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from gaaf_gp.errors import GaafError
+from gaaf_gp.trees.candidate import TwoTrees
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits, gen_full, generate
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.operators import (
@@ -31,6 +35,7 @@ from gaaf_gp.trees.operators import (
     mut_constant_scale,
     mut_insert,
     mut_node_replacement,
+    mut_one_of_two,
     mut_shrink,
     mut_uniform,
 )
@@ -652,3 +657,40 @@ def test_leaves_are_exchanged_in_less_than_one_crossover_of_ten(
     assert exchanged[True, True] / number == pytest.approx((1 - leaf) ** 2, abs=0.03)
     assert exchanged[False, False] / number < 0.02
     assert exchanged[True, False] / number == pytest.approx(leaf * (1 - leaf), abs=0.02)
+
+
+def _to_sine(individual):
+    return (parse("sin(x)", individual.pset),)
+
+
+def test_what_a_mutation_of_your_own_returns_is_the_child(free):
+    rng, given = random.Random(0), []
+
+    def with_generator(individual, *, rng):
+        given.append(rng)
+        return _to_sine(individual)
+
+    for mutation in (_to_sine, with_generator, lambda individual, **_: _to_sine(individual)):
+        tree = parse("add(x, x)", free)
+        (child,) = mut_any(tree, rng=rng, mutations=[mutation])
+        assert str(child) == "sin(x)"
+        assert str(tree) == "add(x, x)"
+    assert given == [rng]
+    pair = TwoTrees(parse("add(x, x)", free), parse("add(x, x)", free))
+    (changed,) = mut_one_of_two(pair, rng=rng, mutations=[_to_sine])
+    assert sorted(map(str, (changed.forward, changed.backward))) == ["add(x, x)", "sin(x)"]
+
+
+def test_the_mutations_of_deap_are_mutations_here(free):
+    replace = functools.partial(gp.mutNodeReplacement, pset=free)
+    children = set()
+    for seed in range(20):
+        tree = parse("add(sin(x), x)", free)
+        children.add(str(mut_any(tree, rng=random.Random(seed), mutations=[replace, gp.mutShrink])[0]))
+    assert len(children - {"add(sin(x), x)"}) > 1
+
+
+def test_a_mutation_that_returns_no_tuple_of_one_is_refused(free):
+    for bad in (lambda one: one, lambda one: (one, one), lambda one: None, lambda one: parse("x", one.pset)):
+        with pytest.raises(GaafError, match="a mutation must return a tuple of one individual, got"):
+            mut_any(parse("add(x, x)", free), rng=random.Random(0), mutations=[bad])

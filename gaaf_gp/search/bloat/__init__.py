@@ -5,7 +5,7 @@
 | :class:`~gaaf_gp.trees.generation.Limits` | on generation and variation: static limits of height and nodes |
 | :class:`Cap` | the same, for any measure, by trying again |
 | :class:`DoubleTournament`, :class:`Lexicographic`, :class:`LinearParsimony` | on selection |
-| :class:`Pareto` | on selection and survival: accuracy against size (NSGA-II) |
+| :class:`Pareto` | on selection and survival: accuracy against size or other objectives (NSGA-II) |
 | :class:`Tarpeian` | on children ahead of their evaluation |
 | :class:`Harm` | on children, by shaping the distribution of their sizes (HARM-GP) |
 | :class:`DynamicLimit` | on children that were judged |
@@ -17,6 +17,7 @@ One of those that select, and any number of the others, may be combined. Sizes a
 
 from gaaf_gp.search.bloat.control import Control
 from gaaf_gp.search.bloat.mixture import CONTROLS, DEFAULT, SEARCH_DEFAULT, Bloat, BloatLike, measured_in
+from gaaf_gp.search.bloat.objectives import Objective
 from gaaf_gp.search.bloat.refusing import Cap, DynamicLimit, Harm, Tarpeian, Within
 from gaaf_gp.search.bloat.selecting import (
     PARSIMONY,
@@ -45,6 +46,7 @@ __all__ = [
     "Harm",
     "Lexicographic",
     "LinearParsimony",
+    "Objective",
     "Pareto",
     "Tarpeian",
     "Tournament",

@@ -13,9 +13,10 @@ from deap import tools
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.search.bloat.control import Control, fittest, value
+from gaaf_gp.search.bloat.objectives import Objective, fitness_of
 from gaaf_gp.search.bloat.sizes import size_measure
 from gaaf_gp.trees.candidate import Evolved
-from gaaf_gp.trees.individual import Fitness, ParetoFitness
+from gaaf_gp.trees.individual import Fitness
 from gaaf_gp.util.checks import number, whole_fields
 
 TOURNAMENT = 4
@@ -143,15 +144,18 @@ class Lexicographic(Tournament):
 
 @dataclass
 class Pareto(Control):
-    """Accuracy against size as two goals (NSGA-II, Deb et al. 2002).
+    """Accuracy against size, or against other objectives (NSGA-II, Deb et al. 2002).
 
     Under DEAP's algorithms ``select`` is ``selNSGA2``, which chooses who lives on. ``evolve`` lets half of the
     population live on at least, and draws parents by tournaments of two: of the better front, then of the emptier
     region.
+
+    Attributes:
+        objectives: those after accuracy; none for size in this control's measure.
     """
 
+    objectives: tuple[Objective, ...] = ()
     selects: ClassVar[bool] = True
-    fitness: ClassVar[type[Fitness]] = ParetoFitness
     _sorted: tuple[Any, ...] = field(default=(), repr=False, compare=False)
     _keys: dict[int, tuple[int, float]] = field(default_factory=dict, repr=False, compare=False)
 
@@ -159,6 +163,11 @@ class Pareto(Control):
         """Return the winners of ``k`` crowded tournaments."""
         self._sort(population)
         return [fittest(population, 2, rng, lambda one: self._keys[id(one)]) for _ in range(k)]
+
+    @property
+    def fitness(self) -> type[Fitness]:  # type: ignore[override]
+        """The class of fitness: with the weights of the objectives."""
+        return fitness_of((1.0, *(one.weight for one in self.objectives or (Objective(self.size),))))
 
     def _sort(self, population: Sequence[Any]) -> None:
         """Rank a population by front and crowding; again only if it is another one, since every child asks."""
@@ -186,5 +195,6 @@ class Pareto(Control):
         return max(elite, population_size // 2)
 
     def values(self, individual: Evolved, accuracy: float) -> tuple[float, ...]:
-        """Return accuracy and size."""
-        return accuracy, size_measure(self.measure)(individual)
+        """Return accuracy and the other objectives, or size."""
+        measures = [one.measure for one in self.objectives] or [size_measure(self.measure)]
+        return (accuracy, *(float(measure(individual)) for measure in measures))
