@@ -156,7 +156,7 @@ UNARY_ROWS = (
     Operator("neg", torch.neg, 1, "-{0:3}", "-{0:3}", 1),
     Operator("scale", scale, 1, "{s} * {0:2}", r"{s} \cdot {0:2}", 2, learnable=(1.0,)),
     Operator("shift", shift, 1, "{0:1} + {s}", "{0:1} + {s}", 1, learnable=(0.0,)),
-    Operator("channel", channel, 0, "{s}[{0}]", r"{s}\left[{0}\right]", learnable=(1.0,)),
+    Operator("channel", channel, 0, "{s}", "{s}", learnable=(1.0,)),
 )
 
 BINARY_ROWS = (

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from deap import gp
 
 from gaaf_gp.errors import GaafError, listed
+from gaaf_gp.trees.arithmetic import Term, Terms, Token, is_arithmetic, operators, wrappers, written_as
 from gaaf_gp.trees.individual import Individual
 from gaaf_gp.trees.pset import PrimitiveSet
 from gaaf_gp.util.text import shortened
@@ -28,23 +29,6 @@ _TOKEN = re.compile(
     r"\s*(?:([A-Za-z_][A-Za-z_0-9]*)|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|([(),])|(\S))", re.ASCII
 )
 _KINDS = ("name", "number", "mark", "strange")
-
-
-class Token(NamedTuple):
-    """A piece of the text of an expression.
-
-    Attributes:
-        kind: "name", "number", "mark" for one of ( ) and the comma, "strange" for any other character, "end" for the
-            end of the text.
-        text: the piece itself, empty at the end.
-        start: where it begins in the text.
-        stop: where it ends.
-    """
-
-    kind: str
-    text: str
-    start: int
-    stop: int
 
 
 def token_at(source: str, place: int) -> Token:
@@ -87,6 +71,10 @@ class _Reader:
         token, after = shortened(token, CONTEXT), shortened(after, CONTEXT)
         return GaafError(f'cannot read "{before}>>{token}<<{after}" at character {self.start + 1}: {what}')
 
+    def fail_at(self, token: Token, what: str) -> GaafError:
+        self.kind, self.token, self.start, self.stop = token
+        return self.fail(what)
+
     def fitting(self, marker: type) -> str:
         terminals = [t.name for t in self.pset.terminals.get(marker, ()) if not isinstance(t, gp.MetaEphemeral)]
         numbers = ["a number"] if self.pset.takes_numbers(marker) else []
@@ -99,9 +87,10 @@ def _cut(token: str) -> str:
 
 
 def parse(text: str, pset: PrimitiveSet) -> Individual:
-    """Return the individual written as ``text`` in DEAP's notation, such as ``add(sin(x), const(0.5))``.
+    """Return the individual written as ``text``: ``add(sin(x), const(0.5))``, as DEAP does, or ``sin(x) + 0.5``.
 
-    ``parse(str(tree), pset) == tree`` for every tree of the set.
+    ``parse(str(tree), pset) == tree`` for every tree of the set. The operators are + - * / ^ and **, where the set has
+    a primitive that is written so, with Python's precedence; a number stands for a constant wherever one fits.
 
     Args:
         text: at most 100,000 characters, 10,000 nodes and a height of 1,000.
@@ -120,6 +109,9 @@ def parse(text: str, pset: PrimitiveSet) -> Individual:
         )
     pset.check()
     reader = _Reader(text, pset)
+    tokens = _tokens(text)
+    if is_arithmetic(tokens):
+        return Individual(_nodes(Terms(operators(tokens), reader.fail_at).read(), reader), pset)
     reader.advance()
     _read_operand(reader, pset.ret)
     while reader.frames:
@@ -129,22 +121,66 @@ def parse(text: str, pset: PrimitiveSet) -> Individual:
     return Individual(reader.nodes, pset)
 
 
-def _read_operand(reader: _Reader, marker: type) -> None:
-    """Read one name or number where ``marker`` is asked for; a primitive is opened and its arguments follow."""
-    if len(reader.nodes) >= MOST_NODES:
-        raise reader.fail(f"a tree may have at most {MOST_NODES} nodes")
-    if reader.kind == "number":
-        reader.nodes.append(_number(reader, marker))
-        reader.advance()
-        return
-    if reader.kind != "name":
-        what = "the text ends early" if reader.kind == "end" else f"{_cut(reader.token)} cannot stand here"
-        raise reader.fail(f"{what}; {reader.fitting(marker)}")
+def _tokens(text: str) -> list[Token]:
+    tokens = [token_at(text, 0)]
+    while tokens[-1].kind != "end":
+        tokens.append(token_at(text, tokens[-1].stop))
+    return tokens
+
+
+def _nodes(term: Term, reader: _Reader) -> list[Any]:
+    """Return the nodes of a formula, in depth-first order."""
+    waiting, nodes = [(term, reader.pset.ret, 0)], reader.nodes
+    while waiting:
+        one, marker, height = waiting.pop()
+        reader.kind, reader.token, reader.start, reader.stop = one.token
+        if len(nodes) >= MOST_NODES or height > MOST_HEIGHT:
+            raise reader.fail(f"a tree may have at most {MOST_NODES} nodes and be at most {MOST_HEIGHT} high")
+        if one.kind == "number":
+            nodes += _number(reader, marker)
+            continue
+        node = _operator(one, marker, reader) if one.kind == "operator" else _named(reader, marker)
+        if node.arity != len(one.arguments):
+            raise reader.fail(f"{node.name} takes {node.arity} argument(s), got {len(one.arguments)}")
+        nodes.append(node)
+        below = zip(one.arguments, node.args if node.arity else (), strict=True)
+        waiting += reversed([(argument, asked, height + 1) for argument, asked in below])
+    return nodes
+
+
+def _operator(term: Term, marker: type, reader: _Reader) -> Any:
+    node = written_as(reader.pset, marker, term.template)
+    if node is None:
+        written = term.template.replace("{0}", "a").replace("{1}", "b")
+        raise reader.fail(
+            f"set {reader.pset.name!r} has no primitive that is written {written!r} and returns a {marker.__name__}; "
+            f"{reader.fitting(marker)}"
+        )
+    return node
+
+
+def _named(reader: _Reader, marker: type) -> Any:
+    """Return the node of the name at hand, where ``marker`` is asked for."""
     node = reader.pset.mapping.get(reader.token)
     if node is None or isinstance(node, gp.MetaEphemeral):
         raise reader.fail(f"{_cut(reader.token)} is not in set {reader.pset.name!r}; {reader.fitting(marker)}")
     if not issubclass(node.ret, marker):
         raise reader.fail(f"{_cut(reader.token)} returns a {node.ret.__name__}; {reader.fitting(marker)}")
+    return node
+
+
+def _read_operand(reader: _Reader, marker: type) -> None:
+    """Read one name or number where ``marker`` is asked for; a primitive is opened and its arguments follow."""
+    if len(reader.nodes) >= MOST_NODES:
+        raise reader.fail(f"a tree may have at most {MOST_NODES} nodes")
+    if reader.kind == "number":
+        reader.nodes += _number(reader, marker)
+        reader.advance()
+        return
+    if reader.kind != "name":
+        what = "the text ends early" if reader.kind == "end" else f"{_cut(reader.token)} cannot stand here"
+        raise reader.fail(f"{what}; {reader.fitting(marker)}")
+    node = _named(reader, marker)
     reader.nodes.append(node)
     if node.arity:
         if len(reader.frames) >= MOST_HEIGHT:
@@ -156,13 +192,17 @@ def _read_operand(reader: _Reader, marker: type) -> None:
     reader.advance()
 
 
-def _number(reader: _Reader, marker: type) -> Any:
+def _number(reader: _Reader, marker: type) -> list[Any]:
+    """Return the nodes of the number at hand: a constant, or a primitive that makes a ``marker`` of one."""
     value = float(reader.token)
-    node = reader.pset.constant(value, marker) if math.isfinite(value) else None
-    if node is None:
-        why = "is not a finite number" if not math.isfinite(value) else "is a number"
-        raise reader.fail(f"{_cut(reader.token)} {why}; {reader.fitting(marker)}")
-    return node
+    if math.isfinite(value):
+        node = reader.pset.constant(value, marker)
+        if node is not None:
+            return [node]
+        for wrapper in wrappers(reader.pset, marker):
+            return [wrapper, reader.pset.constant(value, wrapper.args[0])]
+    why = "is a number" if math.isfinite(value) else "is not a finite number"
+    raise reader.fail(f"{_cut(reader.token)} {why}; {reader.fitting(marker)}")
 
 
 def _continue(reader: _Reader) -> None:

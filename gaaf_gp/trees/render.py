@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 from typing import Any
 
@@ -13,6 +14,8 @@ from gaaf_gp.util.checks import whole_number
 
 INFIX_PARENTHESES = ("(", ")")
 LATEX_PARENTHESES = (r"\left(", r"\right)")
+BARE = re.compile(r"\{0(:\d+)?\}")
+"""The template of a primitive that is written as its argument."""
 MOST_DIGITS = 50
 """Digits of a constant; a float64 has no more than 17."""
 
@@ -85,10 +88,11 @@ def _render(nodes: Nodes, pset: PrimitiveSet, template: Any, parentheses: tuple[
         if node.arity == 0:
             plain = traits.latex if parentheses is LATEX_PARENTHESES else traits.infix
             return Piece(vectors[0] if vectors else plain, ATOM, parentheses)
+        written = template(node.name, traits, node.arity)
+        if node.arity == 1 and BARE.fullmatch(written):  # as it is: one pair of parentheses is enough
+            return children[0]
         vector_names = {f"s{i}": name for i, name in enumerate(vectors)} | {"s": vectors[0] if vectors else ""}
-        return Piece(
-            template(node.name, traits, node.arity).format(*children, **vector_names), traits.precedence, parentheses
-        )
+        return Piece(written.format(*children, **vector_names), traits.precedence, parentheses)
 
     return fold(nodes, piece).text
 

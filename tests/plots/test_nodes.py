@@ -39,7 +39,7 @@ def test_graph_of_a_small_tree() -> None:
 def test_graph_numbers_vectors_as_in_the_formula() -> None:
     individual = parse("add(scale(x), mix(shift(x), channel(x)))", PSET)
     assert labels(individual) == ["add", "scale s0", "x", "mix s1", "shift s2", "x", "channel s3", "x"]
-    assert individual.infix() == "s0 * x + (s1 * (x + s2) + (1 - s1) * s3[x])"
+    assert individual.infix() == "s0 * x + (s1 * (x + s2) + (1 - s1) * s3)"
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,7 @@ def test_every_finite_number_is_a_constant(free: PrimitiveSet, value: float) -> 
         ("3", 3.0), ("-3", -3.0), ("+3", 3.0), ("007", 7.0), ("0", 0.0), ("-0", -0.0), (".5", 0.5), ("5.", 5.0),
         ("-.5", -0.5), ("1e3", 1000.0), ("1E3", 1000.0), ("1e+3", 1000.0), ("25e-2", 0.25), ("1.5e0", 1.5),
         ("1e-400", 0.0), ("1.7976931348623157e308", 1.7976931348623157e308), ("9" * 300, float("9" * 300)),
+        ("--1", 1.0), ("- 1", -1.0), ("+-1", -1.0),
     ],
 )  # fmt: skip
 def test_numbers_may_be_written_as_people_do(free: PrimitiveSet, written: str, value: float) -> None:
@@ -139,7 +140,7 @@ def test_numbers_may_be_written_as_people_do(free: PrimitiveSet, written: str, v
 
 @pytest.mark.parametrize(
     "written",
-    ["0x10", "1_000", "1e", "1e+", "--1", "- 1", "+-1", "1.2.3", "1j", "1,5", "1 2", ".", "e5", "1e5e5", "½", "٣", "３",
+    ["0x10", "1_000", "1e", "1e+", "1.2.3", "1j", "1,5", "1 2", ".", "e5", "1e5e5", "½", "٣", "３",
      "²", "∞", "−1", "nan", "-nan", "inf", "-inf", "Infinity", "True", "None", "1e999", "-1e999", "9" * 400],
 )  # fmt: skip
 def test_what_is_no_plain_finite_number_is_refused(free: PrimitiveSet, written: str) -> None:
@@ -178,8 +179,9 @@ def test_other_numbers_are_refused_in_a_set_of_fixed_ones(fixed: PrimitiveSet, w
 
 
 def test_a_number_is_refused_where_none_fits(free: PrimitiveSet, minimal: PrimitiveSet) -> None:
-    assert refusal("add(x, 2)", free).startswith(
-        "cannot read \"add(x, >>2<<)\" at character 8: '2' is a number; a Feature fits here: x, identity(Feature), "
+    assert parse("add(x, 2)", free) == parse("add(x, const(2))", free)
+    assert refusal("add(x, 2)", minimal).startswith(
+        "cannot read \"add(x, >>2<<)\" at character 8: '2' is a number; a Feature fits here: x, add(Feature, Feature), "
     )
     assert refusal("2", minimal).startswith("cannot read \">>2<<\" at character 1: '2' is a number; ")
 
@@ -219,7 +221,6 @@ MINIMAL_FITS = (
         ("add(x,", "add(x,>><<", 7, f"the text ends early; {MINIMAL_FITS}"),
         ("add(x,, x)", "add(x,>>,<< x)", 7, f"',' cannot stand here; {MINIMAL_FITS}"),
         ("add(,x)", "add(>>,<<x)", 5, f"',' cannot stand here; {MINIMAL_FITS}"),
-        ("(x)", ">>(<<x)", 1, f"'(' cannot stand here; {MINIMAL_FITS}"),
         ("x(x)", "x>>(<<x)", 2, "the expression is complete before this; one expression is allowed: remove the rest"),
         ("sin(x))", "sin(x)>>)<<", 7, "the expression is complete before this; "),
         ("sin(x) cos(x)", "sin(x) >>cos<<(x)", 8, "the expression is complete before this; "),
@@ -366,7 +367,7 @@ PYTHON = [
     "(lambda: x)()",
     "x if x else x",
     "x.__class__",
-    "sin(x) + x",
+    "sin(x) + x + os.system('true')",
     "[x for x in ()]",
     "sin(*x)",
     "sin(x=1)",
