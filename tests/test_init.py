@@ -52,3 +52,13 @@ def test_a_command_that_draws_nothing_does_not_wait_for_what_draws(command):
     script += f"print([name for name in {slow} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_completion_shows_public_names_only_and_figures_load_when_asked_for():
+    code = (
+        "import sys, gaaf_gp; assert dir(gaaf_gp) == sorted([*gaaf_gp.__all__, '__version__']); "
+        "assert 'matplotlib' not in sys.modules; gaaf_gp.plot_tree; assert 'matplotlib' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
+        gaaf_gp.no_such_name  # noqa: B018
