@@ -15,7 +15,8 @@ from gaaf_gp.archive.evaluation import DamagedError
 from gaaf_gp.archive.rows import from_columns, raw_rows, read_settings, task_rows
 from gaaf_gp.archive.runs import read_run, run_rows
 from gaaf_gp.errors import GaafError
-from gaaf_gp.trees.parser import Token, token_at
+from gaaf_gp.trees.arithmetic import Token
+from gaaf_gp.trees.parser import token_at
 
 MOST_PROBLEMS = 100
 """Most problems that are listed one by one."""

@@ -20,6 +20,7 @@ from gaaf_gp.cli.options import JsonOption, examples
 from gaaf_gp.cli.output import print_json
 from gaaf_gp.cli.tour import Group
 from gaaf_gp.errors import GaafError
+from gaaf_gp.experiments.run_folder import ARCHIVE
 
 FIGURES = ("accuracy", "seeds", "seed", "epochs", "seconds", "entries", "no.")
 DATE = len("2026-01-31")
@@ -31,7 +32,15 @@ MOST_DIFFERING = 5
 
 app = typer.Typer(help="Evaluations that runs have kept.", cls=Group, rich_markup_mode=None)
 
-FileArgument = Annotated[Path, typer.Argument(help="The archive.", show_default=False)]
+
+def in_folder(file: Path) -> Path:
+    """Return the archive in the folder of a run, or the file itself."""
+    return file / ARCHIVE if file.is_dir() and (file / ARCHIVE).is_file() else file
+
+
+FileArgument = Annotated[
+    Path, typer.Argument(help="The archive, or the folder of a run.", show_default=False, callback=in_folder)
+]
 RunOption = Annotated[
     str | None, typer.Option("--run", help="Only what this run asked for; its key or the beginning of it.")
 ]

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -24,6 +24,7 @@ from gaaf_gp.cli.output import INTERRUPTED, report_error, standard_streams, warn
 from gaaf_gp.cli.settings_options import with_options
 from gaaf_gp.cli.tour import Tour
 from gaaf_gp.errors import GaafError
+from gaaf_gp.util.provenance import version
 
 NAME = "gaaf-gp"
 """The program, also where it is started as ``python -m gaaf_gp.cli``; shell completion goes by it."""
@@ -65,6 +66,21 @@ COMMANDS: dict[str, dict[str, Any]] = {
 name, or ``app`` with commands of its own."""
 
 
+def print_version(wanted: bool) -> None:
+    """Print the version, if it is wanted, and end."""
+    if wanted:
+        typer.echo(f"{NAME} {version(NAME)}")
+        raise typer.Exit
+
+
+def program(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
+    ] = False,
+) -> None:
+    """Take the options of the program itself."""
+
+
 def application(only: str | None = None) -> typer.Typer:
     """Return the program with all its commands.
 
@@ -89,7 +105,7 @@ def application(only: str | None = None) -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    app.callback()(lambda: None)  # typer takes a program with one command for that command
+    app.callback()(program)  # typer takes a program with one command for that command
     for name in [only] if only else COMMANDS:
         module = importlib.import_module(f"gaaf_gp.cli.{name}")
         if hasattr(module, "app"):

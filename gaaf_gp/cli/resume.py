@@ -51,6 +51,13 @@ def resume(
     archive: Annotated[
         Path | None, typer.Option(help="Where the file of trainings is now.", show_default="where it was")
     ] = None,
+    evaluations: Annotated[
+        int | None,
+        typer.Option(
+            help="A larger number of candidates to train, which extends the search, also one that has ended.",
+            show_default="as before",
+        ),
+    ] = None,
     progress: ProgressOption = Mode.AUTO,
     quiet: QuietOption = False,
     tensorboard: TensorBoardOption = None,
@@ -58,11 +65,12 @@ def resume(
 ) -> None:
     """Go on with a run from its last training.
 
-    It comes to the same end as a run that was never interrupted. Nothing that was trained is trained again.
+    It comes to the same end as a run that was never interrupted, or, with --evaluations, as one that had so many from
+    the start. Nothing that was trained is trained again.
     """
     given = {
         "workers": workers, "executor": executor, "data_settings.device": device, "archive": archive and str(archive),
-        "data": data and str(data),
+        "data": data and str(data), "evaluations": evaluations,
     }  # fmt: skip
     settings = changed(known_settings(folder), {name: value for name, value in given.items() if value is not None})
     if executor == PROCESSES:

@@ -90,7 +90,7 @@ class Plan:
             devices=_devices(settings),
             racing=self.racing,
             extra_seeds=settings.extra_seeds,
-            places=settings.elite,
+            places=max(1, settings.living_on),
             # the small networks of a GPU wait for launches; a CPU's compiled kernels take one candidate at a time
             at_once=AT_ONCE if proxy.stackable and proxy.data.device.type == "cuda" else 1,
         )

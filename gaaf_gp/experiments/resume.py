@@ -27,7 +27,9 @@ SETTINGS, RUN = "settings", "run"
 NAMED = ("data", "primitives")
 """Settings that say where something is. What it is, is compared: the images by their checksum, the set by its names
 and, with the checkpoint, by what it computes."""
-FREE_TO_CHANGE = (*(name for name, option in OPTIONS.items() if not option.decides), SETTINGS, RUN, *NAMED)
+EVALUATIONS = "evaluations"
+"""The setting that may be raised."""
+FREE_TO_CHANGE = (*(name for name, option in OPTIONS.items() if not option.decides), SETTINGS, RUN, *NAMED, EVALUATIONS)
 """What may be another when a run is gone on with; of devices the number, and which, but not their kind."""
 
 
@@ -50,6 +52,12 @@ def check_same(folder: Path, config: Mapping[str, Any]) -> str | None:
         GaafError: naming the first thing that differs.
     """
     before, now = (_kind_of_device(one) for one in (read_config(folder), json.loads(json.dumps(config))))
+    had, wanted = before.get(EVALUATIONS), now.get(EVALUATIONS)
+    if isinstance(had, int) and isinstance(wanted, int) and wanted < had:
+        raise GaafError(
+            f"a run may get more evaluations than it had, but not fewer: it had {had}, and {wanted} are "
+            "asked for: give a larger --evaluations"
+        )
     for name in sorted(before.keys() | now.keys()):
         if name not in FREE_TO_CHANGE and before.get(name) != now.get(name):
             raise GaafError(
@@ -101,7 +109,8 @@ def archived(settings: Settings, config: dict[str, Any], evaluator: Evaluator, r
         known = {run.key for run in archive.runs()}
         key = before if before in known else archive.begin("evolve", config, provenance.versions())
         assert key is not None
-        if key != before:
+        extended = resume and read_config(settings.out).get(EVALUATIONS) != config.get(EVALUATIONS)
+        if key != before or extended:
             run_folder.start(settings.out, {**config, RUN: key})
         status = archive.run(key).status
         archive.end(key, runs.RUNNING)

@@ -21,7 +21,15 @@ from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.search.bloat import CONTROLS, SEARCH_DEFAULT, SIZES
 from gaaf_gp.training.proxy import DEFAULT_EPOCHS
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
-from gaaf_gp.util.checks import LARGEST, check_text, number, positive_number, whole_fields, whole_number
+from gaaf_gp.util.checks import (
+    LARGEST,
+    check_text,
+    number,
+    positive_number,
+    probability,
+    whole_fields,
+    whole_number,
+)
 from gaaf_gp.util.devices import PRECISIONS, available_cores
 from gaaf_gp.util.files import read_mapping
 
@@ -209,6 +217,9 @@ class Settings:
     seed: int = _option(0, "Of the search, the images' split and the trainings; one seed gives one result.", SEARCH,
                         least=0)  # fmt: skip
     population: int = _option(20, "Individuals of a population.", SEARCH, least=2)
+    crossover: float = _option(0.6, "Probability of mating two parents.", SEARCH)
+    mutation: float = _option(0.6, "Probability of mutating a child of two parents.", SEARCH)
+    elite: int | None = _option(None, "Best individuals that live on.", SEARCH, shown="2")
     two_trees: bool = _option(False, "Evolve a forward tree, whose sign is taken, and a backward one.", TREES)
     random_search: bool = _option(
         True,
@@ -267,15 +278,19 @@ class Settings:
             object.__setattr__(self, "target", number("target", self.target, finite=True))
         if self.stagnation is not None:
             whole_fields(self, stagnation=1)
+        for name in ("crossover", "mutation"):
+            object.__setattr__(self, name, probability(name, getattr(self, name)))
+        if self.elite is not None:
+            object.__setattr__(self, "elite", whole_number("elite", self.elite, 0, self.population - 1))
 
     def as_json(self) -> dict[str, Any]:
         """Return all settings but ``out``, fit for JSON; :func:`settings_from` reads them."""
         return {name: value for name, value in asdict(self).items() if name != "out"}
 
     @property
-    def elite(self) -> int:
+    def living_on(self) -> int:
         """Individuals that live on."""
-        return min(2, self.population - 1)
+        return min(2, self.population - 1) if self.elite is None else self.elite
 
 
 _KINDS = get_type_hints(Settings)

@@ -2,7 +2,8 @@
 
 A run goes on by doing again what it did (:mod:`gaaf_gp.experiments.resume`), so nothing is restored from this file. It
 is what the run is held to: another version of Python, DEAP or torch, or another primitive of the same name, would lead
-it another way without a word. Each child is compared as it is bred, before anything is trained, and after the last step
+it another way without a word. A larger budget extends a search: all that was bred must come again, and the rest is
+new. Each child is compared as it is bred, before anything is trained, and after the last step
 that was written the state of every random generator, the population and the hall of fame.
 
 The file is JSON with a checksum, written beside its place, flushed and renamed.
@@ -117,6 +118,10 @@ class RunCheckpoint:
         }
 
     def _compare(self, found: SearchResult, before: Content) -> None:
+        more = len(found.records) > before["evaluations"] or len(self._bred) * MARK > len(before["bred"])
+        if more:  # its budget ended within this step, and is larger now
+            self._write(found)
+            return
         for name, now in self._state(found).items():
             if not same_numbers(before[name], now, TOLERANCE):
                 raise AnotherWayError(

@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from gaaf_gp import cli
 from gaaf_gp.archive import Archive, Evaluation
+from gaaf_gp.cli.archive import in_folder
 
 SETTINGS = {"proxy": {"epochs": 2}}
 
@@ -262,3 +263,10 @@ def test_texts_of_a_stranger_move_no_cursor(file, capsys):
         _, printed, errors = call(capsys, *command)
         assert not any(character in printed + errors for character in "\x1b\u202e")
     assert "?[2J[bold]x[/bold]??" in call(capsys, "ls", file, "--sort", "new")[1]
+
+
+def test_the_folder_of_a_run_stands_for_its_archive(tmp_path):
+    assert in_folder(tmp_path) == tmp_path
+    (tmp_path / "archive.sqlite").touch()
+    assert in_folder(tmp_path) == tmp_path / "archive.sqlite"
+    assert in_folder(tmp_path / "archive.sqlite") == tmp_path / "archive.sqlite"

@@ -1,5 +1,6 @@
 """The command line in real processes and in this one: results, and one line for whatever is wrong."""
 
+import importlib.metadata
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import time
 import pytest
 from PIL import Image
 
+from gaaf_gp.cli import main
 from tests.cli.calls import call
 
 TINY = ("--epochs", "1", "--batch-size", "8", "--population", "3", "--fresh-seeds", "2", "--quiet")
@@ -339,3 +341,10 @@ def test_a_module_runs_the_program(module):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0].split() == ["text", "sin(x)"]
+
+
+def test_the_program_says_its_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"gaaf-gp {importlib.metadata.version('gaaf-gp')}\n"

@@ -470,3 +470,19 @@ def test_what_could_not_be_written_down_is_refused_ahead_of_any_training(image_f
     assert "must be text in UTF-8" in err
     assert not (tmp_path / "run").exists()
     assert not (place / "new").exists()
+
+
+@pytest.mark.slow(40)
+def test_a_run_that_ended_is_extended(tmp_path, capsys):
+    options = ["--limit", "400", "--population", "5", "--no-random-search", "--fresh-seeds", "2", "--quiet"]
+    options += ["--elite", "1", "--crossover", "0.3", "--mutation", "0.9", "--workers", "1"]
+    short, whole = tmp_path / "short", tmp_path / "whole"
+    subprocess.run([*RUN, "evolve", *options, "--evaluations", "8", "--out", short], check=True, timeout=600)
+    subprocess.run([*RUN, "resume", short, "--evaluations", "12", "--quiet"], check=True, timeout=600)
+    subprocess.run([*RUN, "evolve", *options, "--evaluations", "12", "--out", whole], check=True, timeout=600)
+    for name in TABLES:
+        assert (short / name).read_bytes() == (whole / name).read_bytes(), name
+    assert json.loads((short / "config.json").read_text())["settings"]["evaluations"] == 12
+    with pytest.raises(SystemExit):
+        main(["resume", str(short), "--evaluations", "9", "--quiet"])
+    assert "it had 12, and 9 are asked for: give a larger --evaluations" in capsys.readouterr().err

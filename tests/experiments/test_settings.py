@@ -40,3 +40,13 @@ def test_the_usual_settings_compare_a_single_tree_with_random_search(tmp_path):
 @pytest.mark.parametrize(("population", "elite"), [(2, 1), (3, 2), (20, 2)])
 def test_two_live_on_where_there_is_room(tmp_path, population, elite):
     assert Settings(out=tmp_path, population=population).elite == elite
+
+
+def test_how_a_population_breeds_is_a_setting(tmp_path):
+    assert Settings(tmp_path).living_on == 2
+    assert Settings(tmp_path, population=2).living_on == 1
+    assert Settings(tmp_path, elite=0).living_on == 0
+    with pytest.raises(GaafError, match="elite must be"):
+        Settings(tmp_path, elite=5, population=5)
+    with pytest.raises(GaafError, match="crossover must be a probability from 0 to 1, got 2"):
+        Settings(tmp_path, crossover=2)

@@ -314,3 +314,20 @@ def test_the_numbers_of_a_generator_are_compared_to_the_last(make_stub, minimal,
     generators[0][1][-1] += 1
     changed(path, generators=generators)
     assert "its random generators are in another state" in str(refused(make_stub(), minimal, path, evaluations=14))
+
+
+@pytest.mark.parametrize("loop", ["generations", "islands:2", "steady:4"])
+def test_a_search_with_a_larger_budget_goes_on_as_if_it_had_it_from_the_start(free, tmp_path, loop):
+    def size(individual):
+        return float(len(individual))
+
+    def searched(file, evaluations):
+        return evolve(
+            free, size, loop=loop, evaluations=evaluations, population_size=5, seed=3, checkpoint=tmp_path / file
+        )
+
+    searched("extended", 11)
+    extended, whole = searched("extended", 30), searched("whole", 30)
+    assert len(extended.records) == 30
+    assert extended.records == whole.records
+    assert (tmp_path / "extended").read_bytes() == (tmp_path / "whole").read_bytes()
