@@ -15,12 +15,18 @@ from deap import tools
 from gaaf_gp.evaluation.records import Record
 from gaaf_gp.statistics import Luck, expected_luck
 from gaaf_gp.trees.candidate import Evolved
+from gaaf_gp.util.text import shortened
 
 SAME = "same behaviour"
 """The reason for which a candidate is rejected that would train as an earlier one."""
 TOO_LARGE = "too large to be evaluated"
 """The reason for which a control of bloat throws a candidate away; it may come again."""
 
+
+BEST = 5
+"""Functions in a summary."""
+SHOWN = 100
+"""Characters of a function in a summary."""
 
 Values = Callable[[Evolved, float], tuple[float, ...]]
 """Returns DEAP's fitness values of an individual of this fitness, which a control of bloat may change."""
@@ -67,6 +73,18 @@ class SearchResult:
     stopped: str = ""
     _individuals: dict[str, Evolved] = field(default_factory=dict, repr=False, compare=False)
     _known: dict[str, Record] = field(default_factory=dict, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        """Return a summary of ten lines at most: the best five, and what was spent."""
+        ended = "interrupted" if self.interrupted else self.stopped or "not ended"
+        lines = [f"{len(self.records)} candidates evaluated in {self.seconds:.1f} s ({ended})"]
+        lines.append(
+            f"{sum(self.failures.values())} failed, {sum(self.rejected.values())} rejected without training, "
+            f"{self.duplicates} behave as another"
+        )
+        lines += ["", "fitness  function"] if len(self.hall_of_fame) else []
+        lines += [f"{value(one):<8.4g} {shortened(one.canonical, SHOWN)}" for one in self.hall_of_fame[:BEST]]
+        return "\n".join(lines)
 
     @property
     def failures(self) -> Counter[str]:

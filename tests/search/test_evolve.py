@@ -281,3 +281,14 @@ def test_ctrl_c_may_come_anywhere_and_what_was_evaluated_is_found(stub_proxy, fr
     assert [record.text for record in found.records] == list(evaluator.records)
     best = max(record.fitness for record in found.records)
     assert found.hall_of_fame[0].fitness.values == (best,)
+
+
+def test_a_result_is_printed_as_a_summary_of_ten_lines(free):
+    found = evolve(free, lambda individual: float(len(individual)), evaluations=12, population_size=4, seed=1)
+    first, second, blank, header, *best = str(found).splitlines()
+    assert first.startswith("12 candidates evaluated in ")
+    assert first.endswith(" s (12 evaluations)")
+    assert f"{sum(found.rejected.values())} rejected without training" in second
+    assert (blank, header) == ("", "fitness  function")
+    assert [line.split(maxsplit=1)[1] for line in best] == [one.canonical for one in found.hall_of_fame[:5]]
+    assert [float(line.split()[0]) for line in best] == [len(one) for one in found.hall_of_fame[:5]]
