@@ -214,8 +214,12 @@ class Settings:
         RUNNING,
         shown="processes of this machine",
     )
-    seed: int = _option(0, "Of the search, the images' split and the trainings; one seed gives one result.", SEARCH,
-                        least=0)  # fmt: skip
+    seed: int = _option(
+        0,
+        "Of the search, the images' split and the trainings; one seed gives one result on one kind of machine.",
+        SEARCH,
+        least=0,
+    )
     population: int = _option(20, "Individuals of a population.", SEARCH, least=2)
     crossover: float = _option(0.6, "Probability of mating two parents.", SEARCH)
     mutation: float = _option(0.6, "Probability of mutating a child of two parents.", SEARCH)
