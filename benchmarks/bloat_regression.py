@@ -15,9 +15,8 @@ from benchmarks import regression_gplearn, regression_ours
 from benchmarks.bloat_choices import CHOICES, EVOLVE, GPLEARN
 from benchmarks.harness import Say
 from benchmarks.regression import TARGETS
-from gaaf_gp import GaafError
+from gaaf_gp import GaafError, Limits
 from gaaf_gp.parallel import WorkerLost, Workers
-from gaaf_gp.trees import Limits
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
 

@@ -22,7 +22,7 @@ from deap import gp
 
 from benchmarks.bloat_choices import CHOICES, Choice
 from benchmarks.harness import Say
-from gaaf_gp import Evaluator, GaafError, Individual, Proxy, evolve, load_data, parse
+from gaaf_gp import Evaluator, GaafError, Individual, Limits, Proxy, evolve, load_data, parse
 from gaaf_gp.activations import Behaviour
 from gaaf_gp.archive import Archive
 from gaaf_gp.errors import listed
@@ -30,7 +30,7 @@ from gaaf_gp.evaluation import ArchivedTrainings, FitnessFunction, Record
 from gaaf_gp.evaluation.records import OnRecord
 from gaaf_gp.search import SearchResult
 from gaaf_gp.search.best_so_far import Watched
-from gaaf_gp.trees import DEFAULT_LIMITS, Candidate, Limits
+from gaaf_gp.trees import DEFAULT_LIMITS, Candidate
 from gaaf_gp.util.jsonl import Journal
 from gaaf_gp.util.provenance import versions
 from primitives import gaaf

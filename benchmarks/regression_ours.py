@@ -20,13 +20,12 @@ from typing import Any
 from deap import algorithms, base, gp, tools
 
 from benchmarks.regression import TARGETS, Target, Watch, make_pset, outputs, rmse, signature
-from gaaf_gp import Individual, evolve, make_toolbox, parse
+from gaaf_gp import Individual, Limits, evolve, make_toolbox, parse
 from gaaf_gp.activations import Behaviour
 from gaaf_gp.evaluation import PlainFitness, Record
 from gaaf_gp.evaluation.fitness_function import OnRecord
 from gaaf_gp.search import SearchResult
 from gaaf_gp.search.bloat import BloatLike, Pareto
-from gaaf_gp.trees import Limits
 from gaaf_gp.util.devices import threads
 from gaaf_gp.util.randomness import as_global
 

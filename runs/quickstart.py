@@ -11,9 +11,9 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from gaaf_gp import Limits
 from gaaf_gp.cli import INTERRUPTED, script
 from gaaf_gp.experiments import Settings, run, run_folder
-from gaaf_gp.trees import Limits
 
 SETTINGS = Settings(
     out=Path("out/quickstart"),

@@ -9,9 +9,9 @@ budget.
 
 from pathlib import Path
 
+from gaaf_gp import Limits
 from gaaf_gp.cli import finish, script
 from gaaf_gp.experiments import Settings, run
-from gaaf_gp.trees import Limits
 
 SETTINGS = Settings(
     out=Path("out/two_trees"),
