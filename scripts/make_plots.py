@@ -22,14 +22,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
-from gaaf_gp import Evaluator, GaafError, Proxy, TableEvaluator, evolve, load_data, load_table, make_toolbox, parse
+from gaaf_gp import (
+    Evaluator,
+    GaafError,
+    Proxy,
+    TableEvaluator,
+    evolve,
+    load_data,
+    load_table,
+    make_toolbox,
+    parse,
+    plot_activation,
+    plot_activations,
+    plot_tree,
+)
 from gaaf_gp.binary import binary_layers
 from gaaf_gp.cli import script
 from gaaf_gp.errors import listed
 from gaaf_gp.plots import (
     curves_of,
-    plot_activation,
-    plot_activations,
     plot_evolved,
     plot_fidelities,
     plot_front,
@@ -41,7 +52,6 @@ from gaaf_gp.plots import (
     plot_run,
     plot_searches,
     plot_sheet,
-    plot_tree,
     save_figure,
     snapshots,
 )
