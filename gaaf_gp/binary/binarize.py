@@ -21,6 +21,9 @@ from torch.autograd.function import once_differentiable
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.util.checks import positive_number
 
+WINDOW = 1.3
+"""The window of the paper's networks, for the sign of inputs (in units of f(x)) and of weights (in theirs)."""
+
 
 def _clipped(size: Tensor, _window: float, _sharpness: float) -> Tensor:
     return torch.ones_like(size)
@@ -85,7 +88,7 @@ class Surrogate:
     """
 
     name: str
-    window: float = 1.0
+    window: float = WINDOW
     sharpness: float | None = None
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from typing import TypedDict, TypeVar
 import torch
 from torch import Tensor, nn
 
+from gaaf_gp.binary.binarize import WINDOW
 from gaaf_gp.binary.blocks import NormalizedConvolution
 from gaaf_gp.binary.layers import BinaryConv2d, binary_layers
 from gaaf_gp.errors import GaafError
@@ -70,7 +71,7 @@ class BinarySettings(TypedDict, total=False):
     sharpness: float | None
 
 
-PAPER: BinarySettings = {"pad_value": 0.0, "surrogate": "clipped", "window": 1.3, "weight_window": 1.3}
+PAPER: BinarySettings = {"pad_value": 0.0, "surrogate": "clipped", "window": WINDOW, "weight_window": WINDOW}
 """The settings of the GAAF paper's networks."""
 
 

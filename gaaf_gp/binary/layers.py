@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gaaf_gp.binary import native
-from gaaf_gp.binary.binarize import Surrogate, binarize, check_floating
+from gaaf_gp.binary.binarize import WINDOW, Surrogate, binarize, check_floating
 from gaaf_gp.binary.signs import SignActivation
 from gaaf_gp.binary.tables import SignTables, TableActivation, tabulate
 from gaaf_gp.errors import GaafError
@@ -182,7 +182,7 @@ class BinaryConv2d(BinaryLayer):
             packed kernels with one bit per value support +1 or -1 only.
         activation: the complementary function f, None for none; it must keep the shape.
         surrogate: name of the surrogate gradient of the inputs' sign, see ``binarize``.
-        window: its window, in units of f(x).
+        window: its window, in units of f(x); by default that of the paper's networks, 1.3, as of all networks here.
         weight_window: window of the latent weights' straight-through estimator, in units of the weights.
         sharpness: for the surrogates that have one.
 
@@ -205,8 +205,8 @@ class BinaryConv2d(BinaryLayer):
         pad_value: float = 0.0,
         activation: nn.Module | None = None,
         surrogate: str = "clipped",
-        window: float = 1.0,
-        weight_window: float = 1.0,
+        window: float = WINDOW,
+        weight_window: float = WINDOW,
         sharpness: float | None = None,
     ) -> None:
         in_channels, out_channels = whole_number("in_channels", in_channels), whole_number("out_channels", out_channels)
@@ -345,8 +345,8 @@ class BinaryLinear(BinaryLayer):
         *,
         activation: nn.Module | None = None,
         surrogate: str = "clipped",
-        window: float = 1.0,
-        weight_window: float = 1.0,
+        window: float = WINDOW,
+        weight_window: float = WINDOW,
         sharpness: float | None = None,
     ) -> None:
         in_features, out_features = whole_number("in_features", in_features), whole_number("out_features", out_features)

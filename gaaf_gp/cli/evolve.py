@@ -20,7 +20,7 @@ from gaaf_gp.cli.options import (
     with_settings,
 )
 from gaaf_gp.cli.output import finish
-from gaaf_gp.cli.resume import check_code, settings_used
+from gaaf_gp.cli.resume import check_network, check_set, settings_used
 from gaaf_gp.errors import GaafError
 from gaaf_gp.experiments import run, run_folder
 from gaaf_gp.experiments.resume import SETTINGS
@@ -96,9 +96,11 @@ def chosen_settings(given: Mapping[str, Any], config: Path | None = None, proxy:
     else:
         before = read_settings(config, out)
         if "primitives" not in given:
-            check_code(before, None)
+            check_set(before, None)
     judged = {} if proxy is None else proxy_named(proxy)
-    if "proxy.network" in given:  # arguments of another network would be refused
+    if "proxy.network" not in given:
+        check_network(judged.get("proxy.network", before.proxy.get("network", "")))
+    else:  # arguments of another network would be refused
         judged = {name: value for name, value in judged.items() if name != "proxy.network_settings"}
     settings = changed(before, {**judged, **given, "out": out})
     streamed = settings.stream

@@ -14,7 +14,7 @@ from gaaf_gp.activations.catalogue import catalogue
 from gaaf_gp.cli import completion
 from gaaf_gp.cli.options import JsonOption, ProgressOption, QuietOption, shown
 from gaaf_gp.cli.output import INTERRUPTED, print_json
-from gaaf_gp.cli.resume import check_code, settings_used
+from gaaf_gp.cli.resume import check_network, check_set, settings_used
 from gaaf_gp.cli.retrain import TABLE, ranked_in
 from gaaf_gp.errors import GaafError
 from gaaf_gp.experiments import explain as run
@@ -98,7 +98,9 @@ def explain(
     with Ctrl-C whenever you like: the same command continues. gaaf-gp report shows what is in the folder of a run.
     """
     seeds = whole_number("seeds", seeds, 2, CONFIRMATION)
-    text, settings, named = _chosen(source, whole_number("rank", rank), OUT if out is None else out, primitives)
+    text, settings, named = _chosen(
+        source, whole_number("rank", rank), OUT if out is None else out, primitives, network
+    )
     given = {
         "data": data, "seed": seed, "workers": workers, "proxy.network": network, "proxy.epochs": epochs,
         "proxy.batch_size": batch_size, "data_settings.limit": limit, "data_settings.device": device,
@@ -130,7 +132,9 @@ def explain(
         typer.echo(f"Everything is in {folder}")
 
 
-def _chosen(source: str, rank: int, out: Path, primitives: str | None) -> tuple[str, Settings, Path | None]:
+def _chosen(
+    source: str, rank: int, out: Path, primitives: str | None, network: str | None
+) -> tuple[str, Settings, Path | None]:
     """Return the text of the function, the settings it is explained with, and the file that they are from, if any."""
     path = Path(source)
     folder, file = _is(path.is_dir), _is(path.is_file)
@@ -139,7 +143,9 @@ def _chosen(source: str, rank: int, out: Path, primitives: str | None) -> tuple[
         named = path / CONFIG if folder else path
         with settings_used(named):
             settings = settings_from(data.config.get(SETTINGS), path if folder else out)
-        check_code(settings, primitives)
+        check_set(settings, primitives)
+        if network is None:
+            check_network(settings.proxy.get("network", ""))
         if folder and (path / HALL).is_file():
             return _ranked(ranked_in(path)[0], rank), settings, named
         complete = [one.text for one in data.ranked if one.complete and one.failure is None]

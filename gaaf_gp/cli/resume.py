@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from gaaf_gp.binary.networks import is_own_network
 from gaaf_gp.cli import completion
 from gaaf_gp.cli.options import JsonOption, ProgressOption, QuietOption, TensorBoardOption, shown
 from gaaf_gp.cli.output import finish
@@ -21,6 +22,7 @@ from gaaf_gp.experiments.settings import Settings, changed, settings_from
 from gaaf_gp.search.checkpoint import CHECKPOINT
 from gaaf_gp.trees.load import is_bundled
 from gaaf_gp.util.console import Mode
+from gaaf_gp.util.user_code import same_code
 
 PROCESSES = "processes"
 
@@ -44,6 +46,10 @@ def resume(
             help="The set again, if it is not one of primitives/: code is loaded only if you name it.",
             autocompletion=completion.primitive_sets,
         ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="The network again, if it is one of your own: code is loaded only if you name it."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Where the folder of images is now.", show_default="where it was")
@@ -75,9 +81,13 @@ def resume(
     settings = changed(known_settings(folder), {name: value for name, value in given.items() if value is not None})
     if executor == PROCESSES:
         settings = replace(settings, executor=None)
-    check_code(settings, primitives)
+    check_set(settings, primitives)
     if primitives is not None:
         settings = replace(settings, primitives=primitives)
+    if network is None:
+        check_network(settings.proxy.get("network", ""))
+    else:
+        settings = changed(settings, {"proxy.network": network})
     mode = shown(progress, quiet)
     with settings_used(folder / run_folder.CONFIG):
         result = run(settings, progress=mode, tensorboard=tensorboard, resume=True)
@@ -119,8 +129,21 @@ def known_settings(folder: Path) -> Settings:
     return settings_from(config.get(SETTINGS), folder)
 
 
-def check_code(settings: Settings, named: str | None) -> None:
-    """Refuse to load code that a file names and the user does not.
+def check_network(name: str) -> None:
+    """Refuse to load a network of the user's that a file names.
+
+    Raises:
+        GaafError: it is one.
+    """
+    if is_own_network(name):
+        raise GaafError(
+            f"a network of your own is code, and a file names {name!r}: if you trust it, pass --network "
+            f"{shlex.quote(name)}"
+        )
+
+
+def check_set(settings: Settings, named: str | None) -> None:
+    """Refuse to load a primitive set that a file names and the user does not.
 
     A set that was named may lie in another file than before, if there is a checkpoint that what it computes can be
     compared with.
@@ -133,14 +156,7 @@ def check_code(settings: Settings, named: str | None) -> None:
             f"a primitive set is code, and the run names {settings.primitives!r}: if you trust it, pass --primitives "
             f"{shlex.quote(settings.primitives)}"
         )
-    if named is None or same_set(named, settings.primitives):
+    if named is None or same_code(named, settings.primitives):
         return
     if is_bundled(named) or is_bundled(settings.primitives) or not (settings.out / CHECKPOINT).is_file():
         raise GaafError(f"a run must go on with its own primitive set, {settings.primitives!r}, got {named!r}")
-
-
-def same_set(one: str, other: str) -> bool:
-    """Return whether two names of sets are of one function in one file or module, however they are spelled."""
-    (first, _, first_function), (second, _, second_function) = one.rpartition(":"), other.rpartition(":")
-    alike = first == second or Path(first).resolve() == Path(second).resolve()
-    return alike and first_function == second_function

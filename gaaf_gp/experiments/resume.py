@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gaaf_gp.archive import Archive, runs
+from gaaf_gp.binary.networks import is_own_network
 from gaaf_gp.errors import GaafError
 from gaaf_gp.evaluation.cache import ArchivedTrainings
 from gaaf_gp.evaluation.evaluator import Evaluator
@@ -69,9 +70,13 @@ def check_same(folder: Path, config: Mapping[str, Any]) -> str | None:
 
 
 def resume_command(folder: Path, config: Mapping[str, Any]) -> str:
-    """Return the command that goes on with a run, quoted for a shell; a set that is code must be named again."""
-    primitives = config.get("primitives")
+    """Return the command that goes on with a run, quoted for a shell; what is code must be named again."""
+    settings = config.get(SETTINGS)
+    before: Mapping[str, Any] = settings if isinstance(settings, Mapping) else config
+    primitives, proxy = before.get("primitives"), before.get("proxy")
+    network = proxy.get("network") if isinstance(proxy, Mapping) else None
     named = [] if is_bundled(primitives) or not isinstance(primitives, str) else ["--primitives", primitives]
+    named += ["--network", network] if isinstance(network, str) and is_own_network(network) else []
     return shlex.join(["gaaf-gp", "resume", str(folder), *named])
 
 

@@ -21,6 +21,7 @@ from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.search.bloat import CONTROLS, SEARCH_DEFAULT, SIZES
 from gaaf_gp.training.proxy import DEFAULT_EPOCHS
 from gaaf_gp.trees.generation import DEFAULT_LIMITS, Limits
+from gaaf_gp.util import user_code
 from gaaf_gp.util.checks import (
     LARGEST,
     check_text,
@@ -118,7 +119,11 @@ _PROXY = {
     "learning_rate": Option(kind=float, default=5e-3, help="Adam's learning rate at the start.", panel=TRAINING),
     "pad": Option(kind=int, default=2, help="Pixels of padding for random crops; 0 for none.", panel=TRAINING),
     "flip": Option(kind=bool, default=True, help="Mirror images at random.", panel=TRAINING),
-    "network": Option(default="small", help=f"Binary network: {', '.join(NETWORKS)}.", panel=TRAINING),
+    "network": Option(
+        default="small",
+        help=f"Binary network: {', '.join(NETWORKS)}, or a builder of your own as FILE.py:BUILDER.",
+        panel=TRAINING,
+    ),
     "network_settings": Option(
         kind=dict, default={}, help='Further arguments of the network, as in {"widths": [8, 16, 32]}.', panel=TRAINING,
         shown="the network's own",
@@ -395,10 +400,9 @@ def from_any_folder(settings: Settings) -> Settings:
     Raises:
         GaafError: a text among them cannot be written as UTF-8, so that nobody could read it again.
     """
-    file, colon, function = settings.primitives.rpartition(":")
-    paths: dict[str, Any] = {}
-    if file.endswith(".py"):
-        paths["primitives"] = f"{Path(file).resolve()}{colon}{function}"
+    paths: dict[str, Any] = {"primitives": user_code.from_any_folder(settings.primitives)}
+    if "network" in settings.proxy:
+        paths["proxy"] = {**settings.proxy, "network": user_code.from_any_folder(settings.proxy["network"])}
     if settings.data not in DATASETS:
         paths["data"] = str(existing_folder(settings.data).resolve())
     if settings.archive is not None:

@@ -27,6 +27,8 @@ from distributed.utils import silence_logging_cmgr
 from gaaf_gp.errors import GaafError, one_line
 from gaaf_gp.parallel.transfer import (
     LOST,
+    NOT_BEGUN,
+    STARTS,
     Delivered,
     SharedObject,
     WorkerLostError,
@@ -205,6 +207,7 @@ class Link:
         self._tokens: list[str] = []
         self._news = threading.Event()
         self._looked = 0.0
+        self._failed_starts = 0
         self._empty_since: float | None = time.monotonic()
         self._look()
 
@@ -306,11 +309,13 @@ class Link:
         elif job.asked.status == "finished":
             with suppress(TimeoutError):  # its worker may be gone
                 future.set_result(job.asked.result(timeout=PATIENCE))
+                self._failed_starts = 0
         elif job.asked.status == "error":
             error = job.asked.exception()
             if isinstance(error, distributed.KilledWorker):
-                error = WorkerLostError(LOST)
-            future.set_exception(error)
+                self._lose(future, job)
+            else:
+                future.set_exception(error)
         elif job.asked.status in {"cancelled", "lost"}:
             if self._client.status != "running":
                 self._gone(None)
@@ -323,10 +328,19 @@ class Link:
         with self._asking():
             job.asked.cancel()
             events = [words for token in self._tokens for _, words in self._client.get_events(token)]
-        reasons = {words["call"]: words["reason"] for words in events}
+        reasons = {words["call"]: words["reason"] for words in events if "call" in words}
         self._jobs.pop(future, None)
+        if job.worker not in (tuple(words["opened"]) for words in events if "opened" in words):
+            self._failed_starts += 1
+            reasons = {job.name: NOT_BEGUN}
         if not future.cancelled():
             future.set_exception(WorkerLostError(reasons.get(job.name, LOST)))
+        if self._failed_starts >= STARTS:
+            raise WorkersGoneError(
+                f"a Dask worker must be able to load what a search is made of, and {self._failed_starts} in a row died "
+                "over it: look into the log of a worker for why it ended; packages and your own primitives must import "
+                "there, and its memory must suffice"
+            )
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -360,11 +374,21 @@ class Delivery(distributed.WorkerPlugin):
 
     def setup(self, worker: distributed.Worker) -> None:
         """Keep the content in this process."""
-        delivered[self.token] = Delivered(self.content, functools.partial(_end, worker, self.token))
+        delivered[self.token] = Delivered(
+            self.content,
+            functools.partial(_end, worker, self.token),
+            functools.partial(_opened, worker, self.token),
+        )
 
     def teardown(self, worker: distributed.Worker) -> None:  # noqa: ARG002  Dask passes it
         """Let go of it; trainings that still run end at their next step."""
         forget(self.token)
+
+
+def _opened(worker: distributed.Worker, token: str) -> None:
+    """Say that from here on a death is a job's."""
+    worker.log_event(token, {"opened": (worker.address, worker.local_directory)})
+    time.sleep(FLUSH)  # once a process and object; the job may end the process at once
 
 
 def _end(worker: distributed.Worker, token: str, name: str, reason: str) -> None:

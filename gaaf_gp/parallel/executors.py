@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Union
 
 from gaaf_gp.errors import GaafError
 from gaaf_gp.parallel.processes import Pool
-from gaaf_gp.parallel.transfer import LOST, WorkerLost, WorkerLostError
+from gaaf_gp.parallel.transfer import LOST, NOT_BEGUN, WorkerLost, WorkerLostError
 from gaaf_gp.util.checks import whole_number
 from gaaf_gp.util.spawning import check_script
 
@@ -114,6 +114,7 @@ class Workers(Generic[State]):
             return {future: future.result() for future in running}
         backend = self._backend
         results = {future: _result(backend, future) for future in backend.wait(running)}
+        results |= {future: POOL_BROKEN for future, one in results.items() if one == WorkerLost(NOT_BEGUN)}
         if not backend.breaks_as_a_whole or not any(isinstance(result, WorkerLost) for result in results.values()):
             return results
         results |= {future: _result(backend, future) for future in running if future not in results}

@@ -24,6 +24,7 @@ from weakref import WeakSet
 from gaaf_gp.errors import GaafError, listed
 from gaaf_gp.parallel.transfer import (
     LOST,
+    STARTS,
     Address,
     SharedObject,
     WorkerLostError,
@@ -37,8 +38,6 @@ from gaaf_gp.util.spawning import not_started
 
 Given = Executor | Callable[[], Executor]
 """What a user may give to run jobs: an executor, or a function that makes one, and makes it again when it broke."""
-STARTS = 3
-"""Pools in a row whose processes die ahead of any job, until it is no accident."""
 
 
 class Pool:

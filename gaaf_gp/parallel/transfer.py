@@ -24,6 +24,10 @@ from gaaf_gp.errors import FOREIGN, GaafError, one_line
 
 LOST = "worker lost"
 """The reason of a job whose worker died and did not say why."""
+NOT_BEGUN = "worker lost ahead of the job"
+"""The reason of a job whose worker died before it came to any job: nobody is to blame."""
+STARTS = 3
+"""Times in a row that workers die ahead of any job, until it is no accident."""
 KEPT = 8
 """Shared objects that a process keeps; an executor may outlive many searches."""
 
@@ -106,7 +110,9 @@ class SharedObject:
 
     def _read(self) -> Any:
         if self.address is None:
-            return _unpickled(self._delivered())
+            thing = _unpickled(self._delivered().content)
+            self._delivered().opened()
+            return thing
         try:
             with Client(self.address, authkey=self.key) as line:
                 line.send(("get", self.token))
@@ -120,10 +126,10 @@ class SharedObject:
                 f"reach it ({one_line(error)}): use executor='dask://HOST:PORT' for other machines"
             ) from error
 
-    def _delivered(self) -> bytes:
+    def _delivered(self) -> Delivered:
         if self.token not in delivered:
             raise GaafError("a job was left over from a search that has ended, and its worker has nothing to work with")
-        return delivered[self.token].content
+        return delivered[self.token]
 
 
 def _unpickled(content: bytes) -> Any:
@@ -205,10 +211,12 @@ class Delivered:
     Attributes:
         content: a pickle.
         end: called with the name of a call and a reason; it ends the process.
+        opened: called when the object has been read here.
     """
 
     content: bytes
     end: Callable[[str, str], object]
+    opened: Callable[[], object]
 
 
 class _WorkerState(threading.local):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from gaaf_gp.activations.behaviour import Behaviour, behaviour, failure_reason
 from gaaf_gp.activations.factory import activation_factory
 from gaaf_gp.binary import (
     ActivationFactory,
+    BinaryLayer,
     Surrogate,
     best_kernels,
     binary_layers,
@@ -30,6 +31,7 @@ from gaaf_gp.binary import (
     use_real_weights,
 )
 from gaaf_gp.binary.building import PAPER
+from gaaf_gp.binary.networks import network_identity
 from gaaf_gp.data.batches import Batches, TrainingBatches
 from gaaf_gp.data.decoding import Stream
 from gaaf_gp.data.load import AnyData, AnySplit
@@ -66,7 +68,8 @@ class Proxy:
     Args:
         data: train and validation splits, of :func:`gaaf_gp.load_data` or of
             :func:`gaaf_gp.data.streamed.stream_data`. The network trains on its device.
-        network: a name in :data:`gaaf_gp.binary.NETWORKS`.
+        network: a name in :data:`gaaf_gp.binary.NETWORKS`, or a builder of your own as ``path/to/file.py:builder``,
+            see :func:`gaaf_gp.binary.build_network`; workers load it from there.
         network_settings: further arguments of that network, such as ``{"widths": (16, 32, 64)}``.
         epochs: passes over the training split.
         batch_size: images per step; an incomplete last batch is left out.
@@ -139,7 +142,8 @@ class Proxy:
         if self.memory is None:  # what was trained without a budget stays known
             del values["memory"]
         values["loss"] = "cross-entropy" if self.loss is None else self.loss.settings()
-        return {**values, "network_settings": dict(self.network_settings), "data": self.data.settings()}
+        network, settings = network_identity(self.network), dict(self.network_settings)
+        return {**values, "network": network, "network_settings": settings, "data": self.data.settings()}
 
     @property
     def streams(self) -> bool:
@@ -381,6 +385,24 @@ class Proxy:
                 f"{len(made)} is among its modules, so that all functions would train alike: give each to a binary "
                 "layer, or make it an attribute of a module"
             )
+        self._check_layers(list(binary_layers(model)))
+
+    def _check_layers(self, layers: Sequence[BinaryLayer]) -> None:
+        """Refuse layers that binarize in another way than candidates are told apart by."""
+        pad_value = {**PAPER, **self.network_settings}["pad_value"]
+        for layer in layers:
+            if layer.surrogate != self.surrogate:
+                raise GaafError(
+                    f"all binary layers of network {self.network} must have the surrogate gradient {self.surrogate}, "
+                    f"and one has {layer.surrogate}: pass the settings of the network on to its layers, and say what "
+                    "differs from the default in network_settings"
+                )
+            if getattr(layer, "pad_value", pad_value) != pad_value:
+                raise GaafError(
+                    f"all binary convolutions of network {self.network} must have pad_value {pad_value:g}, and one has "
+                    f"{layer.pad_value:g}: pass the settings of the network on to its layers, or say it in "
+                    "network_settings"
+                )
 
     def _network(self, factory: ActivationFactory | None) -> nn.Module:
         data = self.data

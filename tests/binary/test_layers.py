@@ -293,12 +293,12 @@ def test_clipped_latent_weights_still_learn() -> None:
 
 
 def test_repr_names_the_settings() -> None:
-    layer = BinaryConv2d(2, 4, 3, padding=1, pad_value=-1, surrogate="swish", weight_window=1.3)
+    layer = BinaryConv2d(2, 4, 3, padding=1, pad_value=-1, surrogate="swish", weight_window=0.7)
     assert repr(layer) == (
         "BinaryConv2d(2, 4, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1, "
-        "pad_value=-1, surrogate=swish(window=1, sharpness=5), weight_window=1.3)"
+        "pad_value=-1, surrogate=swish(window=1.3, sharpness=5), weight_window=0.7)"
     )
-    assert repr(BinaryLinear(2, 4)) == "BinaryLinear(2, 4, surrogate=clipped(window=1), weight_window=1)"
+    assert repr(BinaryLinear(2, 4)) == "BinaryLinear(2, 4, surrogate=clipped(window=1.3), weight_window=1.3)"
 
 
 def test_settings_are_kept() -> None:
@@ -622,7 +622,7 @@ def test_the_axis_of_the_channels_is_that_of_the_layer_whatever_the_sizes(name: 
 def test_a_converted_layer_sees_its_channels_too(name: str) -> None:
     torch.manual_seed(0)
     binary, _ = binarize_model(
-        nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), LEARNED[name], keep_ends=False, window=1.0
+        nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), LEARNED[name], keep_ends=False
     )
     x = torch.randn(2, 4, 4)
     for parameter in binary.parameters():

@@ -109,7 +109,7 @@ def test_functions_of_other_shapes_are_refused() -> None:
 
     with pytest.raises(GaafError, match=r"must keep the shape of their input, got \(2, 5\) and \(1, 5\) from \(2, 5\)"):
         SplitSign(Wave(), Narrow(), CLIPPED)(seeded(2, 5).float())
-    layer = BinaryConv2d(CHANNELS, 2, 1, activation=SplitSign(Narrow(), Narrow(), Surrogate("clipped", 1.0)))
+    layer = BinaryConv2d(CHANNELS, 2, 1, activation=SplitSign(Narrow(), Narrow(), Surrogate("clipped")))
     with pytest.raises(GaafError, match="must keep the shape of its input"):
         layer(seeded(2, CHANNELS, 3, 3).float())
 

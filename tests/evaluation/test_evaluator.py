@@ -315,7 +315,7 @@ def test_two_workers_race_and_add_seeds_as_one_does(tiny_proxy, free):
     settings = {"racing": Racing((1, 2), keep=0.5), "extra_seeds": 2, "places": 2}
     found = [_raced(tiny_proxy, free, workers, **settings) for workers in (1, 2)]
     assert _facts(found[0]) == _facts(found[1])
-    assert max(len(record.outcomes) for record in found[0].values()) > 2
+    assert max(len(record.outcomes) for record in found[0].values()) > 1, "seeds were added"
     assert min(record.fidelity for record in found[0].values()) < 1
 
 

@@ -222,6 +222,46 @@ def test_on_a_cluster_made_here_dead_workers_are_replaced_and_the_guilty_given_u
     assert (tmp_path / "hog").read_text() == "."
 
 
+class Fatal:
+    """A state that ends every process but this one as it is read, or only the first ``times`` of them."""
+
+    def __init__(self, folder, times):
+        self.folder = folder
+        self.times = times
+
+    def __reduce__(self):
+        return _fatal, (self.folder, self.times)
+
+
+def _fatal(folder, times):
+    with (folder / "read").open("a") as file:
+        file.write(".")
+    if len((folder / "read").read_text()) <= times:
+        os._exit(7)
+    return folder
+
+
+def name_of(state, number):
+    return f"{state.name} {number}"
+
+
+@pytest.mark.slow(20)
+def test_workers_that_die_as_they_load_the_search_end_it_and_no_job_is_blamed(tmp_path, processes):
+    processes.add(3)
+    processes.wait(3)
+    words = "a Dask worker must be able to load what a search is made of, and 3 in a row died over it"
+    with Workers(Fatal(tmp_path, 99), 1, processes.executor) as pool, pytest.raises(WorkersGoneError, match=words):
+        list(pool.run(name_of, [(1,), (2,)]))
+    assert 3 <= len((tmp_path / "read").read_text()) <= 4
+
+
+@pytest.mark.slow(15)
+def test_a_worker_that_dies_once_as_it_loads_the_search_costs_no_job(tmp_path):
+    with Workers(Fatal(tmp_path, 2), 1, "dask") as pool:
+        results = dict(pool.run(name_of, [(1,), (2,)]))
+    assert results == {0: f"{tmp_path.name} 1", 1: f"{tmp_path.name} 2"}
+
+
 def test_ctrl_c_ends_a_run_on_a_cluster_made_here(tmp_path):
     folder = tmp_path / "run"
     long = ["--limit", "500", "--epochs", "100000", "--evaluations", "2", "--population", "2", "--no-racing", "--quiet"]
