@@ -621,9 +621,7 @@ def test_the_axis_of_the_channels_is_that_of_the_layer_whatever_the_sizes(name: 
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_converted_layer_sees_its_channels_too(name: str) -> None:
     torch.manual_seed(0)
-    binary, _ = binarize_model(
-        nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), LEARNED[name], keep_ends=False
-    )
+    binary, _ = binarize_model(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), LEARNED[name], keep_ends=False)
     x = torch.randn(2, 4, 4)
     for parameter in binary.parameters():
         parameter.data += 0.3 * torch.randn(parameter.shape)

@@ -39,7 +39,7 @@ def test_the_usual_settings_compare_a_single_tree_with_random_search(tmp_path):
 
 @pytest.mark.parametrize(("population", "elite"), [(2, 1), (3, 2), (20, 2)])
 def test_two_live_on_where_there_is_room(tmp_path, population, elite):
-    assert Settings(out=tmp_path, population=population).elite == elite
+    assert Settings(out=tmp_path, population=population).living_on == elite
 
 
 def test_how_a_population_breeds_is_a_setting(tmp_path):
