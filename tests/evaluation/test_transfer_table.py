@@ -127,7 +127,7 @@ def test_the_bundled_table_is_whole_and_small():
     assert (files("gaaf_gp.data") / "bundled" / FILE.bundled).stat().st_size < 5_000_000
     for name, cell in table.cells.items():
         assert cell.target == name.startswith("target-")
-        assert cell.seconds is not None
+        assert cell.target or cell.seconds is not None, "what a target costs is not measured for all"
         assert {curve.failure is None or not curve.accuracy for c in cell.curves.values() for curve in c.values()} == {
             True
         }
