@@ -118,8 +118,7 @@ class RunCheckpoint:
         }
 
     def _compare(self, found: SearchResult, before: Content) -> None:
-        more = len(found.records) > before["evaluations"] or len(self._bred) * MARK > len(before["bred"])
-        if more:  # its budget ended within this step, and is larger now
+        if len(self._bred) * MARK > len(before["bred"]):  # its budget ended within this step, and is larger now
             self._write(found)
             return
         for name, now in self._state(found).items():
