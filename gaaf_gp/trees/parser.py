@@ -22,6 +22,7 @@ from gaaf_gp.util.text import shortened
 MOST_CHARACTERS = 100_000
 MOST_NODES = 10_000
 MOST_HEIGHT = 1_000
+MOST_TOKENS = 6 * MOST_NODES
 CONTEXT = 33
 """Characters of a long text shown on either side of the marked place."""
 
@@ -109,7 +110,7 @@ def parse(text: str, pset: PrimitiveSet) -> Individual:
         )
     pset.check()
     reader = _Reader(text, pset)
-    tokens = _tokens(text)
+    tokens = _tokens(text, reader)
     if is_arithmetic(tokens):
         return Individual(_nodes(Terms(operators(tokens), reader.fail_at).read(), reader), pset)
     reader.advance()
@@ -121,10 +122,12 @@ def parse(text: str, pset: PrimitiveSet) -> Individual:
     return Individual(reader.nodes, pset)
 
 
-def _tokens(text: str) -> list[Token]:
+def _tokens(text: str, reader: _Reader) -> list[Token]:
     tokens = [token_at(text, 0)]
     while tokens[-1].kind != "end":
         tokens.append(token_at(text, tokens[-1].stop))
+        if len(tokens) > MOST_TOKENS:
+            raise reader.fail_at(tokens[-1], f"a tree may have at most {MOST_NODES} nodes")
     return tokens
 
 

@@ -106,5 +106,7 @@ def test_limits_among_the_controls_bound_the_first_trees_too(small_set):
 
 def test_controls_beside_a_toolbox_are_refused(small_set):
     toolbox = make_toolbox(small_set, PlainFitness(_fit, small_set))
-    with pytest.raises(GaafError, match=r"a toolbox has its own controls and constraints: give them to make_toolbox"):
+    with pytest.raises(
+        GaafError, match=r"a toolbox has its own objectives, controls and constraints: give them to make_toolbox"
+    ):
         evolve(small_set, _fit, evaluations=5, toolbox=toolbox, bloat="harm")
