@@ -31,8 +31,9 @@ BEGUN = {
     "settings": {"seed": 0, "out": "first"},
     "run": "abcdef",
 }
-FREE = {"out", "workers", "executor", "archive", "settings", "run", "data", "primitives"}
-"""The images are compared by their checksum and the set by what it holds, not by how they are spelled."""
+FREE = {"out", "workers", "executor", "archive", "settings", "run", "data", "primitives", "evaluations"}
+"""The images are compared by their checksum and the set by what it holds, not by how they are spelled. A larger number of
+evaluations extends a search; the checkpoint refuses one that it has passed."""
 
 
 @pytest.fixture
