@@ -32,8 +32,8 @@ BEGUN = {
     "run": "abcdef",
 }
 FREE = {"out", "workers", "executor", "archive", "settings", "run", "data", "primitives", "evaluations"}
-"""The images are compared by their checksum and the set by what it holds, not by how they are spelled. A larger number of
-evaluations extends a search; the checkpoint refuses one that it has passed."""
+"""The images are compared by their checksum and the set by what it holds, not by how they are spelled. Another
+number of evaluations extends a search."""
 
 
 @pytest.fixture
